@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.bench.scenario import HangUp, Interrupt, Listen, Say, Silence, Think, load_scenario, shipped
+from gateway.errors import ConfigError
+from gateway.units import MS
+
+
+def write(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "scenario.yaml"
+    file.write_text(text)
+    return str(file)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_scenario_loads(name: str) -> None:
+    assert load_scenario(name).turns > 0
+
+
+def test_pizza_asks_three_things_and_interrupts_once() -> None:
+    steps = load_scenario("pizza").steps
+    assert sum(isinstance(step, Say) for step in steps) == 3
+    assert sum(isinstance(step, Interrupt) for step in steps) == 1
+
+
+def test_each_step_has_its_short_form(tmp_path: Path) -> None:
+    text = """
+name: all
+steps:
+  - listen
+  - listen: {quiet: 1s}
+  - think: 300ms
+  - say: hello
+  - interrupt: {after: 700ms, say: stop}
+  - silence: 2s
+  - hang_up
+"""
+    first, second, think, say, interrupt, silence, last = load_scenario(write(tmp_path, text)).steps
+    assert isinstance(first, Listen) and first.quiet == 700 * MS
+    assert isinstance(second, Listen) and second.quiet == 1000 * MS
+    assert think == Think(time="300ms") and say == Say(text="hello")
+    assert isinstance(interrupt, Interrupt) and interrupt.after == 700 * MS
+    assert silence == Silence(time="2s") and last == HangUp()
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ("shout: hello", "'shout' is no step"),
+        ("say:", "Field required"),
+        ("think: 300", "is not a duration"),
+        ("interrupt: {say: stop}", "Field required"),
+        ("listen: {quite: 1s}", "Extra inputs are not permitted"),
+        ("[1, 2]", "is no step"),
+    ],
+)
+def test_a_mistake_is_reported_with_its_line(tmp_path: Path, step: str, message: str) -> None:
+    path = write(tmp_path, f"name: wrong\nsteps:\n  - listen\n  - {step}\n  - hang_up\n")
+    with pytest.raises(ConfigError) as failure:
+        load_scenario(path)
+    assert any(problem.startswith(f"{path}:4: ") and message in problem for problem in failure.value.problems)
+
+
+def test_nothing_follows_hang_up(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing can follow hang_up"):
+        load_scenario(write(tmp_path, "name: x\nsteps: [hang_up, listen]\n"))
+
+
+@pytest.mark.parametrize("text", ["", "steps: [", "- just\n- a list"])
+def test_what_is_no_scenario_is_refused_in_one_line_each(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError):
+        load_scenario(write(tmp_path, text))
+
+
+def test_a_name_that_is_neither_file_nor_shipped(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="shipped scenarios: .*pizza"):
+        load_scenario(str(tmp_path / "nothing.yaml"))
