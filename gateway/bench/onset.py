@@ -1,9 +1,10 @@
 """When does speech begin and end in what was received? An energy detector, independent of the plane's VAD.
 
-The bench must not measure the gateway with the gateway's own ear, so this one shares nothing with it: a pure function of
-samples, in blocks of 2.5 ms, with hindsight. A start is *reported* when the sound has lasted for ``confirm_ms`` and an end
-when it has been quiet for ``release_ms``, but both are *dated* to the block where the energy crossed the threshold, so
-neither wait shows in a measurement. Against known signals the error is under 5 ms (``tests/unit/bench/test_onset.py``).
+The bench must not measure the gateway with the gateway's own ear, so this one shares nothing with it: a pure function
+of samples, in blocks of 2.5 ms, with hindsight. A start is *reported* when the sound has lasted for ``confirm_ms`` and
+an end when it has been quiet for ``release_ms``, but both are *dated* to the block where the energy crossed the
+threshold, so neither wait shows in a measurement. Against known signals the error is under 5 ms
+(``tests/unit/bench/test_onset.py``).
 
 Every edge has two times. ``packet`` is the arrival of the packet that carried it: what a protocol analyser on the wire
 sees. ``at`` adds the edge's place inside the packet: what a listener without any playout delay hears.
@@ -109,7 +110,8 @@ class OnsetDetector:
         """No block can cross when the highest peak cannot: most frames of a call, for a tenth of the work."""
         if not samples:
             return True
-        peak = max(max(samples), -min(samples))
+        highest, lowest = max(samples), min(samples)
+        peak = max(highest, -lowest)
         energy = peak * peak * self._block
         if energy > self.threshold:
             return False

@@ -8,7 +8,7 @@
       - silence: 3s                                     # a caller who says nothing, whatever the agent does
       - hang_up
 
-``say`` right after ``say`` is one more turn of its own; it does not wait for the agent unless ``listen`` stands between.
+``say`` right after ``say`` is one more turn of its own; it waits for the agent only if ``listen`` stands between.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from gateway.config import yaml_source
 from gateway.errors import ConfigError
 from gateway.options import Duration, Options
 from gateway.units import SECOND, Nanos
@@ -155,24 +155,15 @@ def load_scenario(name_or_path: str) -> Scenario:
 
 
 def _parse(source: str, text: str) -> Scenario:
+    document = yaml_source.parse(text)
+    problems = [f"{source}:{line}: {what}" for line, what in document.problems]
+    if problems:
+        raise ConfigError(problems)
     try:
-        return Scenario.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise ConfigError([f"{source}: {error}"]) from error
+        return Scenario.model_validate(document.value)
     except ValidationError as error:
-        root = yaml.compose(text, yaml.SafeLoader)
-        problems = [f"{source}:{_line(root, item['loc'])}: {item['msg']}" for item in error.errors()]
+        problems = [f"{source}:{document.line(item['loc'])}: {item['msg']}" for item in error.errors()]
         raise ConfigError(problems) from error
-
-
-def _line(node: Any, location: tuple[int | str, ...]) -> int:
-    """Line of the deepest YAML node on the way to ``location``."""
-    for key in location:
-        if isinstance(node, yaml.MappingNode):
-            node = next((value for name, value in node.value if name.value == key), node)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
-            node = node.value[key]
-    return int(node.start_mark.line) + 1 if node is not None else 1
 
 
 def seconds(value: Nanos) -> float:

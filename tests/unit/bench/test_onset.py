@@ -62,7 +62,7 @@ def test_pauses_between_words_do_not_end_speech_but_longer_ones_do() -> None:
 
 
 def test_clicks_and_background_are_not_speech() -> None:
-    click = silence(100) + [12000, -9000] + silence(200) + [20000] + silence(300)
+    click = [*silence(100), 12000, -9000, *silence(200), 20000, *silence(300)]
     assert hear(click) == []
     assert hear(noise(2000, -55)) == []
 

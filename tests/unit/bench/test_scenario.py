@@ -39,11 +39,12 @@ steps:
   - hang_up
 """
     first, second, think, say, interrupt, silence, last = load_scenario(write(tmp_path, text)).steps
-    assert isinstance(first, Listen) and first.quiet == 700 * MS
-    assert isinstance(second, Listen) and second.quiet == 1000 * MS
-    assert think == Think(time="300ms") and say == Say(text="hello")
-    assert isinstance(interrupt, Interrupt) and interrupt.after == 700 * MS
-    assert silence == Silence(time="2s") and last == HangUp()
+    assert first == Listen(quiet="700ms")
+    assert second == Listen(quiet="1s")
+    assert (think, say) == (Think(time="300ms"), Say(text="hello"))
+    assert interrupt == Interrupt(after="0.7s", say="stop")
+    assert interrupt.after == 700 * MS
+    assert (silence, last) == (Silence(time="2s"), HangUp())
 
 
 @pytest.mark.parametrize(
@@ -76,5 +77,5 @@ def test_what_is_no_scenario_is_refused_in_one_line_each(tmp_path: Path, text: s
 
 
 def test_a_name_that_is_neither_file_nor_shipped(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="shipped scenarios: .*pizza"):
+    with pytest.raises(ConfigError, match=r"shipped scenarios: .*pizza"):
         load_scenario(str(tmp_path / "nothing.yaml"))
