@@ -1,0 +1,15 @@
+"""What is counted for one leg. Written by the plane alone; a reader elsewhere sees values that are at most a tick old."""
+
+from libc.stdint cimport uint64_t
+
+cdef struct Counters:
+    uint64_t received
+    uint64_t sent
+    uint64_t lost
+    uint64_t late
+    uint64_t duplicate
+    uint64_t refused
+    uint64_t concealed
+    uint64_t underruns
+    uint64_t overflows
+    double jitter           # RTP clock units, RFC 3550 A.8

@@ -1,0 +1,6 @@
+from typing_extensions import Buffer
+
+__all__ = ["build", "parse"]
+
+def parse(data: Buffer) -> tuple[int, bool, int, int, int, bytes] | None: ...
+def build(payload_type: int, marker: bool, sequence: int, timestamp: int, ssrc: int, payload: bytes) -> bytes: ...

@@ -1,0 +1,77 @@
+"""The block ``media``: addresses, ports, and how patient the plane is."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from gateway.options import Duration, Options
+
+__all__ = ["MediaOptions", "PortRange", "VadOptions"]
+
+
+def _parse_ports(value: object) -> tuple[int, int]:
+    first, dash, last = value.partition("-") if isinstance(value, str) else ("", "", "")
+    if not dash or not first.strip().isdecimal() or not last.strip().isdecimal():
+        raise ValueError(f"{value!r} is not a range of ports; write it like 20000-29999")
+    low, high = int(first), int(last)
+    if not 1024 <= low < high <= 65535:
+        raise ValueError(f"{value!r}: ports run from 1024 to 65535, the lower one first")
+    return low, high
+
+
+PortRange = Annotated[
+    tuple[int, int],
+    BeforeValidator(_parse_ports),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+\s*-\s*\d+$"}),
+]
+"""``20000-29999`` in YAML, both ends included. RTP takes the even ports, RTCP the odd ones (RFC 3550 11)."""
+
+
+class VadOptions(Options):
+    """What counts as speech. Levels are taken over 10 ms and compared with a noise floor that follows the line."""
+
+    threshold_db: float = Field(default=10.0, ge=3.0, le=40.0)
+    """How far above the noise floor speech begins."""
+    min_level_db: float = Field(default=-48.0, ge=-80.0, le=-10.0)
+    """Nothing below this level (dB of full scale) is speech, however quiet the line."""
+    attack: Duration = Field(default="20ms", validate_default=True)
+    """Speech has begun when the level has stayed above the threshold for this long (steps of 10 ms)."""
+    release: Duration = Field(default="200ms", validate_default=True)
+    """Speech has ended when the level has stayed below the threshold for this long (steps of 10 ms)."""
+
+
+class MediaOptions(Options):
+    """RTP and everything between its packets and the calls."""
+
+    address: IPv4Address | IPv6Address = IPv4Address("127.0.0.1")
+    """Local address of the RTP sockets."""
+    advertise: IPv4Address | IPv6Address | None = None
+    """Address to put into SDP, if it is not ``address`` (1:1 NAT of a cloud)."""
+    ports: PortRange = Field(default="20000-29999", validate_default=True)
+    """Ports for RTP; each call takes an even one and leaves the odd one above it to RTCP."""
+    shards: int = Field(default=1, ge=1, le=64)
+    """Media threads. One serves some 1000 calls."""
+    realtime: bool = True
+    """Ask for the scheduling class SCHED_FIFO; without the permission the threads run as ordinary ones."""
+    dscp: int = Field(default=46, ge=0, le=63)
+    """Differentiated services code point of RTP; 46 is expedited forwarding (RFC 4594 2.3)."""
+    symmetric: bool = True
+    """Let the first valid packet decide where the caller's media comes from, for callers behind NAT. If not, only the
+    address in their SDP is accepted. Either way the source is locked then."""
+    rtp_timeout: Duration = Field(default="30s", validate_default=True)
+    """Report a call whose media has stopped for this long. 0s: never."""
+    reorder_window: Duration = Field(default="40ms", validate_default=True)
+    """How long a missing packet is waited for when a later one has come."""
+    stall: Duration = Field(default="200ms", validate_default=True)
+    """Without any packet for this long, silence is handed up in real time (a caller who sends nothing while silent)."""
+    max_gap: Duration = Field(default="1s", validate_default=True)
+    """The longest gap in RTP timestamps that is filled; a larger one is a new beginning."""
+    playout_limit: Duration = Field(default="120s", validate_default=True)
+    """Audio that one leg queues at most; what does not fit is dropped and counted."""
+    event_ring: int = Field(default=8, ge=1, le=1024)
+    """MiB per shard for what waits to be read by the event loop: 100 calls at 16 kHz fill 3.4 MB per second."""
+    vad: VadOptions = VadOptions()
+    """Speech detection."""
