@@ -1,0 +1,52 @@
+"""The blocks ``trunks``, ``routes`` and ``records``: who may call, what a number is connected to, what is written down."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from pydantic import Field
+
+from gateway.options import Duration, Options
+
+__all__ = ["LimitOptions", "RecordOptions", "RouteOptions", "TrunkOptions"]
+
+
+class TrunkOptions(Options):
+    """A peer that may send calls. A request from an address of no trunk is refused with 403."""
+
+    name: str
+    """Name in logs and call records."""
+    source: list[IPv4Network | IPv6Network] = Field(alias="from", min_length=1)
+    """Address ranges of the peer's signalling, like ``[203.0.113.0/24]``."""
+
+
+class RouteOptions(Options):
+    """What a called number is connected to. The first route that fits is taken."""
+
+    to: str
+    """User part of the Request-URI; ``*`` and ``?`` are wildcards, like ``+4930*``."""
+    plug: str
+    """Name of a block under ``plugs``."""
+    ring_for: Duration = Field(default="0s", validate_default=True)
+    """Send 180 Ringing for this long before answering."""
+    early_media: bool = False
+    """Open the media path while ringing (183 with SDP), so that the caller hears the plug before the answer."""
+    hangup_after: Duration | None = None
+    """End the call this long after the answer."""
+
+
+class LimitOptions(Options):
+    """Limits of the whole gateway."""
+
+    concurrent_calls: int = Field(default=500, ge=1)
+    """Calls at once; the next one gets 503 with Retry-After."""
+    call_length: Duration = Field(default="2h", validate_default=True)
+    """No call lasts longer."""
+
+
+class RecordOptions(Options):
+    """Call records: one JSON line per turn and per call."""
+
+    file: Path | None = None
+    """Where to append them; none writes them to the log alone."""

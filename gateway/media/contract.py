@@ -1,0 +1,127 @@
+"""What the media plane promises to the rest of the house.
+
+A *leg* is one RTP session: a socket pair's worth of state that lives in a shard of the plane. Its verbs only push a
+command into the shard's ring; they never block, and take effect at the shard's next tick (5 ms). What the leg hears comes
+back through its observer, on the event loop, in batches: one wake-up per tick and shard.
+
+Times are CLOCK_MONOTONIC nanoseconds taken in the plane at the packet. Media times are samples at 8000 Hz, the RTP clock,
+from the leg's first received packet; they never jump.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import Protocol
+
+from gateway.units import Nanos, Samples
+
+__all__ = ["FrameFlags", "Leg", "LegObserver", "LegStats", "Stream"]
+
+
+class FrameFlags(IntFlag):
+    """What the plane knows of an uplink frame."""
+
+    NONE = 0
+    SPEECH = 1
+    """The voice activity detector calls it speech."""
+    CONCEALED = 2
+    """No packet came in time; the samples were made up so that media time goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What offer and answer agreed on for one leg."""
+
+    remote: tuple[str, int]
+    """Where to send, and where the first packet is expected from."""
+    payload_type: int
+    codec: str
+    """Encoding name as in ``a=rtpmap``: ``PCMU`` or ``PCMA``."""
+    event_payload_type: int | None = None
+    """Payload type of telephone-event (RFC 4733), if negotiated."""
+    ptime_ms: int = 20
+    send: bool = True
+    receive: bool = True
+    """Direction, from our side (RFC 3264 6.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegStats:
+    """Counters of a leg at its end (or so far)."""
+
+    packets_received: int = 0
+    packets_sent: int = 0
+    packets_lost: int = 0
+    packets_late: int = 0
+    """Came after their place was concealed."""
+    packets_duplicate: int = 0
+    packets_refused: int = 0
+    """Wrong source, payload type, or not RTP."""
+    frames_concealed: int = 0
+    underruns: int = 0
+    """Times the playout queue ran dry in the middle of an utterance."""
+    overflows: int = 0
+    """Commands or frames that found a full ring."""
+    jitter_ms: float = 0.0
+    """Interarrival jitter (RFC 3550 6.4.1)."""
+
+
+class LegObserver(Protocol):
+    """What a leg tells its owner. Every method returns at once; none may raise."""
+
+    def on_audio(self, pcm: bytes, media_time: Samples, arrival: Nanos, flags: int) -> None:
+        """One frame from the caller: 16-bit little-endian mono at the leg's uplink rate, 20 ms for 20 ms packets.
+
+        ``media_time`` is that of its first sample, ``arrival`` that of its packet (of the tick, if concealed).
+        """
+
+    def on_speech_started(self, media_time: Samples, arrival: Nanos) -> None:
+        """``arrival`` is that of the first packet that crossed the threshold."""
+
+    def on_speech_ended(self, media_time: Samples, arrival: Nanos) -> None:
+        """The caller has been silent for the detector's release time; ``arrival`` is that of the *last speech packet*,
+        ``media_time`` the end of that packet."""
+
+    def on_digit(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
+        """One DTMF digit (``0``-``9 * # A``-``D``), told once, at its first end packet (or when its packets cease)."""
+
+    def on_playout_started(self, sent: Nanos, position: Samples) -> None:
+        """The first packet of queued audio after an idle queue has left; ``position`` counts from the leg's start the
+        8 kHz samples of queued audio that had been played before it."""
+
+    def on_playout_idle(self, sent: Nanos, position: Samples) -> None:
+        """The last packet of queued audio has left and the queue is empty; ``position`` as above, that packet included."""
+
+    def on_mark(self, number: int, sent: Nanos, position: Samples) -> None:
+        """The packet with the last sample queued before the mark left at ``sent``."""
+
+    def on_flushed(self, number: int, sent: Nanos, position: Samples) -> None:
+        """The queue was emptied. ``sent`` is when the last packet with queued audio left, ``position`` what was played."""
+
+    def on_rtp_timeout(self, now: Nanos) -> None:
+        """No packet from the far end for the configured time."""
+
+    def on_closed(self, stats: LegStats) -> None:
+        """The socket is closed; nothing follows."""
+
+
+class Leg(Protocol):
+    """One RTP session. ``local`` is the address and port that the socket is bound to."""
+
+    local: tuple[str, int]
+
+    def connect(self, stream: Stream) -> None:
+        """Starts the leg, or changes it in mid-call (re-INVITE). Playout goes on; only what differs is touched."""
+
+    def play(self, pcm: bytes, rate: int) -> None:
+        """Queues 16-bit little-endian mono at ``rate`` Hz (8000, 16000, 24000 or 48000), any length."""
+
+    def mark(self, number: int) -> None:
+        """Asks to be told (``on_mark``) when everything queued so far was sent."""
+
+    def flush(self, number: int) -> None:
+        """Empties the playout queue inside one frame; marks that fall out of it are not reported. Answers ``on_flushed``."""
+
+    def close(self) -> None:
+        """Ends the leg; ``on_closed`` follows. Closing twice is harmless."""

@@ -1,0 +1,95 @@
+"""What a call can be connected to, and what the call gives it.
+
+The call knows plugs by this file alone. It opens a plug's session when the route is chosen (so that providers connect
+while the phone still rings), tells it when media flows, and closes it exactly once, whoever hung up. The session hears the
+leg as its observer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.machine import Machine
+from gateway.media.contract import Leg, LegObserver
+from gateway.options import Options
+from gateway.providers.contract import Provider
+from gateway.timeline import Timeline
+from gateway.units import Nanos
+
+__all__ = ["CallView", "Drive", "Plug", "PlugSession", "PlugSpec"]
+
+
+class Drive(Protocol):
+    """A machine with a clock: what ``net/driver.py`` is to a plug."""
+
+    def now(self) -> Nanos: ...
+
+    def drain(self) -> None:
+        """After a verb of the machine: carries out its effects and reports, and sets its timer anew."""
+
+    def close(self) -> None:
+        """No timer fires after this."""
+
+
+class CallView(Protocol):
+    """The call, as far as a plug may see it."""
+
+    call_id: str
+    caller: str
+    called: str
+    timeline: Timeline
+    providers: Mapping[str, Provider]
+    """By the name of their YAML block."""
+
+    def drive(
+        self, machine: Machine[Any, Any], on_effect: Callable[[Any], None], on_event: Callable[[Any], None]
+    ) -> Drive:
+        """Gives a machine without I/O its clock and timers."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs work that the call owns: it is cancelled and awaited when the call ends."""
+
+    def hang_up(self, reason: str) -> None:
+        """Ends the call from our side; ``close`` of the session follows."""
+
+    def log(self, event: str, **fields: object) -> None:
+        """One structured log line of this call. ``heard`` and ``said`` are redacted as configured."""
+
+    def record(self, event: str, **fields: object) -> None:
+        """Like ``log``, and kept in the call record as well."""
+
+
+class PlugSession(LegObserver, Protocol):
+    """One call connected to a plug. Every method but ``start`` and ``close`` returns at once and never raises."""
+
+    uplink_rate: int
+    """Rate of ``on_audio``, in Hz."""
+
+    async def start(self, leg: Leg) -> None:
+        """Gets ready while the phone rings. Raises ``ProviderError`` if the call cannot be served at all."""
+
+    def answered(self) -> None:
+        """The far end confirmed the call (ACK): speak now. With early media it comes before the answer."""
+
+    async def close(self) -> None:
+        """The call has ended; nothing is left running when this returns. Called once."""
+
+
+class Plug(Protocol):
+    """One configured plug, shared by all calls of the process."""
+
+    def open(self, call: CallView) -> PlugSession: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlugSpec:
+    """The constant that a plug's file ends in, and its entry point names."""
+
+    kind: str
+    options: type[Options]
+    create: Callable[[Any], Plug]
+    """(options) -> plug."""
+    provider_roles: Mapping[str, str]
+    """Option key -> provider role, for the fields of the options that name a provider: ``{"stt": "stt", ...}``."""

@@ -1,0 +1,212 @@
+"""What the house asks of a model provider.
+
+A *provider* is one configured account or server, shared by all calls of the process. It opens *sessions*, one per call
+and role. A session's verbs never wait; its results arrive at the listener it was opened with, on the event loop, and end
+with at most one ``Failed``. ``elapsed`` is the time that the model itself reports for its work, so that a report can
+tell the model's share of a stage from the network's and ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.errors import ProviderError
+from gateway.options import Options
+from gateway.turns.history import Message
+from gateway.units import Nanos, Samples
+
+__all__ = [
+    "Failed",
+    "Generated",
+    "Interrupted",
+    "LlmSession",
+    "Message",
+    "ModelInfo",
+    "Provider",
+    "ProviderSpec",
+    "RealtimeSession",
+    "Speech",
+    "SpeechDone",
+    "SttSession",
+    "Token",
+    "Transcript",
+    "TtsSession",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Name and version as the provider reports them; recorded with every turn."""
+
+    name: str
+    version: str
+
+
+# --- results, as a listener gets them ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What an STT heard. Each ``end_turn`` is answered by exactly one with ``final`` set.
+
+    Of a final, ``text`` and ``understood`` together say: words (text, True); noise or nothing said (empty, True: the turn
+    is dropped); speech that the model could not put into words (empty, False: the agent asks again).
+    """
+
+    turn: int
+    text: str
+    final: bool
+    understood: bool = True
+    end_of_turn: bool = False
+    """The model itself is sure that the caller has finished."""
+    confidence: float | None = None
+    elapsed: Nanos | None = None
+    """A final: the model's time between having the last audio and this answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of an LLM's text, to be appended as it is."""
+
+    request: int
+    text: str
+    elapsed: Nanos | None = None
+    """The first token of a request: the model's time until it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """The LLM's answer is complete (or its cancel is acknowledged)."""
+
+    request: int
+    cancelled: bool = False
+    hang_up: bool = False
+    """The model wants the call to end once this answer was played."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A burst of synthesised audio: 16-bit little-endian mono at ``rate`` Hz. ``request`` is 0 from a realtime model."""
+
+    request: int
+    pcm: bytes
+    rate: int
+    elapsed: Nanos | None = None
+    """The first burst of a request: the model's time until it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechDone:
+    """All audio of a request has been delivered (or its cancel is acknowledged)."""
+
+    request: int
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A realtime model heard the caller break in: what it said but was not played yet should be flushed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The session has ended by a fault. ``request`` tells which request, None that the whole session is gone."""
+
+    error: ProviderError
+    request: int | None = None
+
+
+SttResult = Transcript | Failed
+LlmResult = Token | Generated | Failed
+TtsResult = Speech | SpeechDone | Failed
+RealtimeResult = Speech | SpeechDone | Interrupted | Transcript | Failed
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
+
+
+class SttSession(Protocol):
+    """Speech to text for one call. Audio flows all the time; turns say where speech lies in it."""
+
+    model: ModelInfo
+
+    def audio(self, pcm: bytes, media_time: Samples, flags: int) -> None:
+        """A frame at the session's rate; ``media_time`` in samples of the 8 kHz RTP clock."""
+
+    def begin_turn(self, turn: int, media_time: Samples) -> None:
+        """The gateway heard speech begin there (audio before it was already sent: use some as pre-roll)."""
+
+    def end_turn(self, turn: int, media_time: Samples) -> None:
+        """The gateway takes the turn as ended: give the final ``Transcript`` now."""
+
+    def cancel_turn(self, turn: int) -> None:
+        """Forget the turn; no final is wanted."""
+
+    def close(self) -> None: ...
+
+
+class LlmSession(Protocol):
+    model: ModelInfo
+
+    def generate(self, request: int, messages: Sequence[Message]) -> None: ...
+
+    def cancel(self, request: int) -> None:
+        """Acknowledged by ``Generated(cancelled=True)``."""
+
+    def close(self) -> None: ...
+
+
+class TtsSession(Protocol):
+    model: ModelInfo
+
+    def speak(self, request: int, text: str) -> None:
+        """Synthesise one sentence; requests are answered in order."""
+
+    def cancel(self, request: int) -> None:
+        """Acknowledged by ``SpeechDone(cancelled=True)``."""
+
+    def close(self) -> None: ...
+
+
+class RealtimeSession(Protocol):
+    model: ModelInfo
+
+    def audio(self, pcm: bytes, media_time: Samples, flags: int) -> None: ...
+
+    def interrupted(self, played_ms: int) -> None:
+        """The gateway flushed; this much of the current answer was heard."""
+
+    def close(self) -> None: ...
+
+
+class Provider(Protocol):
+    """``name`` is the key of its YAML block. Every ``open_`` raises ``ProviderError`` if no session can be had."""
+
+    name: str
+
+    async def start(self) -> None:
+        """Warms up; a provider that is not there yet is no error here."""
+
+    async def close(self) -> None: ...
+
+    async def open_stt(self, listener: Callable[[SttResult], None], *, rate: int, language: str) -> SttSession: ...
+
+    async def open_llm(self, listener: Callable[[LlmResult], None]) -> LlmSession: ...
+
+    async def open_tts(self, listener: Callable[[TtsResult], None], *, rate: int, language: str) -> TtsSession: ...
+
+    async def open_realtime(self, listener: Callable[[RealtimeResult], None], *, rate: int) -> RealtimeSession: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSpec:
+    """The constant that a provider's file ends in, and its entry point names."""
+
+    kind: str
+    options: type[Options]
+    create: Callable[[str, Options], Provider]
+    """(name, options) -> provider; opens nothing yet."""
+    roles: frozenset[str] = field(default_factory=frozenset)
+    """Of ``stt``, ``llm``, ``tts``, ``realtime``."""

@@ -1,0 +1,130 @@
+"""All that a conversation asks its plug to do, and all that it reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.timeline import Interruption, TurnTimes
+from gateway.turns.history import Message
+from gateway.units import Samples
+
+__all__ = [
+    "Apologise",
+    "BeginTurn",
+    "CancelGenerate",
+    "CancelSpeak",
+    "CancelTurn",
+    "Effect",
+    "EndTurn",
+    "Flush",
+    "Generate",
+    "HangUp",
+    "Heard",
+    "Interrupted",
+    "Report",
+    "Speak",
+    "TurnDone",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class BeginTurn:
+    """To the STT: speech begins at ``media_time``."""
+
+    turn: int
+    media_time: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class EndTurn:
+    """To the STT: the turn has ended there, the final is wanted."""
+
+    turn: int
+    media_time: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTurn:
+    """To the STT: it was nothing."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """To the LLM."""
+
+    request: int
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelGenerate:
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """To the TTS: one sentence."""
+
+    request: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelSpeak:
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """To the leg: stop talking. Answer with ``Conversation.flushed``."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Apologise:
+    """To the leg: a model is gone. Play the recorded sentence for that as ``request``, and report it as delivered."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    reason: str
+
+
+Effect = BeginTurn | EndTurn | CancelTurn | Generate | CancelGenerate | Speak | CancelSpeak | Flush | Apologise | HangUp
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The caller said this (final)."""
+
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The agent stopped because the caller spoke."""
+
+    interruption: Interruption
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDone:
+    """A turn is over: its answer was played or cut, or it got none."""
+
+    kind: str
+    """``greeting``, ``answer``, ``prompt`` (spoken unasked), ``apology`` (a model failed) or ``unanswered``."""
+    heard: str
+    said: str
+    """What the caller heard of the answer."""
+    understood: bool
+    interrupted: bool
+    times: TurnTimes
+
+
+Report = Heard | Interrupted | TurnDone

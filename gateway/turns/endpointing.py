@@ -1,0 +1,59 @@
+"""When has the caller finished? Silence for the hangover, or the STT's own word for it, whichever comes first.
+
+QUIET --speech--> SPEAKING --silence--> PAUSED --hangover passed, or the model is sure--> QUIET
+                      ^-----speech---------'
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from gateway.units import Nanos
+
+__all__ = ["Endpointer"]
+
+
+class _State(Enum):
+    QUIET = auto()
+    SPEAKING = auto()
+    PAUSED = auto()
+
+
+class Endpointer:
+    """Tells the end of a turn. The hangover counts from the last speech *packet*, so the detector's release time and
+    whatever delayed its report are inside it and not on top."""
+
+    def __init__(self, hangover: Nanos) -> None:
+        self._hangover = hangover
+        self._state = _State.QUIET
+        self._last_speech = Nanos(0)
+
+    @property
+    def speaking(self) -> bool:
+        """The caller's turn is open: speech, or a pause that may still go on."""
+        return self._state is not _State.QUIET
+
+    @property
+    def paused(self) -> bool:
+        return self._state is _State.PAUSED
+
+    def speech_started(self) -> None:
+        self._state = _State.SPEAKING
+
+    def speech_ended(self, arrival: Nanos) -> None:
+        if self._state is _State.SPEAKING:
+            self._state, self._last_speech = _State.PAUSED, arrival
+
+    def reset(self) -> None:
+        self._state = _State.QUIET
+
+    def next_timer(self) -> Nanos | None:
+        return Nanos(self._last_speech + self._hangover) if self.paused else None
+
+    def ended(self, now: Nanos, *, model_sure: bool = False) -> bool:
+        """Whether the turn ends here; if so, the next one may begin."""
+        due = self.next_timer()
+        if due is None or not (model_sure or now >= due):
+            return False
+        self._state = _State.QUIET
+        return True

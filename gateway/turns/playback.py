@@ -1,0 +1,109 @@
+"""Which of the agent's words were heard: the sentences of an answer laid along the leg's playout position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.units import Samples
+
+__all__ = ["Playback", "Sentence"]
+
+_PACKET: Final = 160
+"""20 ms at 8 kHz: what resampling may round, so what is forgiven."""
+
+_PER_CHARACTER: Final = 533
+"""Samples per character of speech (15 characters a second), to guess the length of a sentence not yet delivered."""
+
+
+@dataclass(slots=True)
+class Sentence:
+    """One request to the TTS and where its audio lies in the playout, in samples at 8 kHz."""
+
+    text: str
+    start: int = 0
+    length: int = 0
+    complete: bool = False
+
+    def heard(self, position: int) -> str:
+        """Its words up to ``position``: text and sound of one sentence run near enough in step."""
+        played = position - self.start
+        if not self.length or played <= 0:
+            return ""
+        if self.complete and played >= self.length - _PACKET:
+            return self.text
+        whole = self.length if self.complete else max(self.length, len(self.text) * _PER_CHARACTER)
+        words = self.text.split()
+        return " ".join(words[: int(len(words) * min(1.0, played / whole))])
+
+
+class Playback:
+    """Ledger of one leg's playout queue.
+
+    Positions come from the plane, count from the leg's start and tell what was *sent*. ``cut`` and ``flushed`` frame a
+    flush: audio that is queued between the two belongs to the next answer.
+    """
+
+    def __init__(self) -> None:
+        self._queued = 0
+        self._played = 0
+        self._since_cut = 0
+        self._sentences: dict[int, Sentence] = {}
+
+    def expect(self, request: int, text: str) -> None:
+        """The sentence was given to the TTS."""
+        self._sentences[request] = Sentence(text)
+
+    def queue(self, request: int, samples: int) -> bool:
+        """A burst of it arrived. False: nobody waits for it any more, so it must not be played."""
+        sentence = self._sentences.get(request)
+        if sentence is None:
+            return False
+        if not sentence.length:
+            sentence.start = self._queued
+        sentence.length += samples
+        self._queued += samples
+        self._since_cut += samples
+        return True
+
+    def complete(self, request: int) -> None:
+        """The TTS has delivered all of it."""
+        if sentence := self._sentences.get(request):
+            sentence.complete = True
+
+    def played(self, position: Samples) -> None:
+        self._played = max(self._played, position)
+
+    @property
+    def finished(self) -> bool:
+        """Every sentence was delivered and sent."""
+        sent = self._queued - self._played <= _PACKET
+        return sent and all(sentence.complete for sentence in self._sentences.values())
+
+    def waiting(self) -> list[int]:
+        """Requests whose audio is not complete yet, in order: what to cancel."""
+        return [request for request, sentence in self._sentences.items() if not sentence.complete]
+
+    def take(self) -> str:
+        """The words of a finished answer; the ledger is ready for the next."""
+        return heard_of(self.cut(), self._played)
+
+    def cut(self) -> list[Sentence]:
+        """Takes out the sentences of an answer that ends here; what still arrives of them is not played."""
+        sentences = list(self._sentences.values())
+        self._sentences.clear()
+        self._since_cut = 0
+        return sentences
+
+    def flushed(self, position: Samples) -> None:
+        """The plane dropped what was queued up to the cut."""
+        dropped = self._queued - self._since_cut - position
+        self._queued -= dropped
+        self._played = position
+        for sentence in self._sentences.values():
+            sentence.start -= dropped
+
+
+def heard_of(sentences: list[Sentence], position: int) -> str:
+    """What of these sentences had been sent when the playout stood at ``position``."""
+    return " ".join(filter(None, (sentence.heard(position) for sentence in sentences)))
