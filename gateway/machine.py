@@ -7,8 +7,8 @@ A machine takes bytes or items together with ``now``, changes once, and is then 
     for event in machine.events(): ...    # what the layer above should know
     wake_at = machine.next_timer()        # monotonic nanoseconds, or None
 
-It never waits, reads a clock, logs or draws a random number: time and randomness are handed in. ``net/driver.py`` is the
-one place that does so with a real clock, ``tests/sim/`` does so with a virtual one.
+It never waits, reads a clock, logs or draws a random number: time and randomness are handed in. ``net/driver.py`` is
+the one place that does so with a real clock, ``tests/sim/`` does so with a virtual one.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from gateway.units import Nanos
 
 __all__ = ["Machine", "earliest"]
 
-Out = TypeVar("Out", covariant=True)
-Event = TypeVar("Event", covariant=True)
+Out_co = TypeVar("Out_co", covariant=True)
+Event_co = TypeVar("Event_co", covariant=True)
 
 
-class Machine(Protocol[Out, Event]):
+class Machine(Protocol[Out_co, Event_co]):
     """What a driver needs of a machine. Each drain empties what it returns; draining twice returns nothing new."""
 
-    def outgoing(self) -> Iterable[Out]: ...
+    def outgoing(self) -> Iterable[Out_co]: ...
 
-    def events(self) -> Iterable[Event]: ...
+    def events(self) -> Iterable[Event_co]: ...
 
     def next_timer(self) -> Nanos | None: ...
 
     def handle_timer(self, now: Nanos) -> None:
-        """Does what is due at ``now``. Calling it early or late is harmless: early does nothing, late does all of it."""
+        """Does what is due at ``now``. Early does nothing, late does all of it."""
 
 
 def earliest(*timers: Nanos | None) -> Nanos | None:

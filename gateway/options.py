@@ -1,7 +1,7 @@
 """Base of every YAML block: frozen, unknown keys refused, each field documented by the docstring under it.
 
-A room defines the options that it reads; ``config/`` puts them together, so that a key stands beside the code that obeys
-it, and the generated JSON schema and ``docs/configuration.md`` cannot drift from either.
+A room defines the options that it reads; ``config/`` puts them together, so that a key stands beside the code that
+obeys it, and the generated JSON schema and ``docs/configuration.md`` cannot drift from either.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def names(group: str) -> list[str]:
 
 
 def load(group: str, name: str) -> object:
-    """The object an extension registered. Raises ``MisuseError``: configuration checks names before anybody loads one."""
+    """The object an extension registered. ``MisuseError`` if there is none: configuration checks names before."""
     entry = _group(group).get(name)
     if entry is None:
         raise MisuseError(f"nothing named {name!r} is registered in {group}; known: {', '.join(names(group))}")

@@ -32,7 +32,7 @@ class Stamp(StrEnum):
     ENDPOINT = "endpoint"
     """The gateway took the turn as ended and asked the STT for its final."""
     STT_FINAL = "stt_final"
-    LLM_FIRST_TOKEN = "llm_first_token"
+    LLM_FIRST_TOKEN = "llm_first_token"  # noqa: S105  (a word of a model, no password)
     LLM_FIRST_SENTENCE = "llm_first_sentence"
     """The first sentence was complete and went to the TTS; lies within the stage ``tts``."""
     TTS_FIRST_AUDIO = "tts_first_audio"

@@ -1,8 +1,8 @@
 """Units in the type, and arithmetic that wraps.
 
-Time is an ``int`` of nanoseconds of CLOCK_MONOTONIC everywhere (``Nanos``); seconds and milliseconds exist at the edges:
-configuration, logs and reports. Media time is counted in samples from the start of the stream (``Samples``), at the rate
-that the name or docstring beside it gives.
+Time is an ``int`` of nanoseconds of CLOCK_MONOTONIC everywhere (``Nanos``); seconds and milliseconds exist at the
+edges: configuration, logs and reports. Media time is counted in samples from the start of the stream (``Samples``), at
+the rate that the name or docstring beside it gives.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a call can be connected to, and what the call gives it.
 
 The call knows plugs by this file alone. It opens a plug's session when the route is chosen (so that providers connect
-while the phone still rings), tells it when media flows, and closes it exactly once, whoever hung up. The session hears the
-leg as its observer.
+while the phone still rings), tells it when media flows, and closes it exactly once, whoever hung up. The session hears
+the leg as its observer.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ __all__ = [
     "Interrupted",
     "Report",
     "Speak",
+    "ToModel",
     "TurnDone",
 ]
 
@@ -95,7 +96,8 @@ class HangUp:
     reason: str
 
 
-Effect = BeginTurn | EndTurn | CancelTurn | Generate | CancelGenerate | Speak | CancelSpeak | Flush | Apologise | HangUp
+ToModel = BeginTurn | EndTurn | CancelTurn | Generate | CancelGenerate | Speak | CancelSpeak
+Effect = ToModel | Flush | Apologise | HangUp
 
 
 @dataclass(frozen=True, slots=True)
