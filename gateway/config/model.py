@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, InstanceOf, WithJsonSchema
 
 from gateway.call.options import LimitOptions, RecordOptions, RouteOptions, TrunkOptions
-from gateway.config.standin import MediaOptions, SipOptions
+from gateway.config.sip_block import SipOptions
+from gateway.media.options import MediaOptions
 from gateway.options import Options
 
 __all__ = ["Block", "Config", "LogOptions"]

@@ -38,7 +38,7 @@ def known_keys(model: type[BaseModel]) -> list[str]:
 
 
 def collect(error: ValidationError, model: type[BaseModel], document: Document, prefix: Path = ()) -> None:
-    """Adds every problem of ``error``, once per place, to the document. ``prefix`` is where ``model`` stands in the file."""
+    """Adds every problem of ``error`` to the document, once per place. ``prefix`` is where ``model`` stands."""
     told: set[Path] = set()
     for detail in error.errors(include_url=False):
         path = _in_file((*prefix, *detail["loc"]), document, detail["type"])
@@ -68,29 +68,37 @@ def _tell(detail: Any, path: Path, prefix: Path, model: type[BaseModel], documen
     return f"{where}: {_reason(detail, None if secret else document.texts.get(path))}"
 
 
+_REASONS: Final = {
+    **dict.fromkeys(("int_parsing", "int_type", "float_parsing", "float_type"), "is not a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be a block of keys"),
+    "int_from_float": "must be a whole number",
+    "list_type": "must be a list; write [a, b]",
+}
+"""The kinds of error that an operator meets, in an operator's words; others are told in pydantic's."""
+
+
 def _reason(detail: Any, text: str | None) -> str:
     """What is wrong with one value. ``text`` is the file's own; None if there is none or it must not be shown."""
     kind, quoted = detail["type"], "" if text is None else f"{text[:_MAX_SHOWN]!r} "
-    if kind == "string_type" and text is not None:
-        return f"must be text; write it in quotes: {text[:_MAX_SHOWN]!r}" if text else "is empty; write a text"
+    if kind in _REASONS:
+        return quoted + _REASONS[kind]
     if kind == "string_type":
-        return "must be a text, or {file: path} where a secret is wanted"
-    if kind in ("int_parsing", "int_type", "float_parsing", "float_type"):
-        return f"{quoted}is not a number"
-    if kind in ("bool_parsing", "bool_type"):
-        return f"{quoted}must be true or false"
+        return _not_text(text)
     if kind == "literal_error":
         return f"{quoted}is not possible; write one of {detail['ctx']['expected']}"
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{quoted}must be a block of keys"
-    if kind == "list_type":
-        return f"{quoted}must be a list; write [a, b]"
     if kind.startswith(("ip_v4_network", "ip_v6_network")):
         return _network(quoted, text or "")
     if kind == "value_error":
         return _own_words(detail, text)
     message = detail["msg"].removeprefix("Input ").removeprefix("should ")
     return f"{quoted}is refused: {message[0].lower()}{message[1:]}"
+
+
+def _not_text(text: str | None) -> str:
+    if text is None:
+        return "must be a text (a secret may also be {file: path})"
+    return f"must be text; write it in quotes: {text[:_MAX_SHOWN]!r}" if text else "is empty; write a text"
 
 
 def _own_words(detail: Any, text: str | None) -> str:

@@ -1,9 +1,9 @@
 """YAML text to plain values, with the line of everything kept.
 
 PyYAML composes the nodes; the values are built here, for three reasons: an error found much later needs its line, a key
-given twice is a mistake and not the last one's victory, and the words of YAML 1.1 are traps in this file (``language: no``
-is Norwegian, ``to: 0123`` is a telephone number's text and not 83). So scalars follow the core schema of YAML 1.2: only
-``true``/``false`` are booleans, only decimal digits without a leading zero are integers.
+given twice is a mistake and not the last one's victory, and the words of YAML 1.1 are traps in this file (``no`` is
+Norwegian and not false, ``0123`` is a number to dial and not 83). So scalars follow the core schema of YAML 1.2: only
+``true`` and ``false`` are booleans, only decimal digits without a leading zero are integers.
 """
 
 from __future__ import annotations

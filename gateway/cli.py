@@ -1,0 +1,171 @@
+"""The command line: arguments, exit codes, and nothing else.
+
+Exit status 0: done; 1: it ran and failed; 2: the command line or the configuration is wrong (nothing was started).
+Everything heavy is imported by the command that needs it, so that ``--help`` and ``check`` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway import __version__
+from gateway.errors import ConfigError, LinecardError
+
+if TYPE_CHECKING:
+    from gateway.config import Config
+
+__all__ = ["main"]
+
+DEFAULT_CONFIG: Final = "config/linecard.yaml"
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return USAGE
+    except LinecardError as error:
+        return _failed(str(error))
+    except OSError as error:  # a port in use, an address that is not ours, a file that cannot be written
+        return _failed(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _failed(text: str) -> int:
+    print(f"linecard: {text}", file=sys.stderr)
+    return FAILED
+
+
+# --- arguments --------------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="linecard",
+        description="A SIP/RTP media gateway for voice AI: the model is a plug, the network is the socket.",
+        epilog="example: linecard demo    (a call you can watch, with everything it needs)",
+    )
+    parser.add_argument("--version", action="version", version=f"linecard {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_check(commands)
+    _add_call(commands)
+    _add_models(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add(
+    commands: Any, name: str, command: Callable[[argparse.Namespace], int], about: str, example: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog="example:\n  " + example.replace("\n", "\n  "),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "config", nargs="?", default=DEFAULT_CONFIG, metavar="FILE", help=f"configuration (default: {DEFAULT_CONFIG})"
+    )
+
+
+def _add_run(commands: Any) -> None:
+    parser = _add(commands, "run", _run, "take calls until told to stop", "linecard run config/linecard.yaml")
+    _add_config(parser)
+
+
+def _add_check(commands: Any) -> None:
+    about = "validate a configuration, and print the addresses that callers will be told"
+    _add_config(_add(commands, "check", _check, about, "linecard check config/linecard.yaml"))
+
+
+def _add_call(commands: Any) -> None:
+    example = "linecard call sip:pizza@127.0.0.1:5060\nlinecard call sip:agent@192.0.2.7 --listen 192.0.2.1"
+    parser = _add(commands, "call", _call, "place a talking call to any SIP address and measure every turn", example)
+    parser.add_argument("target", metavar="SIP-ADDRESS", help="whom to call, like sip:pizza@127.0.0.1:5060")
+
+
+def _add_models(commands: Any) -> None:
+    example = "linecard models --port 8765"
+    parser = _add(commands, "models", _models, "serve the embedded STT, TTS and scripted dialogue to gateways", example)
+    parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", default=8765, type=_port, metavar="N", help="port to listen on (default: 8765)")
+
+
+def _add_demo(commands: Any) -> None:
+    parser = _add(commands, "demo", _demo, "start gateway and models, and place a call through them", "linecard demo")
+    _add_config(parser)
+    parser.add_argument("--once", action="store_true", help="end after the call; status 0 only if every turn was good")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
+    return int(text)
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def _load(options: argparse.Namespace) -> Config:
+    from gateway.config import load
+
+    return load(options.config)
+
+
+def _loop(main_coroutine: Coroutine[Any, Any, int]) -> int:
+    import uvloop
+
+    return uvloop.run(main_coroutine)
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = _load(options)
+    from gateway.daemon import app, logs
+
+    logs.configure(config.log)
+    return _loop(app.run(config))
+
+
+def _check(options: argparse.Namespace) -> int:
+    from gateway.config.summary import describe
+
+    config = _load(options)
+    print(f"{options.config}: valid")
+    print(describe(config))
+    return OK
+
+
+def _call(options: argparse.Namespace) -> int:
+    from gateway.bench import call
+
+    return _loop(call.main_async(options.target))
+
+
+def _models(options: argparse.Namespace) -> int:
+    from gateway.models import server
+
+    return _loop(server.serve(options.host, options.port))
+
+
+def _demo(options: argparse.Namespace) -> int:
+    config = _load(options)
+    from gateway.bench import demo
+
+    return _loop(demo.main_async(options.config, config, once=options.once))

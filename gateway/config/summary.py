@@ -1,0 +1,45 @@
+"""What ``linecard check`` prints about a valid configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.config.addresses import advertised, warnings
+from gateway.config.blocks import find_spec
+from gateway.config.model import Config
+
+__all__ = ["describe"]
+
+
+def describe(config: Config) -> str:
+    """Addresses, ports, providers, plugs and routes, one per line; then what is seldom meant. Shows no secret."""
+    return "\n".join([*_addresses(config), *_blocks(config), *(f"warning: {text}" for text in warnings(config))])
+
+
+def _addresses(config: Config) -> Iterator[str]:
+    told = advertised(config)
+    low, high = config.media.ports
+    yield f"  listens on       {config.sip.listen}"
+    yield f"  Contact and Via  {told.contact}"
+    yield f"  SDP (c= line)    {told.media_host}"
+    yield f"  RTP ports        {low}-{high} on {config.media.address}: room for {rtp_pairs(low, high)} calls"
+
+
+def _blocks(config: Config) -> Iterator[str]:
+    for name, block in config.providers.items():
+        roles = ", ".join(sorted(find_spec("providers", block.kind).roles))
+        yield f"  provider         {name} ({block.kind}: {roles})"
+    for name, block in config.plugs.items():
+        used = [getattr(block.options, key, None) for key in find_spec("plugs", block.kind).provider_roles]
+        on = f" on {', '.join(sorted({str(one) for one in used if one}))}" if any(used) else ""
+        yield f"  plug             {name} ({block.kind}{on})"
+    for trunk in config.trunks:
+        yield f"  trunk            {trunk.name} from {', '.join(str(network) for network in trunk.source)}"
+    for route in config.routes:
+        yield f"  route            {route.to} -> {route.plug}"
+
+
+def rtp_pairs(low: int, high: int) -> int:
+    """Pairs of an even port for RTP and the odd one above it for RTCP (RFC 3550 11)."""
+    first = low + low % 2
+    return max(0, (high - first + 1) // 2)

@@ -1,0 +1,112 @@
+"""One line per event: JSON objects for machines, columns for a terminal.
+
+``configure(options)`` is called once; ``structlog.get_logger()`` works everywhere after it. Before a line is written,
+secrets are taken out always, and telephone numbers and what was said unless ``log.redact`` is false.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, TextIO
+
+import structlog
+from pydantic import SecretStr
+from structlog.typing import EventDict, Processor
+
+from gateway.config.model import LogOptions
+
+__all__ = ["configure", "hide_secrets", "redact"]
+
+_SAID: Final = frozenset({"heard", "said", "text", "transcript", "prompt", "messages", "greeting"})
+_NUMBERS: Final = frozenset({"caller", "called", "number", "digits", "to", "target"})
+_SECRETS: Final = frozenset({"password", "secret", "token", "key", "api_key", "authorization", "proxy_authorization"})
+_KEPT: Final = frozenset({"call_id", "timestamp", "event", "level", "stamps", "stages_ms", "model_ms", "versions"})
+"""Ids and times are made of digits, and are nobody's number."""
+_NUMBER: Final = re.compile(r"(?<![\w.])\+?\d{5,}(\d{2})(?![\w.]|-\d)")
+_SHORT_NUMBER: Final = re.compile(r"\+?\d{2,}(\d{2})(?!\d)")
+_HIDDEN: Final = "**********"
+
+
+def configure(options: LogOptions, stream: TextIO | None = None) -> None:
+    """Sets up structlog, and sends the standard library's log (of packages) the same way."""
+    output = sys.stdout if stream is None else stream
+    console = options.format == "console" or (options.format == "auto" and output.isatty())
+    level = getattr(logging, options.level.upper())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=not console),
+        structlog.processors.format_exc_info,
+        hide_secrets,
+    ]
+    if options.redact:
+        shared.append(redact)
+    last: Processor = (
+        structlog.dev.ConsoleRenderer(colors=console) if console else structlog.processors.JSONRenderer(default=str)
+    )
+    structlog.configure(
+        processors=[*shared, last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(output),
+        cache_logger_on_first_use=False,
+    )
+    _adopt_standard_logging(max(level, logging.WARNING))
+
+
+class _ToStructlog(logging.Handler):
+    """A package's own log line, as one of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
+        log.log(
+            record.levelno, "package.log", source=record.name, message=record.getMessage(), exc_info=record.exc_info
+        )
+
+
+def _adopt_standard_logging(level: int) -> None:
+    root = logging.getLogger()
+    root.handlers = [_ToStructlog()]
+    root.setLevel(level)
+
+
+def hide_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Keys named like a secret, and values that are one, never reach the output."""
+    return {key: _hide(key, value) for key, value in event.items()}
+
+
+def _hide(key: str, value: Any) -> Any:
+    if isinstance(value, SecretStr) or (key.lower() in _SECRETS and value is not None):
+        return _HIDDEN
+    if isinstance(value, Mapping):
+        return {name: _hide(str(name), item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hide("", item) for item in value]
+    return value
+
+
+def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Numbers keep two digits, speech keeps its length."""
+    return {key: _redact(key, value) for key, value in event.items()}
+
+
+def _redact(key: str, value: Any) -> Any:
+    if key in _KEPT or value is None:
+        return value
+    if key in _SAID:
+        return f"({len(str(value).split())} words)"
+    if isinstance(value, Mapping):
+        return {name: _redact(str(name), item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redact("", item) for item in value]
+    if isinstance(value, str):
+        return _shorten(value) if key in _NUMBERS else _NUMBER.sub(r"…\1", value)
+    return value
+
+
+def _shorten(text: str) -> str:
+    """A number, or a SIP address whose user part is one: any run of four digits and more."""
+    user, at, host = text.partition("@")
+    return _SHORT_NUMBER.sub(r"…\1", user) + at + host
