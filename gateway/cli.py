@@ -88,6 +88,9 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 def _add_run(commands: Any) -> None:
     parser = _add(commands, "run", _run, "take calls until told to stop", "linecard run config/linecard.yaml")
     _add_config(parser)
+    parser.add_argument(
+        "--no-redact", action="store_true", help="log numbers and what was said in full, whatever log.redact says"
+    )
 
 
 def _add_check(commands: Any) -> None:
@@ -96,9 +99,16 @@ def _add_check(commands: Any) -> None:
 
 
 def _add_call(commands: Any) -> None:
-    example = "linecard call sip:pizza@127.0.0.1:5060\nlinecard call sip:agent@192.0.2.7 --listen 192.0.2.1"
+    example = "linecard call sip:pizza@127.0.0.1:5060\nlinecard call sip:agent@192.0.2.7 --record call.wav"
     parser = _add(commands, "call", _call, "place a talking call to any SIP address and measure every turn", example)
     parser.add_argument("target", metavar="SIP-ADDRESS", help="whom to call, like sip:pizza@127.0.0.1:5060")
+    parser.add_argument(
+        "--scenario", default="pizza", metavar="NAME", help="what the caller does: a shipped one, or a YAML file"
+    )
+    parser.add_argument("--record", metavar="FILE", help="write the call as a stereo WAV: caller left, agent right")
+    parser.add_argument(
+        "--models", metavar="URL", help="models process for the caller's voice (default: one is started for the call)"
+    )
 
 
 def _add_models(commands: Any) -> None:
@@ -139,7 +149,8 @@ def _run(options: argparse.Namespace) -> int:
     config = _load(options)
     from gateway.daemon import app, logs
 
-    logs.configure(config.log)
+    log = config.log.model_copy(update={"redact": False}) if options.no_redact else config.log
+    logs.configure(log)
     return _loop(app.run(config))
 
 
@@ -155,12 +166,15 @@ def _check(options: argparse.Namespace) -> int:
 def _call(options: argparse.Namespace) -> int:
     from gateway.bench import call
 
-    return _loop(call.main_async(options.target))
+    return _loop(call.main_async(options.target, options.scenario, record=options.record, models=options.models))
 
 
 def _models(options: argparse.Namespace) -> int:
+    from gateway.config import LogOptions
+    from gateway.daemon import logs
     from gateway.models import server
 
+    logs.configure(LogOptions())
     return _loop(server.serve(options.host, options.port))
 
 
@@ -169,3 +183,11 @@ def _demo(options: argparse.Namespace) -> int:
     from gateway.bench import demo
 
     return _loop(demo.main_async(options.config, config, once=options.once))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
