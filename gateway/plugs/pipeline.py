@@ -11,10 +11,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator
 
-from gateway.media.contract import FrameFlags, Leg, LegStats
+from gateway.media.contract import FrameFlags, Leg
 from gateway.options import Options
 from gateway.plugs.contract import CallView, PlugSpec
-from gateway.plugs.sessions import STT_RATE, Listeners, ModelSessions, Wanted
+from gateway.plugs.model_sessions import STT_RATE, Listeners, ModelSessions, Wanted
+from gateway.plugs.session import BaseSession
 from gateway.plugs.wav import Clip, apology, read_wav
 from gateway.providers.contract import (
     Failed,
@@ -80,7 +81,7 @@ class Pipeline:
         return PipelineSession(self.options, self.apology, call)
 
 
-class PipelineSession:
+class PipelineSession(BaseSession):
     """One call on a pipeline: the leg's observer, and the listener of three provider sessions.
 
     Each method tells the conversation what happened and drains it: its effects go to the models and the leg, its
@@ -90,10 +91,9 @@ class PipelineSession:
     uplink_rate = STT_RATE
 
     def __init__(self, options: PipelineOptions, apology: Clip, call: CallView) -> None:
+        super().__init__(call)
         self._options = options
         self._apology = apology
-        self._call = call
-        self._leg: Leg | None = None
         self._conversation = Conversation(
             options,
             call.timeline,
@@ -111,7 +111,7 @@ class PipelineSession:
 
     async def start(self, leg: Leg) -> None:
         """A provider that is not there does not refuse the call: the caller hears the apology."""
-        self._leg = leg
+        await super().start(leg)
         await self._connect()
 
     def answered(self) -> None:
@@ -123,13 +123,13 @@ class PipelineSession:
         self._drive.drain()
 
     async def close(self) -> None:
+        await super().close()
         self._drive.close()
-        self._leg = None
         self._models.close()
 
     async def _connect(self) -> None:
         for failure in await self._models.connect():
-            self._call.log("provider.failed", provider=failure.provider, reason=str(failure))
+            self.call.log("provider.failed", provider=failure.provider, reason=str(failure))
 
     # --- what the leg hears -------------------------------------------------------------------------------------------
 
@@ -159,19 +159,6 @@ class PipelineSession:
     def on_flushed(self, number: int, sent: Nanos, position: Samples) -> None:
         self._conversation.flushed(number, sent, position, self._drive.now())
         self._drive.drain()
-
-    def on_digit(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
-        """Digits are no part of a spoken conversation yet: they are written down."""
-        self._call.log("digit", digit=digit, duration_ms=duration_ms)
-
-    def on_mark(self, number: int, sent: Nanos, position: Samples) -> None:
-        """This plug sets no marks."""
-
-    def on_rtp_timeout(self, now: Nanos) -> None:
-        self._call.hang_up("RTP timeout")
-
-    def on_closed(self, stats: LegStats) -> None:
-        """The call writes the leg's figures down."""
 
     # --- what the models deliver --------------------------------------------------------------------------------------
 
@@ -206,8 +193,8 @@ class PipelineSession:
         now = self._drive.now()
         match result:
             case Speech(request, pcm, rate, elapsed):
-                if self._conversation.speech(request, len(pcm) // 2 * 8000 // rate, now, elapsed) and self._leg:
-                    self._leg.play(pcm, rate)
+                if self._conversation.speech(request, len(pcm) // 2 * 8000 // rate, now, elapsed) and self.leg:
+                    self.leg.play(pcm, rate)
             case SpeechDone(request, cancelled) if not cancelled:
                 self._conversation.speech_done(request, now)
             case Failed():
@@ -216,7 +203,7 @@ class PipelineSession:
 
     def _failed(self, role: str, failed: Failed) -> None:
         """One request, or the session: the conversation apologises once, and a lost session is opened again."""
-        self._call.log("provider.failed", role=role, provider=failed.error.provider, reason=str(failed.error))
+        self.call.log("provider.failed", role=role, provider=failed.error.provider, reason=str(failed.error))
         if failed.request is None:
             self._models.lost(role)
         self._conversation.failed(self._drive.now())
@@ -226,14 +213,14 @@ class PipelineSession:
     def _carry_out(self, effect: do.Effect) -> None:
         match effect:
             case do.HangUp(reason):
-                self._call.hang_up(reason)
+                self.call.hang_up(reason)
             case do.Flush() | do.Apologise():
                 self._to_leg(effect)
             case _:
                 self._to_model(effect)
 
     def _to_leg(self, effect: do.Flush | do.Apologise) -> None:
-        match effect, self._leg:
+        match effect, self.leg:
             case do.Flush(number), leg if leg:
                 leg.flush(number)
             case do.Apologise(request), leg if leg:
@@ -266,16 +253,16 @@ class PipelineSession:
             leg.play(self._apology.pcm, self._apology.rate)
         self._conversation.speech_done(request, now)
         if not self._models.complete and self._options.on_failure.then == "continue":
-            self._call.spawn(self._connect())
+            self.call.spawn(self._connect())
 
     # --- what the conversation reports --------------------------------------------------------------------------------
 
     def _report(self, report: do.Report) -> None:
         match report:
             case do.Heard(turn, text):
-                self._call.log("heard", turn=turn, heard=text)
+                self.call.log("heard", turn=turn, heard=text)
             case do.Interrupted(interruption):
-                self._call.record(
+                self.call.record(
                     "barge_in",
                     turn=interruption.turn,
                     confirm_ms=to_ms(self._options.barge_in_confirm),
@@ -287,7 +274,7 @@ class PipelineSession:
                     },
                 )
             case do.TurnDone():
-                self._call.record("turn", **self._turn_fields(report))
+                self.call.record("turn", **self._turn_fields(report))
 
     def _turn_fields(self, done: do.TurnDone) -> dict[str, Any]:
         return {

@@ -1,0 +1,58 @@
+"""What every plug's session does unless it says otherwise: keep the leg, end the call when its media stops."""
+
+from __future__ import annotations
+
+from gateway.media.contract import Leg, LegStats
+from gateway.plugs.contract import CallView
+from gateway.units import Nanos, Samples
+
+__all__ = ["BaseSession"]
+
+
+class BaseSession:
+    """A ``PlugSession`` that is connected to a leg and does nothing with it."""
+
+    uplink_rate = 8000
+
+    def __init__(self, call: CallView) -> None:
+        self.call = call
+        self.leg: Leg | None = None
+
+    async def start(self, leg: Leg) -> None:
+        self.leg = leg
+
+    def answered(self) -> None:
+        """Nothing to say."""
+
+    async def close(self) -> None:
+        self.leg = None
+
+    def on_audio(self, pcm: bytes, media_time: Samples, arrival: Nanos, flags: int) -> None:
+        """Not listened to."""
+
+    def on_speech_started(self, media_time: Samples, arrival: Nanos) -> None:
+        """Not listened to."""
+
+    def on_speech_ended(self, media_time: Samples, arrival: Nanos) -> None:
+        """Not listened to."""
+
+    def on_digit(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
+        self.call.log("digit", digit=digit, duration_ms=duration_ms)
+
+    def on_playout_started(self, sent: Nanos, position: Samples) -> None:
+        """Of no interest."""
+
+    def on_playout_idle(self, sent: Nanos, position: Samples) -> None:
+        """Of no interest."""
+
+    def on_mark(self, number: int, sent: Nanos, position: Samples) -> None:
+        """None was set."""
+
+    def on_flushed(self, number: int, sent: Nanos, position: Samples) -> None:
+        """None was asked for."""
+
+    def on_rtp_timeout(self, now: Nanos) -> None:
+        self.call.hang_up("RTP timeout")
+
+    def on_closed(self, stats: LegStats) -> None:
+        """The call writes the leg's figures down."""
