@@ -1,0 +1,99 @@
+"""Runs a machine on a real clock: the only place that asks what time it is.
+
+After each input the machine is drained completely, then the next timer is armed. Events are delivered after the
+datagrams have left; a handler that calls a verb from within an event is served before ``run`` returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from gateway.machine import Machine
+from gateway.units import SECOND, Nanos
+
+__all__ = ["Driver", "monotonic"]
+
+Out = TypeVar("Out")
+Event = TypeVar("Event")
+Result = TypeVar("Result")
+
+
+def monotonic() -> Nanos:
+    """CLOCK_MONOTONIC in nanoseconds, the clock of the whole house."""
+    return Nanos(time.monotonic_ns())
+
+
+class Driver(Generic[Out, Event]):
+    """``send`` takes what ``machine.outgoing`` gives, ``on_event`` what ``machine.events`` gives."""
+
+    def __init__(
+        self,
+        machine: Machine[Out, Event],
+        send: Callable[[Out], None],
+        on_event: Callable[[Event], None],
+        clock: Callable[[], Nanos] = monotonic,
+    ) -> None:
+        self._machine = machine
+        self._send = send
+        self._on_event = on_event
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed: Nanos | None = None
+        self._draining = False
+        self._closed = False
+
+    def run(self, step: Callable[..., Result], *args: Any) -> Result:
+        """Calls ``step(*args, now)``, a method of the machine, then drains and re-arms."""
+        result = step(*args, self._clock())
+        self.poke()
+        return result
+
+    def poke(self) -> None:
+        """Drains and re-arms; for callers that changed the machine themselves."""
+        if self._draining or self._closed:
+            return  # the drain that is running goes on until nothing is left
+        self._draining = True
+        try:
+            self._drain()
+        finally:
+            self._draining = False
+            self._arm()
+
+    def close(self) -> None:
+        """Nothing is sent or told after this."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _drain(self) -> None:
+        while True:
+            for item in self._machine.outgoing():
+                self._send(item)
+            events = list(self._machine.events())
+            if not events:
+                break
+            for event in events:
+                self._on_event(event)
+        for item in self._machine.outgoing():
+            self._send(item)
+
+    def _arm(self) -> None:
+        wake = self._machine.next_timer()
+        if wake == self._armed and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._armed = wake
+        if wake is not None and not self._closed:
+            delay = max(0, wake - self._clock()) / SECOND
+            self._timer = self._loop.call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.run(self._machine.handle_timer)

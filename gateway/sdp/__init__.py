@@ -1,0 +1,19 @@
+"""Session descriptions (RFC 8866) and offer/answer (RFC 3264), without I/O."""
+
+from __future__ import annotations
+
+from gateway.sdp.negotiation import accept, answer, offer
+from gateway.sdp.parser import parse
+from gateway.sdp.types import Agreement, Codec, Media, MediaAgreement, SessionDescription
+
+__all__ = [
+    "Agreement",
+    "Codec",
+    "Media",
+    "MediaAgreement",
+    "SessionDescription",
+    "accept",
+    "answer",
+    "offer",
+    "parse",
+]

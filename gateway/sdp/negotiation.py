@@ -1,0 +1,140 @@
+"""Offer and answer (RFC 3264) for one audio stream: PCMU, PCMA, and telephone-event beside them.
+
+Every other media line is answered with port 0, in its place (RFC 3264 6). What cannot be agreed raises ``SdpError``,
+with the warn-code that a 488 carries (RFC 3261 20.43): 304 for no usable audio line, 305 for no common codec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Final
+
+from gateway.errors import SdpError
+from gateway.sdp.parser import parse
+from gateway.sdp.types import Agreement, Codec, Media, MediaAgreement, SessionDescription
+
+__all__ = ["accept", "answer", "offer"]
+
+Address = tuple[str, int]
+
+_STATIC: Final = {"PCMU": 0, "PCMA": 8}
+_EVENT_TYPE: Final = 101
+_PTIME_MS: Final = 20
+_CODECS: Final = ("PCMU", "PCMA")
+# What we answer to each direction of an offer (RFC 3264 6.1).
+_REVERSED: Final = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
+
+
+def offer(
+    local: Address, session_id: int, codecs: Sequence[str] = _CODECS, *, version: int = 1, direction: str = "sendrecv"
+) -> bytes:
+    """An offer of ``codecs`` in that order, and of telephone-event. ``version`` grows with each change (RFC 3264 8)."""
+    formats = [Codec(_STATIC[name], name, 8000) for name in codecs]
+    formats.append(Codec(_EVENT_TYPE, "TELEPHONE-EVENT", 8000))
+    return _encode(local, session_id, version, [_audio_lines("RTP/AVP", local[1], formats, direction)])
+
+
+def answer(
+    offer: bytes | SessionDescription,
+    local: Address,
+    session_id: int,
+    codecs: Sequence[str] = _CODECS,
+    *,
+    version: int = 1,
+) -> Agreement:
+    """Answers an offer: the first audio line with a codec of ours is taken, with the offerer's first such codec."""
+    description = offer if isinstance(offer, SessionDescription) else parse(offer)
+    chosen, codec = _choose(description, codecs)
+    event = _event(chosen)
+    direction = _REVERSED[chosen.direction]
+    sections = []
+    for media in description.media:
+        if media is chosen:
+            formats = [codec, event] if event else [codec]
+            sections.append(_audio_lines(media.protocol, local[1], formats, direction))
+        else:
+            sections.append([f"m={media.kind} 0 {media.protocol} {' '.join(media.formats)}"])
+    sdp = _encode(local, session_id, version, sections)
+    return Agreement(sdp, _agreement(chosen, codec, event, direction))
+
+
+def accept(answer: bytes | SessionDescription, offer: bytes | SessionDescription) -> MediaAgreement:
+    """What an answer to our offer means."""
+    described = answer if isinstance(answer, SessionDescription) else parse(answer)
+    offered = offer if isinstance(offer, SessionDescription) else parse(offer)
+    if len(described.media) != len(offered.media):
+        raise SdpError("RFC 3264 6: the answer has another number of media lines than the offer", 304)
+    ours = next(media for media in offered.media if media.kind == "audio")
+    theirs = described.media[offered.media.index(ours)]
+    if theirs.kind != "audio" or theirs.port == 0 or theirs.protocol != ours.protocol:
+        raise SdpError("the answer rejects the audio line", 304)
+    names = {codec.name for codec in ours.codecs} - {"TELEPHONE-EVENT"}
+    codec = _first_common(theirs, tuple(names))
+    if codec is None:
+        raise SdpError("RFC 3264 6.1: the answer has no codec of the offer", 305)
+    # The answerer says what it sends; each side sends with the payload types of the other's description (RFC 3264 5.1).
+    return _agreement(theirs, codec, _event(theirs), _REVERSED[theirs.direction])
+
+
+def _choose(description: SessionDescription, codecs: Sequence[str]) -> tuple[Media, Codec]:
+    usable = [
+        media
+        for media in description.media
+        if media.kind == "audio" and media.port and media.protocol in ("RTP/AVP", "RTP/AVPF")
+    ]
+    if not usable:
+        raise SdpError("no audio over RTP/AVP is offered", 304)
+    for media in usable:
+        codec = _first_common(media, codecs)
+        if codec is not None:
+            return media, codec
+    offered = ", ".join(codec.name or str(codec.payload_type) for codec in usable[0].codecs)
+    raise SdpError(f"no common codec: offered {offered}; served {', '.join(codecs)}", 305)
+
+
+def _first_common(media: Media, codecs: Sequence[str]) -> Codec | None:
+    return next(
+        (codec for codec in media.codecs if codec.name in codecs and codec.rate == 8000 and codec.channels == 1), None
+    )
+
+
+def _event(media: Media) -> Codec | None:
+    """telephone-event with the clock of the audio (RFC 4733 2.1)."""
+    return next((codec for codec in media.codecs if codec.name == "TELEPHONE-EVENT" and codec.rate == 8000), None)
+
+
+def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str) -> MediaAgreement:
+    """``direction`` is ours. A connection address of zero is a hold of old (RFC 3264 8.4)."""
+    held = media.host in ("0.0.0.0", "::")
+    try:
+        ip_address(media.host)
+    except ValueError:
+        raise SdpError("RFC 8866 5.7: the connection address is not an IP address", 301) from None
+    return MediaAgreement(
+        remote=(media.host, media.port),
+        payload_type=codec.payload_type,
+        codec=codec.name,
+        event_payload_type=event.payload_type if event else None,
+        ptime_ms=_PTIME_MS,
+        send=direction in ("sendrecv", "sendonly") and not held,
+        receive=direction in ("sendrecv", "recvonly"),
+    )
+
+
+def _audio_lines(protocol: str, port: int, formats: Sequence[Codec], direction: str) -> list[str]:
+    lines = [f"m=audio {port} {protocol} {' '.join(str(codec.payload_type) for codec in formats)}"]
+    for codec in formats:
+        name = "telephone-event" if codec.name == "TELEPHONE-EVENT" else codec.name
+        lines.append(f"a=rtpmap:{codec.payload_type} {name}/8000")
+        if codec.name == "TELEPHONE-EVENT":
+            lines.append(f"a=fmtp:{codec.payload_type} 0-15")
+    return [*lines, f"a=ptime:{_PTIME_MS}", f"a={direction}"]
+
+
+def _encode(local: Address, session_id: int, version: int, sections: list[list[str]]) -> bytes:
+    family = "IP6" if ":" in local[0] else "IP4"
+    lines = ["v=0", f"o=- {session_id} {version} IN {family} {local[0]}", "s=-", f"c=IN {family} {local[0]}", "t=0 0"]
+    for section in sections:
+        lines += section
+    return ("\r\n".join(lines) + "\r\n").encode()

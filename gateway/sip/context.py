@@ -1,0 +1,115 @@
+"""What all calls of an endpoint share: identity, randomness, the transaction layer, the lists that are drained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.sip.events import Event
+from gateway.sip.flow import Address, Datagram, Flow
+from gateway.sip.message import Header, Request
+from gateway.sip.options import EndpointOptions
+from gateway.sip.responses import build_response
+from gateway.sip.transaction.layer import ServerTransaction, TransactionLayer
+from gateway.sip.transaction.matching import COOKIE
+from gateway.sip.transaction.timers import Timers
+from gateway.sip.uri import host_port, join_host_port
+from gateway.sip.wakeups import Wakeups
+from gateway.units import Nanos
+
+if TYPE_CHECKING:
+    from gateway.sip.session import Session
+
+__all__ = ["Context", "Randomness"]
+
+
+class Randomness(Protocol):
+    """What we need of ``random.Random`` or ``random.SystemRandom``."""
+
+    def getrandbits(self, bits: int, /) -> int: ...
+
+
+class Context:
+    """Made once by the endpoint; sessions hold it."""
+
+    def __init__(self, options: EndpointOptions, random: Randomness, local: Address) -> None:
+        self.options = options
+        self.timers = Timers(options.t1, options.t2, options.t4)
+        self.local = local
+        self.outbox: list[Datagram] = []
+        self.events: list[Event] = []
+        self.wakeups = Wakeups()
+        self.layer = TransactionLayer(self.timers, self.outbox, self.wakeups)
+        self.sessions: dict[int, Session] = {}
+        self.dialogs: dict[tuple[str, str], Session] = {}  # (Call-ID, our tag)
+        self._random = random
+        self._handles = 0
+        self._advertised = self._parse_advertise(options.advertise)
+        self._server: list[Header] = [("Server", options.user_agent)] if options.user_agent else []
+
+    @staticmethod
+    def _parse_advertise(text: str | None) -> tuple[str, int | None] | None:
+        if text is None:
+            return None
+        return (f"[{text}]", None) if text.count(":") > 1 and "[" not in text else host_port(text)
+
+    def new_handle(self) -> int:
+        self._handles += 1
+        return self._handles
+
+    def token(self) -> str:
+        """64 random bits: twice what RFC 3261 19.3 asks of a tag."""
+        return f"{self._random.getrandbits(64):016x}"
+
+    def sent_by(self, local: Address) -> str:
+        """``host:port`` that others reach us at: the advertised one, else the socket's."""
+        if self._advertised is None:
+            return join_host_port(local)
+        host, port = self._advertised
+        return f"{host}:{port or local[1]}"
+
+    def host(self, local: Address) -> str:
+        """Host alone, for Warning and Call-ID."""
+        return self.sent_by(local).rpartition(":")[0]
+
+    def via(self, flow: Flow) -> str:
+        """A Via with a new branch; ``rport`` always (RFC 3581 3)."""
+        return f"SIP/2.0/{flow.transport.upper()} {self.sent_by(flow.local)};branch={COOKIE}{self.token()};rport"
+
+    def contact(self, flow: Flow, user: str = "") -> Header:
+        at = "@" if user else ""
+        return "Contact", f"<sip:{user}{at}{self.sent_by(flow.local)}>"
+
+    def respond(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        now: Nanos,
+        *,
+        reason: str = "",
+        tag: str = "",
+        headers: Iterable[Header] = (),
+        body: bytes = b"",
+    ) -> bytes:
+        """Answers a server transaction, and returns what was sent."""
+        everything = [*headers, *self._server]
+        if body:
+            everything.append(("Content-Type", "application/sdp"))
+        response = build_response(transaction.request, status, reason, tag=tag, headers=everything, body=body)
+        self.layer.respond(transaction, response, now)
+        return response.encode()
+
+    def send(self, request: Request, flow: Flow) -> Datagram:
+        """Sends a request outside any transaction: the ACK of a 2xx (RFC 3261 13.2.2.4)."""
+        datagram = Datagram(request.encode(), flow)
+        self.outbox.append(datagram)
+        return datagram
+
+    def add(self, session: Session) -> None:
+        self.sessions[session.handle] = session
+        self.dialogs[session.key] = session
+
+    def forget(self, session: Session) -> None:
+        session.wake = None
+        self.sessions.pop(session.handle, None)
+        self.dialogs.pop(session.key, None)

@@ -1,0 +1,118 @@
+"""Dialogs (RFC 3261 12): identity, sequence numbers, route set, remote target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Final
+
+from gateway.errors import SipError
+from gateway.sip.flow import Address, Flow
+from gateway.sip.message import Header, Message, Request, Response
+from gateway.sip.uri import Uri, parse_uri
+from gateway.sip.values import parse_address
+
+__all__ = ["Dialog", "is_numeric", "next_hop"]
+
+_MAX_FORWARDS: Final[Header] = ("Max-Forwards", "70")
+
+
+class Dialog:
+    """One dialog, seen from us. ``local`` and ``remote`` are the values that From and To of our requests carry."""
+
+    __slots__ = (
+        "call_id", "flow", "local", "local_cseq", "local_tag", "remote", "remote_cseq", "remote_tag", "remote_target",
+        "route_set",
+    )  # fmt: skip
+
+    def __init__(self, call_id: str, *, local_tag: str, local: str, remote_tag: str, remote: str, flow: Flow) -> None:
+        self.call_id = call_id
+        self.local_tag = local_tag
+        self.local = local
+        self.remote_tag = remote_tag
+        self.remote = remote
+        self.flow = flow
+        self.local_cseq = 0
+        self.remote_cseq: int | None = None
+        self.remote_target = ""
+        self.route_set: tuple[str, ...] = ()
+
+    @classmethod
+    def for_server(cls, request: Request, local_tag: str, flow: Flow) -> Dialog:
+        """From an INVITE that came in (RFC 3261 12.1.1): Record-Route is taken in order."""
+        local = f"{request.get('To')};tag={local_tag}"
+        remote = request.get("From") or ""
+        dialog = cls(
+            request.call_id, local_tag=local_tag, local=local, remote_tag=request.from_.tag, remote=remote, flow=flow
+        )
+        dialog.remote_cseq = request.cseq.number
+        dialog.route_set = tuple(request.all("Record-Route"))
+        dialog.refresh_target(request)
+        return dialog
+
+    @classmethod
+    def for_client(cls, request: Request, response: Response, flow: Flow) -> Dialog:
+        """From a response to our INVITE (RFC 3261 12.1.2): Record-Route is reversed."""
+        local, remote = request.get("From") or "", response.get("To") or ""
+        tag = request.from_.tag
+        dialog = cls(request.call_id, local_tag=tag, local=local, remote_tag=response.to.tag, remote=remote, flow=flow)
+        dialog.local_cseq = request.cseq.number
+        dialog.route_set = tuple(reversed(response.all("Record-Route")))
+        dialog.remote_target = request.uri
+        dialog.refresh_target(response)
+        return dialog
+
+    def refresh_target(self, message: Message) -> None:
+        """INVITE and its 2xx renew the remote target (RFC 3261 12.2.1.2, 12.2.2)."""
+        contact = message.contact
+        if contact is not None:
+            self.remote_target = contact.uri_text
+
+    def accept_cseq(self, request: Request) -> None:
+        """Raises ``SipError`` 500 if the request is older than the last one (RFC 3261 12.2.2)."""
+        number = request.cseq.number
+        if self.remote_cseq is not None and number < self.remote_cseq:
+            raise SipError(500, "Server Internal Error", "RFC 3261 12.2.2: CSeq is lower than the last one")
+        self.remote_cseq = number
+
+    def request(
+        self, method: str, via: str, *, headers: Iterable[Header] = (), body: bytes = b"", cseq: int | None = None
+    ) -> Request:
+        """A request within the dialog (12.2.1.1); ``cseq`` is given for ACK only, which repeats its INVITE's."""
+        if cseq is None:
+            self.local_cseq += 1
+        number = self.local_cseq if cseq is None else cseq
+        uri, routes = self._request_uri()
+        fixed: list[Header] = [("Via", via), _MAX_FORWARDS, *(("Route", route) for route in routes)]
+        fixed += [("From", self.local), ("To", self.remote), ("Call-ID", self.call_id), ("CSeq", f"{number} {method}")]
+        return Request(method, uri, [*fixed, *headers], body)
+
+    def _request_uri(self) -> tuple[str, tuple[str, ...]]:
+        if not self.route_set:
+            return self.remote_target, ()
+        first = parse_address(self.route_set[0])
+        if first.uri.parameter("lr") is not None:
+            return self.remote_target, self.route_set
+        # A strict router expects itself in the Request-URI, and the target at the end of Route.
+        return first.uri_text, (*self.route_set[1:], f"<{self.remote_target}>")
+
+    def next_flow(self) -> Flow:
+        """Where our requests go: the first route, else the remote target; a name that nobody has resolved falls back to
+        the flow that the dialog came by."""
+        uri = parse_address(self.route_set[0]).uri if self.route_set else parse_uri(self.remote_target)
+        address = next_hop(uri)
+        return self.flow if address is None else Flow(self.flow.transport, self.flow.local, address)
+
+
+def is_numeric(host: str) -> bool:
+    """Whether a host is an IP address; names need a resolver (RFC 3263), which is not the core's business."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def next_hop(uri: Uri) -> Address | None:
+    """Address that a request for ``uri`` goes to, or ``None`` if it is a name."""
+    return uri.address if uri.scheme == "sip" and is_numeric(uri.address[0]) else None

@@ -1,0 +1,110 @@
+"""What the endpoint tells the layer above. ``call`` is the handle that every verb takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.sip.flow import Flow
+from gateway.sip.message import Request
+
+__all__ = [
+    "Answered", "Confirmed", "Ended", "Event", "Invited", "Pinged", "Reconfirmed", "Refused", "Reoffered", "Ringing",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """A new call has come in; 100 is sent. Owed: ``ring``, ``answer``, ``reject`` or ``hang_up``."""
+
+    call: int
+    call_id: str
+    request: Request
+    """Read-only; for headers that routing looks at."""
+    caller: str
+    """User part of From, printable; ``""`` if there is none."""
+    called: str
+    """User part of the Request-URI, printable."""
+    sdp: bytes | None
+    """The offer. ``None`` asks us to offer in the answer (late offer, RFC 3261 13.2.1)."""
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """A call that we place: 101 to 199 has come, perhaps with a session for early media."""
+
+    call: int
+    status: int
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A call that we place: 200 has come, the ACK is sent."""
+
+    call: int
+    sdp: bytes | None
+    """The answer; ``None`` if the peer broke RFC 3261 13.2.1, or gave it in a provisional response only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A call that came in: the ACK of our 200 has come."""
+
+    call: int
+    sdp: bytes | None = None
+    """The answer to an offer that our 200 made (late offer)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reoffered:
+    """A re-INVITE has come. Owed: ``answer`` or ``reject``; a rejected one leaves the session as it was."""
+
+    call: int
+    sdp: bytes | None
+    """The offer; ``None`` asks us to offer in the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfirmed:
+    """The ACK of the 200 to a re-INVITE has come."""
+
+    call: int
+    sdp: bytes | None = None
+    """The answer to an offer that our 200 made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The call is over; exactly one for each call, and nothing follows it."""
+
+    call: int
+    by: Literal["local", "remote", "network"]
+    """A verb of ours or a limit; the far end; or nobody, because an answer or an ACK did not come."""
+    status: int | None
+    """Final status of the INVITE if the call was never answered."""
+    reason: str
+    """The far end's Reason header text (RFC 3326), its reason phrase, or what we said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that never became a call was refused or dropped: material for one log line."""
+
+    flow: Flow
+    status: int | None
+    """What was answered; ``None`` if nothing was."""
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pinged:
+    """An OPTIONS that we sent was answered, or not."""
+
+    target: str
+    status: int | None
+    """``None``: no answer within 64*T1."""
+
+
+Event = Invited | Ringing | Answered | Confirmed | Reoffered | Reconfirmed | Ended | Refused | Pinged

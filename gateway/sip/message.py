@@ -1,0 +1,155 @@
+"""Requests and responses: read-only, header values parsed only when somebody asks for them.
+
+Names are canonical (``Via``, also when ``v`` or ``VIA`` was received). Text that is not UTF-8 survives a round trip,
+because it is decoded with ``surrogateescape``; ``values.plain`` makes it fit for logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.errors import SipError
+from gateway.sip.names import KNOWN, canonical
+from gateway.sip.values import CSeq, NameAddress, Via, parse_address, parse_cseq, parse_via, split_list
+
+__all__ = ["Header", "Message", "Request", "Response"]
+
+Header = tuple[str, str]
+
+
+class Message:
+    """What requests and responses share. Build one with a list of ``(canonical name, value)``; never change it."""
+
+    __slots__ = ("_cseq", "_first", "_from", "_to", "_via", "body", "headers")
+
+    def __init__(self, headers: list[Header], body: bytes = b"") -> None:
+        self.headers = headers
+        self.body = body
+        self._first = dict(reversed(headers))  # the last assignment wins, so the first header of a name stays
+        self._via: Via | None = None
+        self._cseq: CSeq | None = None
+        self._from: NameAddress | None = None
+        self._to: NameAddress | None = None
+
+    def get(self, name: str) -> str | None:
+        """Value of the first header of that name, unparsed."""
+        value = self._first.get(name)
+        return value if value is not None or name in KNOWN else self._first.get(canonical(name))
+
+    def all(self, name: str) -> list[str]:
+        """Values of every header of that name in order, comma lists split (RFC 3261 7.3.1)."""
+        name = KNOWN.get(name) or canonical(name)
+        return [item for header, value in self.headers if header == name for item in split_list(value) if item]
+
+    def _required(self, name: str) -> str:
+        value = self._first.get(name)
+        if not value:
+            raise SipError(400, "Bad Request", f"RFC 3261 8.1.1: {name} is missing")
+        return value
+
+    @property
+    def via(self) -> Via:
+        """The topmost Via."""
+        if self._via is None:
+            self._via = parse_via(split_list(self._required("Via"))[0])
+        return self._via
+
+    @property
+    def cseq(self) -> CSeq:
+        if self._cseq is None:
+            self._cseq = parse_cseq(self._required("CSeq"))
+        return self._cseq
+
+    @property
+    def from_(self) -> NameAddress:
+        if self._from is None:
+            self._from = parse_address(self._required("From"))
+        return self._from
+
+    @property
+    def to(self) -> NameAddress:
+        if self._to is None:
+            self._to = parse_address(self._required("To"))
+        return self._to
+
+    @property
+    def call_id(self) -> str:
+        return self._required("Call-ID")
+
+    @property
+    def contact(self) -> NameAddress | None:
+        """The first Contact, or ``None``."""
+        value = self._first.get("Contact")
+        return parse_address(split_list(value)[0]) if value else None
+
+    @property
+    def content_type(self) -> str:
+        """Media type in lower case without parameters; ``""`` if absent."""
+        return (self._first.get("Content-Type") or "").partition(";")[0].strip().lower()
+
+    @property
+    def sdp(self) -> bytes | None:
+        """The body, if it is a session description. Some peers forget Content-Type, and mean SDP."""
+        return self.body if self.body and self.content_type in ("application/sdp", "") else None
+
+    @property
+    def start_line(self) -> str:
+        raise NotImplementedError
+
+    def encode(self) -> bytes:
+        """The message as bytes; Content-Length is always the body's own."""
+        lines = [self.start_line]
+        lines += [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
+        lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
+        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+
+
+class Request(Message):
+    """A request. ``uri`` is the Request-URI as written."""
+
+    __slots__ = ("method", "uri", "version")
+
+    def __init__(
+        self, method: str, uri: str, headers: list[Header], body: bytes = b"", version: str = "SIP/2.0"
+    ) -> None:
+        super().__init__(headers, body)
+        self.method = method
+        self.uri = uri
+        self.version = version
+
+    @property
+    def start_line(self) -> str:
+        return f"{self.method} {self.uri} {self.version}"
+
+    def with_top_via(self, value: str) -> Request:
+        """The same request with its topmost Via value replaced (RFC 3261 18.2.1, RFC 3581 4)."""
+        headers: list[Header] = []
+        rest: Iterable[Header] = iter(self.headers)
+        for name, old in rest:
+            if name == "Via":
+                headers.extend(("Via", item) for item in [value, *split_list(old)[1:]])
+                break
+            headers.append((name, old))
+        headers.extend(rest)
+        return Request(self.method, self.uri, headers, self.body, self.version)
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.uri}>"
+
+
+class Response(Message):
+    """A response."""
+
+    __slots__ = ("reason", "status")
+
+    def __init__(self, status: int, reason: str, headers: list[Header], body: bytes = b"") -> None:
+        super().__init__(headers, body)
+        self.status = status
+        self.reason = reason
+
+    @property
+    def start_line(self) -> str:
+        return f"SIP/2.0 {self.status} {self.reason}"
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.reason}>"

@@ -1,0 +1,35 @@
+"""What an operator may set about SIP."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gateway.options import Duration, Options
+
+__all__ = ["EndpointOptions"]
+
+
+class EndpointOptions(Options):
+    """Limits, timers and identity of a SIP endpoint. Defaults are those of RFC 3261, and safe for a small machine."""
+
+    advertise: str | None = None
+    """Host or ``host:port`` that Via and Contact carry; by default the address that the request came to."""
+    user_agent: str = "Linecard"
+    """Server and User-Agent header; empty for none."""
+    t1: Duration = Field(default="500ms", validate_default=True)
+    """Estimate of the round trip (RFC 3261 17.1.1.1)."""
+    t2: Duration = Field(default="4s", validate_default=True)
+    """Longest pause between retransmissions of requests other than INVITE, and of final responses."""
+    t4: Duration = Field(default="5s", validate_default=True)
+    """Longest time that a message stays in the network."""
+    ring_limit: Duration = Field(default="180s", validate_default=True)
+    """How long a call that we place may ring before it is cancelled."""
+    max_message_bytes: int = Field(default=65_535, ge=1_000)
+    """A larger message is dropped."""
+    max_headers: int = Field(default=128, ge=16)
+    """A request with more header lines is refused with 513."""
+    max_calls: int = Field(default=1_000, ge=1)
+    """Calls at once; one more is refused with 503."""
+    max_transactions: int = Field(default=20_000, ge=1)
+    """Transactions at once, the finished ones that still absorb retransmissions included; a request beyond it gets a
+    503 without a transaction."""

@@ -1,0 +1,139 @@
+"""A call that we place, until it is answered (RFC 3261 13.2, 9.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.sip.context import Context
+from gateway.sip.dialog import Dialog
+from gateway.sip.events import Answered, Ringing
+from gateway.sip.flow import Datagram, Flow
+from gateway.sip.message import Header, Request, Response
+from gateway.sip.responses import ACCEPT, ALLOW
+from gateway.sip.session import Phase, Session, reason_header, reason_text
+from gateway.sip.values import plain
+from gateway.units import Nanos
+
+__all__ = ["OutgoingCall"]
+
+
+class OutgoingCall(Session):
+    """We are the calling side. A 200 for a call that we have given up is acknowledged, then followed by BYE."""
+
+    def __init__(
+        self,
+        context: Context,
+        target: str,
+        flow: Flow,
+        caller: str,
+        *,
+        sdp: bytes,
+        headers: Iterable[Header],
+        now: Nanos,
+    ) -> None:
+        host = context.host(flow.local)
+        super().__init__(context, context.new_handle(), (f"{context.token()}@{host}", context.token()), caller)
+        self._target = target
+        self._flow = flow
+        self._provisional = False
+        self._cancelled = False
+        self._acks: dict[str, Datagram] = {}  # To tag -> ACK, for a 200 that comes again
+        context.add(self)
+
+        self._invite = self._build(sdp, headers)
+        context.layer.open_client(self._invite, flow, self._on_response, now)
+        self._sleep_until(Nanos(now + context.options.ring_limit))
+
+    def _build(self, sdp: bytes, headers: Iterable[Header]) -> Request:
+        context, flow = self._context, self._flow
+        at = "@" if self._user else ""
+        identity = f"<sip:{self._user}{at}{context.host(flow.local)}>;tag={self.key[1]}"
+        fixed: list[Header] = [
+            ("Via", context.via(flow)), ("Max-Forwards", "70"), ("From", identity), ("To", f"<{self._target}>"),
+            ("Call-ID", self.key[0]), ("CSeq", "1 INVITE"), context.contact(flow, self._user), ALLOW, ACCEPT,
+            ("Supported", ""),
+        ]  # fmt: skip
+        if context.options.user_agent:
+            fixed.append(("User-Agent", context.options.user_agent))
+        return Request("INVITE", self._target, [*fixed, *headers, ("Content-Type", "application/sdp")], sdp)
+
+    def hang_up(self, now: Nanos, reason: str) -> None:
+        if self.phase is not Phase.EARLY:
+            super().hang_up(now, reason)
+            return
+        self._give_up(now, reason)
+        self._tell_ended("local", None, reason)
+
+    def handle_timer(self, now: Nanos) -> None:
+        if self._unacknowledged is not None:
+            super().handle_timer(now)
+        elif self.wake is None or now < self.wake:
+            return
+        elif self._farewell is not None:
+            self._context.forget(self)  # CANCEL was answered, the INVITE never was (RFC 3261 9.1)
+        else:
+            self._give_up(now, "not answered in time")
+            self._tell_ended("local", 408, "not answered in time")
+
+    def _give_up(self, now: Nanos, reason: str) -> None:
+        self._farewell = reason
+        self._sleep_until(Nanos(now + self._context.timers.give_up))
+        if self._provisional:
+            self._cancel(now)
+
+    def _cancel(self, now: Nanos) -> None:
+        """Only after a provisional response (RFC 3261 9.1): same Via, Request-URI, To, From, Call-ID, CSeq number."""
+        if self._cancelled:
+            return
+        self._cancelled = True
+        invite = self._invite
+        headers = [header for header in invite.headers if header[0] in ("Via", "Max-Forwards", "Route", "From", "To")]
+        headers += [("Call-ID", invite.call_id), ("CSeq", f"{invite.cseq.number} CANCEL")]
+        request = Request("CANCEL", invite.uri, headers + reason_header(self._farewell or ""))
+        self._context.layer.open_client(request, self._flow, lambda response, now: None, now)
+
+    def _on_response(self, response: Response | None, now: Nanos) -> None:
+        if response is None:
+            self._tell_ended("network", 408, "no answer to INVITE")
+            self._context.forget(self)
+        elif response.status < 200:
+            self._on_provisional(response, now)
+        elif response.status < 300:
+            self._on_success(response, now)
+        else:
+            self._tell_ended("remote", response.status, reason_text(response) or plain(response.reason))
+            self._context.forget(self)
+
+    def _on_provisional(self, response: Response, now: Nanos) -> None:
+        self._provisional = True
+        if self._farewell is not None:
+            self._cancel(now)
+        elif response.status > 100:
+            self._context.events.append(Ringing(self.handle, response.status, response.sdp))
+
+    def _on_success(self, response: Response, now: Nanos) -> None:
+        """Every 200 is acknowledged, each time it comes; of several dialogs (forking) the first one wins (13.2.2.4)."""
+        tag = response.to.tag
+        dialog = Dialog.for_client(self._invite, response, self._flow)
+        known = self._acks.get(tag)
+        if known is not None:
+            self._context.outbox.append(known)
+            return
+        if len(self._acks) >= 16:
+            return  # nobody forks one call to more phones than this; a limit against a hostile peer
+        flow = dialog.next_flow()
+        ack = dialog.request("ACK", self._context.via(flow), cseq=self._invite.cseq.number)
+        self._acks[tag] = self._context.send(ack, flow)
+        if self.dialog is not None:
+            self._dismiss(dialog, now)
+            return
+        self.dialog, self.wake, self.phase = dialog, None, Phase.ESTABLISHED
+        if self._farewell is not None:
+            self._leave(now, self._farewell)  # CANCEL and 200 have crossed
+        else:
+            self._context.events.append(Answered(self.handle, response.sdp))
+
+    def _dismiss(self, dialog: Dialog, now: Nanos) -> None:
+        flow = dialog.next_flow()
+        request = dialog.request("BYE", self._context.via(flow), headers=reason_header("answered elsewhere", 26))
+        self._context.layer.open_client(request, flow, lambda response, now: None, now)

@@ -1,0 +1,96 @@
+"""The transaction layer: tables of running transactions, their timers, their end."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from gateway.sip.flow import Datagram, Flow
+from gateway.sip.message import Request, Response
+from gateway.sip.transaction.base import State
+from gateway.sip.transaction.client import Client
+from gateway.sip.transaction.invite_client import InviteClient, Tell
+from gateway.sip.transaction.invite_server import InviteServer
+from gateway.sip.transaction.matching import client_key, merge_key, server_key
+from gateway.sip.transaction.server import Server
+from gateway.sip.transaction.timers import Timers
+from gateway.sip.wakeups import Wakeups
+from gateway.units import Nanos
+
+__all__ = ["ClientTransaction", "ServerTransaction", "TransactionLayer"]
+
+ServerTransaction = InviteServer | Server
+ClientTransaction = InviteClient | Client
+
+
+class TransactionLayer:
+    """Creates, finds and forgets transactions. Every change of one goes through here, so that its timer is armed."""
+
+    def __init__(self, timers: Timers, outbox: list[Datagram], wakeups: Wakeups) -> None:
+        self._timers = timers
+        self._outbox = outbox
+        self._wakeups = wakeups
+        self._servers: dict[Hashable, ServerTransaction] = {}
+        self._clients: dict[Hashable, ClientTransaction] = {}
+        self._origins: dict[Hashable, Hashable] = {}  # merge key -> key of the transaction that came first
+
+    def __len__(self) -> int:
+        return len(self._servers) + len(self._clients)
+
+    def find_server(self, request: Request, method: str | None = None) -> ServerTransaction | None:
+        return self._servers.get(server_key(request, method))
+
+    def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
+        """A new server transaction; ``flow`` is where its responses go."""
+        kind = InviteServer if request.method == "INVITE" else Server
+        transaction = kind(server_key(request), request, flow, self._timers, self._outbox)
+        self._servers[transaction.key] = transaction
+        if not request.to.tag:
+            self._origins.setdefault(merge_key(request), transaction.key)
+        return transaction
+
+    def is_merged(self, transaction: ServerTransaction) -> bool:
+        """Whether the same request is already being served under another branch (RFC 3261 8.2.2.2)."""
+        return self._origins.get(merge_key(transaction.request), transaction.key) != transaction.key
+
+    def open_client(self, request: Request, flow: Flow, tell: Tell, now: Nanos) -> ClientTransaction:
+        """Sends a request; ``tell`` hears of its responses."""
+        kind = InviteClient if request.method == "INVITE" else Client
+        key = (request.via.branch, request.method)
+        transaction = kind(key, request, flow, self._timers, self._outbox, tell=tell, now=now)
+        self._clients[key] = transaction
+        self._wakeups.arm(transaction)
+        return transaction
+
+    def receive_request(self, transaction: ServerTransaction, request: Request, now: Nanos) -> bool:
+        """Another request for a known transaction. True if it is an ACK for the user."""
+        for_user = transaction.receive(request, now)
+        self._settle(transaction)
+        return for_user
+
+    def receive_response(self, response: Response, now: Nanos) -> bool:
+        """False if the response belongs to no transaction, and was ignored."""
+        transaction = self._clients.get(client_key(response))
+        if transaction is None:
+            return False
+        transaction.receive(response, now)
+        self._settle(transaction)
+        return True
+
+    def respond(self, transaction: ServerTransaction, response: Response, now: Nanos) -> None:
+        transaction.respond(response, now)
+        self._settle(transaction)
+
+    def handle_timer(self, transaction: ServerTransaction | ClientTransaction, now: Nanos) -> None:
+        transaction.handle_timer(now)
+        self._settle(transaction)
+
+    def _settle(self, transaction: ServerTransaction | ClientTransaction) -> None:
+        if transaction.state is not State.TERMINATED:
+            self._wakeups.arm(transaction)
+        elif isinstance(transaction, InviteClient | Client):
+            self._clients.pop(transaction.key, None)
+        else:
+            self._servers.pop(transaction.key, None)
+            origin = merge_key(transaction.request)
+            if self._origins.get(origin) == transaction.key:
+                del self._origins[origin]
