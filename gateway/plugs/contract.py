@@ -26,7 +26,7 @@ class Drive(Protocol):
 
     def now(self) -> Nanos: ...
 
-    def drain(self) -> None:
+    def poke(self) -> None:
         """After a verb of the machine: carries out its effects and reports, and sets its timer anew."""
 
     def close(self) -> None:

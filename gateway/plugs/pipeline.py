@@ -120,7 +120,7 @@ class PipelineSession(BaseSession):
             self._conversation.answered(self._options.greeting, now)
         else:
             self._conversation.failed(now)
-        self._drive.drain()
+        self._drive.poke()
 
     async def close(self) -> None:
         await super().close()
@@ -136,29 +136,29 @@ class PipelineSession(BaseSession):
     def on_audio(self, pcm: bytes, media_time: Samples, arrival: Nanos, flags: int) -> None:
         if flags & _SPEECH:
             self._conversation.speech_heard(arrival, self._drive.now())
-            self._drive.drain()
+            self._drive.poke()
         if self._models.stt is not None:
             self._models.stt.audio(pcm, media_time, flags)
 
     def on_speech_started(self, media_time: Samples, arrival: Nanos) -> None:
         self._conversation.speech_started(media_time, arrival, self._drive.now())
-        self._drive.drain()
+        self._drive.poke()
 
     def on_speech_ended(self, media_time: Samples, arrival: Nanos) -> None:
         self._conversation.speech_ended(media_time, arrival, self._drive.now())
-        self._drive.drain()
+        self._drive.poke()
 
     def on_playout_started(self, sent: Nanos, position: Samples) -> None:
         self._conversation.playout_started(sent, position)
-        self._drive.drain()
+        self._drive.poke()
 
     def on_playout_idle(self, sent: Nanos, position: Samples) -> None:
         self._conversation.playout_idle(sent, position, self._drive.now())
-        self._drive.drain()
+        self._drive.poke()
 
     def on_flushed(self, number: int, sent: Nanos, position: Samples) -> None:
         self._conversation.flushed(number, sent, position, self._drive.now())
-        self._drive.drain()
+        self._drive.poke()
 
     # --- what the models deliver --------------------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class PipelineSession(BaseSession):
                 )
             case Failed():
                 self._failed("stt", result)
-        self._drive.drain()
+        self._drive.poke()
 
     def _on_llm(self, result: LlmResult) -> None:
         now = self._drive.now()
@@ -187,7 +187,7 @@ class PipelineSession(BaseSession):
                 self._conversation.generated(request, now, hang_up=hang_up)
             case Failed():
                 self._failed("llm", result)
-        self._drive.drain()
+        self._drive.poke()
 
     def _on_tts(self, result: TtsResult) -> None:
         now = self._drive.now()
@@ -199,7 +199,7 @@ class PipelineSession(BaseSession):
                 self._conversation.speech_done(request, now)
             case Failed():
                 self._failed("tts", result)
-        self._drive.drain()
+        self._drive.poke()
 
     def _failed(self, role: str, failed: Failed) -> None:
         """One request, or the session: the conversation apologises once, and a lost session is opened again."""

@@ -1,0 +1,301 @@
+"""One call, supervised from INVITE to the last counter: it knows its plug by the contract alone.
+
+    invited ──▶ negotiate, open the leg and the plug's session ──▶ ring while the session starts ──▶ answer
+            ──▶ ACK: the plug speaks ──▶ ... ──▶ ended, by whomever ──▶ everything opened is closed
+
+``run`` is the call's one supervisor. Whatever goes wrong before the answer refuses the call with a reason, and whatever
+the state, ``Ended`` of the signalling (exactly one per call) leads to the same taking down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, cast
+
+import structlog
+
+from gateway.call.options import LimitOptions, RouteOptions, TrunkOptions
+from gateway.call.records import Records
+from gateway.errors import ProviderError, ResourceError, SdpError
+from gateway.machine import Machine
+from gateway.media.contract import Leg, LegObserver, LegStats, Stream
+from gateway.net.driver import Driver
+from gateway.plugs.contract import Drive, Plug, PlugSession
+from gateway.providers.contract import Provider
+from gateway.sdp import MediaAgreement, accept, answer, offer
+from gateway.sip.events import Confirmed, Ended, Invited, Reconfirmed, Reoffered
+from gateway.timeline import Timeline
+from gateway.units import SECOND
+
+__all__ = ["Call", "House", "MediaFactory", "Signalling"]
+
+
+class Signalling(Protocol):
+    """What a call needs of SIP."""
+
+    def ring(self, call: int, status: int = 180, sdp: bytes | None = None) -> None: ...
+
+    def answer(self, call: int, sdp: bytes) -> None: ...
+
+    def reject(self, call: int, status: int, rule: str, reason: str | None = None, *, warning: int = 399) -> None: ...
+
+    def hang_up(self, call: int, reason: str = "") -> None: ...
+
+
+class MediaFactory(Protocol):
+    """What a call needs of the media plane."""
+
+    def open_leg(self, observer: LegObserver, *, uplink_rate: int = 16000) -> Leg: ...
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all calls share."""
+
+    sip: Signalling
+    media: MediaFactory
+    media_host: str
+    """The address that SDP tells the far end."""
+    plugs: Mapping[str, Plug]
+    providers: Mapping[str, Provider]
+    records: Records
+    limits: LimitOptions
+
+
+class _Ear:
+    """The plug's session as the leg's observer; only the end of the leg is the call's own affair."""
+
+    def __init__(self, session: PlugSession, on_closed: Callable[[LegStats], None]) -> None:
+        self._session = session
+        self.on_closed = on_closed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
+class Call:
+    """A call that came in. The plug sees it as its ``CallView``."""
+
+    def __init__(self, house: House, invited: Invited, trunk: TrunkOptions, route: RouteOptions) -> None:
+        loop = asyncio.get_running_loop()
+        self.call_id = invited.call_id
+        self.caller = invited.caller
+        self.called = invited.called
+        self.timeline = Timeline()
+        self.providers = house.providers
+        self._house = house
+        self._invited = invited
+        self._trunk = trunk
+        self._route = route
+        self._log = structlog.get_logger().bind(call_id=invited.call_id)
+        self._began = loop.time()
+        self._answered_at: float | None = None
+        self._offer: bytes | None = None
+        self._sdp = b""
+        self._sdp_version = 1
+        self._session: PlugSession | None = None
+        self._leg: Leg | None = None
+        self._speaking = False
+        self._ended: asyncio.Future[Ended] = loop.create_future()
+        self._media: asyncio.Future[LegStats] = loop.create_future()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- what the plug may do -----------------------------------------------------------------------------------------
+
+    def hang_up(self, reason: str) -> None:
+        self._house.sip.hang_up(self._invited.call, reason)
+
+    def log(self, event: str, **fields: object) -> None:
+        self._log.info(event, **fields)
+
+    def record(self, event: str, **fields: object) -> None:
+        self._log.info(event, **fields)
+        self._house.records.add({"event": event, "call_id": self.call_id, **fields})
+
+    def drive(
+        self, machine: Machine[Any, Any], on_effect: Callable[[Any], None], on_event: Callable[[Any], None]
+    ) -> Drive:
+        return Driver(machine, on_effect, on_event)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("call.fault", exc_info=error)
+            self._refuse(500, "internal error")
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """From the INVITE to the end; returns when nothing of the call is left."""
+        self.log("call.started", caller=self.caller, called=self.called, trunk=self._trunk.name, plug=self._route.plug)
+        self.spawn(self._set_up())
+        try:
+            ended = await self._ended
+        finally:
+            await self._take_down()
+        self._write_down(ended)
+
+    def on_event(self, event: Confirmed | Reoffered | Reconfirmed | Ended) -> None:
+        """What the signalling tells of this call."""
+        match event:
+            case Confirmed(_, sdp):
+                self._confirmed(sdp)
+            case Reoffered(_, sdp):
+                self._reoffered(sdp)
+            case Reconfirmed(_, sdp):
+                self._connect_late(sdp)
+            case Ended() if not self._ended.done():
+                self._ended.set_result(event)
+
+    async def _set_up(self) -> None:
+        """Up to the 200. Why it cannot be done is told to the far end and to the log."""
+        try:
+            await self._ring_and_answer()
+        except SdpError as error:
+            self._refuse(488, str(error), error.warning)
+        except (ResourceError, ProviderError) as error:
+            self._refuse(503, str(error))
+
+    async def _ring_and_answer(self) -> None:
+        route, house = self._route, self._house
+        session = self._session = house.plugs[route.plug].open(self)
+        ear = cast("LegObserver", _Ear(session, self._leg_closed))
+        leg = self._leg = house.media.open_leg(ear, uplink_rate=session.uplink_rate)
+        sdp, stream = self._negotiate(self._invited.sdp, leg)
+        if not route.early_media:
+            house.sip.ring(self._invited.call)
+        ring = asyncio.sleep(route.ring_for / SECOND)
+        if route.early_media and stream is not None:
+            await session.start(leg)
+            leg.connect(stream)
+            house.sip.ring(self._invited.call, 183, sdp)
+            self._speak()
+            await ring
+        else:
+            await asyncio.gather(session.start(leg), ring)
+        if stream is not None:
+            leg.connect(stream)
+        house.sip.answer(self._invited.call, sdp)
+
+    def _refuse(self, status: int, rule: str, warning: int = 399) -> None:
+        self._log.warning("call.refused", status=status, rule=rule)
+        if self._answered_at is None:
+            self._house.sip.reject(self._invited.call, status, rule, warning=warning)
+        self.hang_up(rule)
+
+    async def _take_down(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._leg is not None:
+            self._leg.close()
+        if self._session is not None:
+            await self._session.close()
+        if self._leg is not None:
+            await self._media
+
+    def _leg_closed(self, stats: LegStats) -> None:
+        if not self._media.done():
+            self._media.set_result(stats)
+
+    def _write_down(self, ended: Ended) -> None:
+        now = asyncio.get_running_loop().time()
+        answered = self._answered_at
+        self.record(
+            "call.ended",
+            caller=self.caller,
+            called=self.called,
+            trunk=self._trunk.name,
+            plug=self._route.plug,
+            by=ended.by,
+            status=ended.status,
+            reason=ended.reason,
+            duration_s=round(now - self._began, 3),
+            talk_s=0.0 if answered is None else round(now - answered, 3),
+            media=asdict(self._media.result()) if self._media.done() else None,
+        )
+
+    # --- answered -----------------------------------------------------------------------------------------------------
+
+    def _confirmed(self, sdp: bytes | None) -> None:
+        """The ACK has come: the plug may speak, and the clocks of the call's length run."""
+        loop = asyncio.get_running_loop()
+        self._answered_at = loop.time()
+        self._connect_late(sdp)
+        limits = [(self._house.limits.call_length, "call_length")]
+        if self._route.hangup_after is not None:
+            limits.append((self._route.hangup_after, "hangup_after"))
+        for length, name in limits:
+            self._timers.append(loop.call_later(length / SECOND, self.hang_up, name))
+        self._speak()
+
+    def _speak(self) -> None:
+        if self._session is not None and not self._speaking:
+            self._speaking = True
+            self._session.answered()
+
+    # --- offer and answer ---------------------------------------------------------------------------------------------
+
+    def _negotiate(self, theirs: bytes | None, leg: Leg) -> tuple[bytes, Stream | None]:
+        """Our side of the exchange, and the stream if it is agreed on already. Raises ``SdpError``.
+
+        The version in ``o=`` grows when the description differs from the last one, and only then (RFC 3264 8).
+        """
+        sdp, stream = self._describe(theirs, leg)
+        if self._sdp and sdp != self._sdp:
+            self._sdp_version += 1
+            sdp, stream = self._describe(theirs, leg)
+        self._sdp = sdp
+        self._offer = sdp if stream is None else None
+        return sdp, stream
+
+    def _describe(self, theirs: bytes | None, leg: Leg) -> tuple[bytes, Stream | None]:
+        local, session, version = (self._house.media_host, leg.local[1]), self._invited.call, self._sdp_version
+        if theirs is None:
+            return offer(local, session, version=version), None
+        agreement = answer(theirs, local, session, version=version)
+        return agreement.sdp, _stream(agreement.stream)
+
+    def _connect_late(self, theirs: bytes | None) -> None:
+        """The ACK carries the answer to an offer of ours (late offer)."""
+        ours, self._offer = self._offer, None
+        if ours is None or self._leg is None:
+            return
+        if theirs is None:
+            self.hang_up("no answer to our offer in the ACK (RFC 3261 13.2.1)")
+            return
+        try:
+            self._leg.connect(_stream(accept(theirs, ours)))
+        except SdpError as error:
+            self._refuse(488, str(error), error.warning)
+
+    def _reoffered(self, theirs: bytes | None) -> None:
+        """A re-INVITE: a refused one leaves the session as it was (RFC 3261 14.2)."""
+        if self._leg is None:
+            self._house.sip.reject(self._invited.call, 500, "re-INVITE before the call has media")
+            return
+        try:
+            sdp, stream = self._negotiate(theirs, self._leg)
+        except SdpError as error:
+            self._log.warning("reinvite.refused", status=488, rule=str(error))
+            self._house.sip.reject(self._invited.call, 488, str(error), warning=error.warning)
+            return
+        if stream is not None:
+            self._leg.connect(stream)
+        self._house.sip.answer(self._invited.call, sdp)
+
+
+def _stream(media: MediaAgreement) -> Stream:
+    """What was agreed on, as the plane takes it: the two rooms do not know each other."""
+    return Stream(**asdict(media))

@@ -1,0 +1,98 @@
+"""The daemon: puts the house together, takes calls until it is told to stop, and takes the house apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Final
+
+import structlog
+
+from gateway import __version__
+from gateway.call.call import House
+from gateway.call.records import Records
+from gateway.call.switchboard import Switchboard
+from gateway.config import Config
+from gateway.config.addresses import advertised
+from gateway.config.blocks import find_spec
+from gateway.daemon.systemd import Notifier
+from gateway.media.plane import MediaPlane
+from gateway.net.sip_udp import EndpointDriver, open_endpoint
+from gateway.plugs.contract import Plug
+from gateway.providers.contract import Provider
+from gateway.sip.events import Event
+
+__all__ = ["run"]
+
+_PATIENCE: Final = 0.6
+"""Seconds for the calls to end in when the daemon stops: a hang-up and its answer, no more."""
+
+
+async def run(config: Config) -> int:
+    """Takes calls until SIGTERM or SIGINT. Raises ``ResourceError`` if a port or file cannot be had."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    notifier = Notifier.from_environment()
+    async with AsyncExitStack() as stack:
+        sip = await _open(config, stack)
+        address = advertised(config)
+        structlog.get_logger().info(
+            "ready", version=__version__, sip=f"udp:{sip.local[0]}:{sip.local[1]}", contact=address.contact
+        )
+        notifier.ready(f"taking calls at {address.contact}")
+        watchdog = loop.create_task(notifier.watchdog())
+        await stop.wait()
+        structlog.get_logger().info("stopping")
+        notifier.stopping("calls are hung up")
+        watchdog.cancel()
+        await asyncio.gather(watchdog, return_exceptions=True)
+    structlog.get_logger().info("stopped")
+    return 0
+
+
+async def _open(config: Config, stack: AsyncExitStack) -> EndpointDriver:
+    """Opens everything in the order in which a call needs it; the stack closes it in reverse."""
+    records = Records(config.records.file)
+    records.start()
+    stack.callback(records.close)
+    providers = await _start_providers(config, stack)
+    plane = MediaPlane(config.media)
+    plane.start()
+    stack.push_async_callback(plane.stop)
+    return await _listen(config, stack, plane, providers, records)
+
+
+async def _start_providers(config: Config, stack: AsyncExitStack) -> Mapping[str, Provider]:
+    providers: dict[str, Provider] = {}
+    for name, block in config.providers.items():
+        provider = find_spec("providers", block.kind).create(name, block.options)
+        stack.push_async_callback(provider.close)
+        await provider.start()
+        providers[name] = provider
+    return providers
+
+
+async def _listen(
+    config: Config, stack: AsyncExitStack, plane: MediaPlane, providers: Mapping[str, Provider], records: Records
+) -> EndpointDriver:
+    """Signalling and switchboard know each other; no event comes before the loop runs again, so none is missed."""
+    switchboard: Switchboard | None = None
+
+    def on_event(event: Event) -> None:
+        if switchboard is not None:
+            switchboard.on_event(event)
+
+    listen = config.sip.listen
+    sip = await open_endpoint(config.sip, listen=(listen.host, listen.port), on_event=on_event)
+    stack.push_async_callback(sip.close)
+    plugs: dict[str, Plug] = {
+        name: find_spec("plugs", block.kind).create(block.options) for name, block in config.plugs.items()
+    }
+    house = House(sip, plane, advertised(config).media_host, plugs, providers, records, config.limits)
+    switchboard = Switchboard(house, config.trunks, config.routes)
+    stack.push_async_callback(switchboard.close, _PATIENCE)
+    return sip
