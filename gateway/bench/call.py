@@ -1,0 +1,79 @@
+"""``linecard call``: one talking call to any SIP address, told as it happens, measured at the wire."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway.bench.caller import Happening, PickedUp, Rang, Speaks, Target
+from gateway.bench.host import CallerHost, find
+from gateway.bench.onset import Edge
+from gateway.bench.results import CallResult
+from gateway.bench.scenario import Scenario, load_scenario
+from gateway.bench.summary import outside_rows
+from gateway.bench.terminal import Terminal
+from gateway.bench.voice import clips_for
+from gateway.errors import ConfigError
+from gateway.units import to_ms
+
+__all__ = ["main_async"]
+
+
+async def main_async(target: str, scenario: str, *, record: str | None = None, models: str | None = None) -> int:
+    """Exit status 0 only if the call was answered, and every turn in it. Raises ``LinecardError``."""
+    terminal = Terminal()
+    plot = load_scenario(scenario)
+    if record is not None and not Path(record).parent.is_dir():
+        raise ConfigError([f"{record}: there is no such directory to write the recording to"])
+    found = await find(target)
+    terminal.note(f"calling {found.uri} ({plot.name}: {plot.turns} turns)")
+    clips = await clips_for(plot, models)
+    result = await _call(terminal, found, plot, clips, None if record is None else Path(record))
+    return _report(terminal, result, record)
+
+
+async def _call(
+    terminal: Terminal, target: Target, scenario: Scenario, clips: dict[str, bytes], record: Path | None
+) -> CallResult:
+    def on_caller(happening: Happening) -> None:
+        match happening:
+            case Rang():
+                terminal.note("it rings")
+            case PickedUp(at=at):
+                terminal.start = at
+                terminal.note("answered")
+            case Speaks(text=text, at=at, interrupting=interrupting):
+                terminal.speaks("caller", at, text, "(interrupts)" if interrupting else "")
+
+    def on_agent(edge: Edge) -> None:
+        if not edge.started:
+            started = next(e for e in reversed(caller.ear.edges[: caller.ear.edges.index(edge)]) if e.started)
+            terminal.speaks("agent", started.packet, f"(spoke for {(edge.at - started.at) / 1e9:.1f} s)")
+
+    async with CallerHost(target) as host:
+        caller = host.caller(scenario, clips, record=record is not None, notify=on_caller)
+        caller.ear.on_edge = on_agent
+        return await host.run(caller, record)
+
+
+def _report(terminal: Terminal, result: CallResult, record: str | None) -> int:
+    if result.turns:
+        terminal.headline("Turns")
+    for turn in result.turns:
+        gap = "no answer" if turn.gap is None else f"answered after {to_ms(turn.gap):.1f} ms"
+        early = ", while the caller was still speaking" if turn.talked_over else ""
+        stop = "" if turn.stop is None else f", agent silent {to_ms(turn.stop):.1f} ms after the interruption"
+        terminal.note(f"  {turn.number}  {gap}{early}{stop}", style="default")
+    terminal.table("At the wire", outside_rows([result]))
+    stats = result.stats
+    terminal.note(
+        f"  RTP: {stats.packets_sent} packets sent, {stats.packets_received} received, {stats.packets_lost} lost, "
+        f"jitter {stats.jitter_ms:.1f} ms"
+    )
+    if record is not None:
+        terminal.note(f"  recording: {record} (left caller, right agent)")
+    if result.success:
+        terminal.success("answered, and every turn was")
+        return 0
+    unanswered = sum(turn.answer is None for turn in result.turns)
+    terminal.failure(result.failure or f"{unanswered} of {len(result.turns)} turns got no answer")
+    return 1

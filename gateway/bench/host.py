@@ -1,0 +1,128 @@
+"""Where synthetic callers live: one SIP endpoint and one media plane for all callers of a process."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from gateway.bench.caller import Caller, Clips, Happening, Target
+from gateway.bench.recording import write_recording
+from gateway.bench.results import CallResult
+from gateway.bench.scenario import Scenario
+from gateway.errors import MisuseError, RemoteError
+from gateway.media.options import MediaOptions
+from gateway.media.plane import MediaPlane
+from gateway.net.resolver import resolve
+from gateway.net.sip_udp import EndpointDriver, open_endpoint
+from gateway.sip.events import Ended, Event, Invited, Pinged, Refused
+from gateway.sip.options import EndpointOptions
+
+__all__ = ["CallerHost", "find"]
+
+
+async def find(typed: str) -> Target:
+    """A SIP address as people type it, the scheme left out or not. Raises ``RemoteError``."""
+    uri = typed if typed.startswith(("sip:", "sips:", "tel:")) else f"sip:{typed}"
+    if not uri.startswith("sip:"):
+        raise RemoteError(f"{typed!r} cannot be called yet; give an address that begins with sip:")
+    return Target(uri, await resolve(uri))
+
+
+def address_towards(target: Target) -> str:
+    """Our own address on the way to a target: the one that its answers reach. Raises ``RemoteError``."""
+    host, _ = target.remote
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(target.remote)  # asks the routing table; sends nothing
+        except OSError as error:
+            raise RemoteError(f"{target.uri}: there is no way to {host}: {error.strerror}") from error
+        return str(probe.getsockname()[0])
+
+
+class CallerHost:
+    """Opened with ``async with``. Implements ``Phone`` for its callers."""
+
+    def __init__(self, target: Target, *, ports: str = "40000-49999", max_calls: int = 1000) -> None:
+        self.target = target
+        self._address = address_towards(target)
+        self._options = EndpointOptions(user_agent="Linecard bench", max_calls=max_calls)
+        media = {"address": self._address, "ports": ports, "rtp_timeout": "0s"}
+        self._plane = MediaPlane(MediaOptions.model_validate(media))
+        self._driver: EndpointDriver | None = None
+        self._listeners: dict[int, Callable[[Event], None]] = {}
+        self._early: list[Event] | None = None
+
+    async def __aenter__(self) -> CallerHost:
+        self._plane.start()
+        self._driver = await open_endpoint(self._options, listen=(self._address, 0), on_event=self._on_event)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+        if self._driver is not None:
+            await self._driver.close()
+        await self._plane.stop()
+
+    def caller(
+        self,
+        scenario: Scenario,
+        clips: Clips,
+        *,
+        record: bool = False,
+        notify: Callable[[Happening], None] = lambda _: None,
+    ) -> Caller:
+        """A caller with its socket open, that has not called yet. Raises ``ResourceError`` if no port is left."""
+        return Caller(scenario, clips, self, self._plane, record=record, notify=notify)
+
+    async def run(self, caller: Caller, record: Path | None = None) -> CallResult:
+        """The whole call, and its recording."""
+        try:
+            return await caller.run(self.target)
+        finally:
+            if record is not None:
+                write_recording(record, caller)
+
+    # --- Phone --------------------------------------------------------------------------------------------------------
+
+    @property
+    def _sip(self) -> EndpointDriver:
+        if self._driver is None:
+            raise MisuseError("callers call while their host is open")
+        return self._driver
+
+    def invite(self, target: Target, sdp: bytes, caller: str, on_event: Callable[[Event], None]) -> int:
+        self._early = []
+        call = self._sip.invite(target.uri, sdp, caller=caller, remote=target.remote)
+        self._listeners[call] = on_event
+        early, self._early = self._early, None
+        for event in early:
+            self._on_event(event)
+        return call
+
+    def call_id(self, call: int) -> str:
+        return self._sip.call_id(call)
+
+    def answer(self, call: int, sdp: bytes) -> None:
+        self._sip.answer(call, sdp)
+
+    def reject(self, call: int, status: int, rule: str) -> None:
+        self._sip.reject(call, status, rule)
+
+    def hang_up(self, call: int, reason: str) -> None:
+        self._sip.hang_up(call, reason)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, Refused | Pinged):
+            return
+        if isinstance(event, Invited):
+            self._sip.reject(event.call, 603, "callers of the bench take no calls")
+            return
+        if self._early is not None:
+            self._early.append(event)  # ``invite`` has not returned yet: nobody knows the handle
+            return
+        listener = self._listeners.get(event.call)
+        if isinstance(event, Ended):
+            self._listeners.pop(event.call, None)
+        if listener is not None:
+            listener(event)
