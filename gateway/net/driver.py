@@ -52,6 +52,10 @@ class Driver(Generic[Out, Event]):
         self.poke()
         return result
 
+    def now(self) -> Nanos:
+        """What the machine's verbs take."""
+        return self._clock()
+
     def poke(self) -> None:
         """Drains and re-arms; for callers that changed the machine themselves."""
         if self._draining or self._closed:

@@ -84,6 +84,10 @@ class EndpointDriver:
     def call_id(self, call: int) -> str:
         return self._endpoint.call_id(call)
 
+    def call_id(self, call: int) -> str:
+        """Call-ID of a call; ``""`` once it is over."""
+        return self._endpoint.call_id(call)
+
     def ring(self, call: int, status: int = 180, sdp: bytes | None = None) -> None:
         self._driver.run(lambda now: self._endpoint.ring(call, now, status, sdp))
 

@@ -89,6 +89,11 @@ class Endpoint:
         """Transactions, those included that only absorb retransmissions."""
         return len(self._layer)
 
+    def call_id(self, call: int) -> str:
+        """Call-ID of a call; ``""`` once it is over."""
+        session = self._context.sessions.get(call)
+        return session.key[0] if session else ""
+
     # -- inputs --------------------------------------------------------------------------------------------------------
 
     def handle_timer(self, now: Nanos) -> None:
