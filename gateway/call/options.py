@@ -1,4 +1,4 @@
-"""The blocks ``trunks``, ``routes``, ``limits`` and ``records``: who may call, whom they reach, what is written down."""
+"""The blocks ``trunks``, ``routes``, ``limits``, ``records``: who may call, whom they reach, what is written down."""
 
 from __future__ import annotations
 
