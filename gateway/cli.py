@@ -7,6 +7,7 @@ Everything heavy is imported by the command that needs it, so that ``--help`` an
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -101,7 +102,9 @@ def _add_check(commands: Any) -> None:
 def _add_call(commands: Any) -> None:
     example = "linecard call sip:pizza@127.0.0.1:5060\nlinecard call sip:agent@192.0.2.7 --record call.wav"
     parser = _add(commands, "call", _call, "place a talking call to any SIP address and measure every turn", example)
-    parser.add_argument("target", metavar="SIP-ADDRESS", help="whom to call, like sip:pizza@127.0.0.1:5060")
+    parser.add_argument(
+        "target", type=_sip_address, metavar="SIP-ADDRESS", help="whom to call, like sip:pizza@127.0.0.1:5060"
+    )
     parser.add_argument(
         "--scenario", default="pizza", metavar="NAME", help="what the caller does: a shipped one, or a YAML file"
     )
@@ -122,6 +125,12 @@ def _add_demo(commands: Any) -> None:
     parser = _add(commands, "demo", _demo, "start gateway and models, and place a call through them", "linecard demo")
     _add_config(parser)
     parser.add_argument("--once", action="store_true", help="end after the call; status 0 only if every turn was good")
+
+
+def _sip_address(text: str) -> str:
+    if not re.fullmatch(r"sip:([^@\s]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?([;?]\S*)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a SIP address; write one like sip:pizza@127.0.0.1:5060")
+    return text
 
 
 def _port(text: str) -> int:
@@ -183,10 +192,6 @@ def _demo(options: argparse.Namespace) -> int:
     from gateway.bench import demo
 
     return _loop(demo.main_async(options.config, config, once=options.once))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
 
 
 if __name__ == "__main__":

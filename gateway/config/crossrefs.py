@@ -29,12 +29,12 @@ def check_references(
 
 def _check_providers(plug: Checked, providers: Mapping[str, Checked], document: Document) -> None:
     for key, role in plug.spec.provider_roles.items():
-        value = plug.get(key)
+        path: Path = (*plug.path, key)
+        value = None if path in document.broken else plug.get(key)
         for name in value if isinstance(value, list | tuple) else [value]:
             if isinstance(name, str):
                 problem = _provider_problem(name, role, providers)
                 if problem:
-                    path = (*plug.path, key)
                     document.problems.append((document.line(path), f"{show(path)}: {problem}"))
 
 

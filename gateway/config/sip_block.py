@@ -43,9 +43,9 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
 
 def parse_listen(value: object) -> object:
     """``udp://127.0.0.1:5060`` to a ``Listen``; the port is 5060 if it is left out."""
-    if not isinstance(value, str):
+    if isinstance(value, Listen):
         return value
-    match = _URL.fullmatch(value)
+    match = _URL.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{value!r} is not an address to listen on; write one like udp://192.0.2.10:5060")
     if match["transport"] not in _TRANSPORTS:

@@ -54,7 +54,7 @@ def parse(text: str) -> Document:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        document.problems.append((_line_of(error), _describe(error)))
+        document.problems.append((_line_of(error), _describe(error, text)))
         return document
     except (yaml.YAMLError, RecursionError) as error:
         document.problems.append((1, f"this is not YAML: {str(error).splitlines()[0]}"))
@@ -69,8 +69,11 @@ def _line_of(error: yaml.MarkedYAMLError) -> int:
     return mark.line + 1 if mark else 1
 
 
-def _describe(error: yaml.MarkedYAMLError) -> str:
+def _describe(error: yaml.MarkedYAMLError, text: str) -> str:
     what = error.problem or "syntax error"
+    line = text.splitlines()[_line_of(error) - 1 : _line_of(error)]
+    if line and re.search(r"[{\[,].*[^'\"]\$\{", line[0]):
+        return f"not valid YAML: {what}; between {{ }} a ${{NAME}} needs quotes: '${{NAME}}'"
     if "\\t" in what:
         return "a tab cannot indent YAML; use spaces"
     return f"not valid YAML: {what}; check the indentation, colons and quotes of this line and the one above"
