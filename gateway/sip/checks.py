@@ -12,7 +12,7 @@ from gateway.errors import SipError
 from gateway.sip.message import Request, Response
 from gateway.sip.responses import METHODS
 from gateway.sip.uri import parse_uri
-from gateway.sip.values import parse_address
+from gateway.sip.values import parse_address, split_list
 
 __all__ = ["check_acceptable", "check_body", "check_hops", "check_method", "check_response", "check_syntax"]
 
@@ -29,6 +29,7 @@ def check_syntax(request: Request) -> None:
         raise SipError(400, "Bad Request", "RFC 3261 8.1.1.5: CSeq names another method")
     request.via, request.from_, request.to, request.call_id  # noqa: B018  parsed here, so that they cannot fail later
     if request.method == "INVITE":
+        request.from_.uri, request.to.uri  # noqa: B018
         _check_routes(request, needs_contact=True)
     parse_uri(request.uri)
 
@@ -36,7 +37,7 @@ def check_syntax(request: Request) -> None:
 def check_response(response: Response) -> None:
     """Raises for a response that must be dropped (RFC 3261 8.1.3.3, 16.3)."""
     response.via, response.cseq, response.from_, response.to, response.call_id  # noqa: B018
-    if len(response.all("Via")) != 1:
+    if sum(name == "Via" for name, _ in response.headers) != 1 or len(split_list(response.get("Via") or "")) != 1:
         raise SipError(400, "Bad Request", "RFC 3261 8.1.3.3: more than one Via")
     if response.cseq.method == "INVITE" and 100 < response.status < 300:
         _check_routes(response, needs_contact=False)
@@ -48,7 +49,7 @@ def _check_routes(message: Request | Response, *, needs_contact: bool) -> None:
         raise SipError(400, "Bad Request", "RFC 3261 8.1.1.8: Contact is missing")
     if contact is not None and contact.uri.scheme != "sip":
         raise SipError(400, "Bad Request", "RFC 3261 8.1.1.8: Contact is not a sip URI")
-    for route in message.all("Record-Route"):
+    for route in message.all("Record-Route") if message.get("Record-Route") else ():
         if parse_address(route).uri.scheme != "sip":
             raise SipError(400, "Bad Request", "RFC 3261 20.30: Record-Route is not a sip URI")
 

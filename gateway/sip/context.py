@@ -91,13 +91,13 @@ class Context:
         headers: Iterable[Header] = (),
         body: bytes = b"",
     ) -> bytes:
-        """Answers a server transaction, and returns what was sent."""
+        """Answers a server transaction; returns the last response that it has sent."""
         everything = [*headers, *self._server]
         if body:
             everything.append(("Content-Type", "application/sdp"))
         response = build_response(transaction.request, status, reason, tag=tag, headers=everything, body=body)
         self.layer.respond(transaction, response, now)
-        return response.encode()
+        return transaction.last
 
     def send(self, request: Request, flow: Flow) -> Datagram:
         """Sends a request outside any transaction: the ACK of a 2xx (RFC 3261 13.2.2.4)."""

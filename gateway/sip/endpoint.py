@@ -38,6 +38,7 @@ from gateway.sip.transaction.client import Client
 from gateway.sip.transaction.invite_client import InviteClient
 from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.layer import ServerTransaction
+from gateway.sip.transaction.matching import server_key
 from gateway.sip.transaction.server import Server
 from gateway.sip.uri import parse_uri
 from gateway.sip.values import plain
@@ -78,11 +79,6 @@ class Endpoint:
     def calls(self) -> int:
         """Calls that are not over, those included whose BYE is not answered yet."""
         return len(self._context.sessions)
-
-    def call_id(self, call: int) -> str:
-        """Call-ID of a call that is not over; ``""`` for any other handle."""
-        session = self._context.sessions.get(call)
-        return "" if session is None else session.key[0]
 
     @property
     def transactions(self) -> int:
@@ -161,7 +157,8 @@ class Endpoint:
 
     def _on_request(self, request: Request, flow: Flow, now: Nanos) -> None:
         """Retransmissions first, then ACK, then everything that opens a server transaction."""
-        known = self._layer.find_server(request)
+        key = server_key(request)
+        known = self._layer.find_server(key)
         if known is not None and not self._layer.receive_request(known, request, now):
             return
         if request.method == "ACK":
@@ -173,7 +170,7 @@ class Endpoint:
             error = SipError(503, "Service Unavailable", "limit: max_transactions")
             self._respond_stateless(stamped, reply, error, [("Retry-After", "5")])
             return
-        transaction = self._layer.open_server(stamped, reply)
+        transaction = self._layer.open_server(key, stamped, reply)
         try:
             self._dispatch(transaction, flow, now)
         except SipError as error:
@@ -205,7 +202,7 @@ class Endpoint:
 
     def _on_cancel(self, transaction: ServerTransaction, now: Nanos) -> None:
         """200 if the INVITE is known, whatever its state; it has an effect before the final response only (9.2)."""
-        target = self._layer.find_server(transaction.request, "INVITE")
+        target = self._layer.find_server(server_key(transaction.request, "INVITE"))
         if not isinstance(target, InviteServer):
             raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3261 9.2: nothing to cancel")
         tag = target.user.key[1] if isinstance(target.user, Session) else self._context.token()

@@ -131,7 +131,9 @@ class Request(Message):
                 break
             headers.append((name, old))
         headers.extend(rest)
-        return Request(self.method, self.uri, headers, self.body, self.version)
+        copy = Request(self.method, self.uri, headers, self.body, self.version)
+        copy._cseq, copy._from, copy._to = self._cseq, self._from, self._to
+        return copy
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.uri}>"

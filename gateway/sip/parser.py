@@ -45,8 +45,7 @@ def parse(data: bytes, *, max_bytes: int = 65_535, max_headers: int = 128) -> Me
     if len(lines) > max_headers:
         fault, lines = fault or _bad("7.3: too many headers", 513, "Message Too Large"), lines[:max_headers]
     headers, wrong_line = _headers(lines)
-    body, wrong_body = _body(headers, rest)
-    return _message(start_line, headers, body, fault or wrong_line or wrong_body)
+    return _message(start_line, headers, rest, fault or wrong_line)
 
 
 def _bad(rule: str, status: int = 400, reason: str = "Bad Request") -> SipError:
@@ -70,44 +69,55 @@ def _headers(lines: list[str]) -> tuple[list[Header], SipError | None]:
     return headers, fault
 
 
-def _body(headers: list[Header], rest: bytes) -> tuple[bytes, SipError | None]:
-    seen: dict[str, str] = {}
-    fault: SipError | None = None
-    for name, value in headers:
-        if name in _SINGLE and seen.setdefault(name, value) is not value:
-            fault = fault or _bad(f"7.3.1: {name} comes twice")
-    length = seen.get("Content-Length")
+def _frame(message: Message, rest: bytes) -> SipError | None:
+    """Gives the message its body, and says what is wrong with its framing."""
+    twice = _repeated(message)
+    if twice:
+        return _bad(f"7.3.1: {twice} comes twice")
+    length = message.get("Content-Length")
     if length is None:
-        return rest, fault
+        message.body = rest
+        return None
     if not (length.isascii() and length.isdecimal() and len(length) <= 9):
-        return b"", fault or _bad("20.14: malformed Content-Length")
+        return _bad("20.14: malformed Content-Length")
     if int(length) > len(rest):
-        return rest, fault or _bad("18.3: Content-Length is larger than the datagram")
-    return rest[: int(length)], fault
+        return _bad("18.3: Content-Length is larger than the datagram")
+    message.body = rest[: int(length)]
+    return None
 
 
-def _message(start_line: str, headers: list[Header], body: bytes, fault: SipError | None) -> Message:
+def _repeated(message: Message) -> str | None:
+    seen: set[str] = set()
+    for name, _ in message.headers:
+        if name in seen and name in _SINGLE:
+            return name
+        seen.add(name)
+    return None
+
+
+def _message(start_line: str, headers: list[Header], rest: bytes, fault: SipError | None) -> Message:
     words = start_line.split(" ")
     if _VERSION.fullmatch(words[0]):
-        if fault is not None:
+        response = _response(start_line, headers)
+        if fault := fault or _frame(response, rest):
             raise fault
-        return _response(start_line, headers, body)
+        return response
     if len(words) < 3 or not _VERSION.fullmatch(words[-1]) or not _METHOD.fullmatch(words[0]):
         raise fault or _bad("7: neither a request line nor a status line")
     uri = " ".join(words[1:-1])
-    request = Request(words[0], uri, headers, body, words[-1].upper())
+    request = Request(words[0], uri, headers, b"", words[-1].upper())
     if not uri or " " in uri or "\t" in uri or uri[0] == "<":
         fault = fault or _bad("7.1: malformed Request-URI")
-    if fault is not None:
+    if fault := fault or _frame(request, rest):
         raise Malformed(fault, request)
     return request
 
 
-def _response(start_line: str, headers: list[Header], body: bytes) -> Response:
-    version, _, rest = start_line.partition(" ")
-    status, _, reason = rest.partition(" ")
+def _response(start_line: str, headers: list[Header]) -> Response:
+    version, _, text = start_line.partition(" ")
+    status, _, reason = text.partition(" ")
     if version.upper() != "SIP/2.0" or len(status) != 3 or not (status.isascii() and status.isdecimal()):
         raise _bad("7.2: malformed status line")
     if not 100 <= int(status) <= 699:
         raise _bad("7.2: status out of range")
-    return Response(int(status), reason, headers, body)
+    return Response(int(status), reason, headers)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.errors import SipError
+from gateway.sip.memo import memo
 
 __all__ = ["Uri", "host_port", "join_host_port", "parse_uri"]
 
@@ -46,6 +47,7 @@ class Uri:
         return self.host.strip("[]"), self.port or 5060
 
 
+@memo
 def parse_uri(text: str) -> Uri:
     """Parses a URI. Raises ``SipError`` 400 on what is not one."""
     scheme, colon, rest = text.strip().partition(":")
@@ -62,6 +64,7 @@ def parse_uri(text: str) -> Uri:
     return Uri(scheme, user_info.partition(":")[0], host, port, location[end:])
 
 
+@memo
 def host_port(text: str) -> tuple[str, int | None]:
     """Splits ``host[:port]``, IPv6 references included (kept in brackets). Raises ``SipError`` 400."""
     text = text.strip()

@@ -6,10 +6,12 @@ Every parser here raises ``SipError`` 400 and nothing else.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.errors import SipError
+from gateway.sip.memo import memo
 from gateway.sip.uri import Uri, host_port, parse_uri
 
 __all__ = [
@@ -29,10 +31,14 @@ class NameAddress:
     """``From``, ``To``, ``Contact``, ``Route`` ...: a display name, a URI, and the parameters of the header."""
 
     display: str
-    uri: Uri
     uri_text: str
     """The URI as it was written: what goes into a Request-URI must not be rewritten."""
-    parameters: dict[str, str]
+    parameters: Mapping[str, str]
+
+    @property
+    def uri(self) -> Uri:
+        """Parsed when asked for; raises ``SipError`` 400 then."""
+        return parse_uri(self.uri_text)
 
     @property
     def tag(self) -> str:
@@ -47,7 +53,7 @@ class Via:
     transport: str
     host: str
     port: int | None
-    parameters: dict[str, str]
+    parameters: Mapping[str, str]
 
     @property
     def branch(self) -> str:
@@ -117,18 +123,19 @@ def parse_parameters(text: str) -> dict[str, str]:
     return result
 
 
+@memo
 def parse_address(value: str) -> NameAddress:
     """Parses a name-addr or addr-spec with header parameters."""
     match = _NAME_ADDR.fullmatch(value)
     if match:
         quoted, token, uri, rest = match.groups()
         display = _ESCAPE.sub(r"\1", quoted) if quoted is not None else token.strip()
-        return NameAddress(display, parse_uri(uri), uri, parse_parameters(rest.strip()))
+        return NameAddress(display, uri.strip(), parse_parameters(rest.strip()))
     if "<" in value or '"' in value.partition(";")[0]:
         raise SipError(400, "Bad Request", "RFC 3261 25.1: malformed name-addr")
     # Without brackets, what follows the first ";" belongs to the header, not to the URI (RFC 3261 20).
     uri, semicolon, rest = value.strip().partition(";")
-    return NameAddress("", parse_uri(uri), uri.strip(), parse_parameters(semicolon + rest))
+    return NameAddress("", uri.strip(), parse_parameters(semicolon + rest))
 
 
 def parse_via(value: str) -> Via:

@@ -30,13 +30,13 @@ class InviteUser(Protocol):
 class InviteServer(Transaction):
     """``request`` carries the stamped Via; ``user`` is whoever took the INVITE, ``None`` if nobody did."""
 
-    __slots__ = ("_last", "request", "user")
+    __slots__ = ("last", "request", "user")
 
     def __init__(self, key: Hashable, request: Request, flow: Flow, timers: Timers, outbox: list[Datagram]) -> None:
         super().__init__(key, flow, timers, outbox, State.PROCEEDING)
         self.request = request
         self.user: InviteUser | None = None
-        self._last = b""
+        self.last = b""
 
     def receive(self, request: Request, now: Nanos) -> bool:
         """An INVITE or ACK with this transaction's key. True if it is an ACK for the user (RFC 2543 peers)."""
@@ -44,16 +44,16 @@ class InviteServer(Transaction):
             if self.state is State.COMPLETED:
                 self._linger(State.CONFIRMED, self._timers.t4, now)
             return self.state is State.ACCEPTED
-        if self.state in (State.PROCEEDING, State.COMPLETED) and self._last:
-            self._send(self._last)
+        if self.state in (State.PROCEEDING, State.COMPLETED) and self.last:
+            self._send(self.last)
         return False
 
     def respond(self, response: Response, now: Nanos) -> None:
         """Sends a response; a second final one is a no-op. The user itself resends its 2xx (RFC 3261 13.3.1.4)."""
         status = response.status
         if self.state is State.PROCEEDING:
-            self._last = response.encode()
-            self._send(self._last)
+            self.last = response.encode()
+            self._send(self.last)
             if status >= 300:
                 resend = None if self.flow.reliable else Nanos(now + self._timers.t1)
                 self._enter(State.COMPLETED, resend=resend, expires=Nanos(now + self._timers.give_up))
@@ -64,6 +64,6 @@ class InviteServer(Transaction):
         if self._expires is not None and now >= self._expires:
             self._enter(State.TERMINATED)
         elif self._resend is not None and now >= self._resend:
-            self._send(self._last)
+            self._send(self.last)
             self._interval = min(Nanos(2 * self._interval), self._timers.t2)
             self._schedule(Nanos(now + self._interval), self._expires)

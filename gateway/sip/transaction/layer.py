@@ -10,7 +10,7 @@ from gateway.sip.transaction.base import State
 from gateway.sip.transaction.client import Client
 from gateway.sip.transaction.invite_client import InviteClient, Tell
 from gateway.sip.transaction.invite_server import InviteServer
-from gateway.sip.transaction.matching import client_key, merge_key, server_key
+from gateway.sip.transaction.matching import client_key, merge_key
 from gateway.sip.transaction.server import Server
 from gateway.sip.transaction.timers import Timers
 from gateway.sip.wakeups import Wakeups
@@ -36,13 +36,14 @@ class TransactionLayer:
     def __len__(self) -> int:
         return len(self._servers) + len(self._clients)
 
-    def find_server(self, request: Request, method: str | None = None) -> ServerTransaction | None:
-        return self._servers.get(server_key(request, method))
+    def find_server(self, key: Hashable) -> ServerTransaction | None:
+        """``key`` is what ``server_key`` gives."""
+        return self._servers.get(key)
 
-    def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
+    def open_server(self, key: Hashable, request: Request, flow: Flow) -> ServerTransaction:
         """A new server transaction; ``flow`` is where its responses go."""
         kind = InviteServer if request.method == "INVITE" else Server
-        transaction = kind(server_key(request), request, flow, self._timers, self._outbox)
+        transaction = kind(key, request, flow, self._timers, self._outbox)
         self._servers[transaction.key] = transaction
         if not request.to.tag:
             self._origins.setdefault(merge_key(request), transaction.key)

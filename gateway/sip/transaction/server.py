@@ -20,25 +20,25 @@ __all__ = ["Server"]
 
 
 class Server(Transaction):
-    __slots__ = ("_last", "request")
+    __slots__ = ("last", "request")
 
     def __init__(self, key: Hashable, request: Request, flow: Flow, timers: Timers, outbox: list[Datagram]) -> None:
         super().__init__(key, flow, timers, outbox, State.TRYING)
         self.request = request
-        self._last = b""
+        self.last = b""
 
     def receive(self, request: Request, now: Nanos) -> bool:
         """The request again. Never for the user."""
-        if self._last:
-            self._send(self._last)
+        if self.last:
+            self._send(self.last)
         return False
 
     def respond(self, response: Response, now: Nanos) -> None:
         """Sends a response; a second final one is a no-op."""
         if self.state not in (State.TRYING, State.PROCEEDING):
             return
-        self._last = response.encode()
-        self._send(self._last)
+        self.last = response.encode()
+        self._send(self.last)
         if response.status < 200:
             self.state = State.PROCEEDING
         else:
