@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from gateway.config.model import Config
-from gateway.config.sip_block import parse_host_port
+from gateway.config.sip_block import SipOptions, parse_host_port
 from gateway.errors import ConfigError
 
-__all__ = ["Advertised", "advertised", "warnings"]
+__all__ = ["Advertised", "advertised", "endpoint_options", "warnings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,14 @@ def advertised(config: Config) -> Advertised:
     host, port = parse_host_port(sip.advertise) if sip.advertise else (_concrete(sip.listen.host, "sip"), None)
     media_host = str(media.advertise or _concrete(str(media.address), "media"))
     return Advertised(host, sip.listen.port if port is None else port, media_host)
+
+
+def endpoint_options(config: Config) -> SipOptions:
+    """The block ``sip`` with ``advertise`` filled in where a wildcard is listened on: nobody can send to 0.0.0.0."""
+    if config.sip.advertise or not ip_address(config.sip.listen.host).is_unspecified:
+        return config.sip
+    host = advertised(config).sip_host
+    return config.sip.model_copy(update={"advertise": f"[{host}]" if ":" in host else host})
 
 
 def warnings(config: Config) -> list[str]:

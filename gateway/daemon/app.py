@@ -15,7 +15,7 @@ from gateway.call.call import House
 from gateway.call.records import Records
 from gateway.call.switchboard import Switchboard
 from gateway.config import Config
-from gateway.config.addresses import advertised
+from gateway.config.addresses import advertised, endpoint_options
 from gateway.config.blocks import find_spec
 from gateway.daemon.systemd import Notifier
 from gateway.media.plane import MediaPlane
@@ -87,7 +87,7 @@ async def _listen(
             switchboard.on_event(event)
 
     listen = config.sip.listen
-    sip = await open_endpoint(config.sip, listen=(listen.host, listen.port), on_event=on_event)
+    sip = await open_endpoint(endpoint_options(config), listen=(listen.host, listen.port), on_event=on_event)
     stack.push_async_callback(sip.close)
     plugs: dict[str, Plug] = {
         name: find_spec("plugs", block.kind).create(block.options) for name, block in config.plugs.items()

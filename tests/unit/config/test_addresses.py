@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from gateway.config import Config
-from gateway.config.addresses import advertised, warnings
+from gateway.config.addresses import advertised, endpoint_options, warnings
 from gateway.config.sip_block import parse_host_port
 from gateway.config.summary import describe, rtp_pairs
 from gateway.errors import ConfigError
@@ -40,6 +40,13 @@ def test_every_address_becomes_the_one_that_leads_out(good: Good, monkeypatch: p
     monkeypatch.setattr("socket.socket.connect", lambda self, target: self.bind(("127.0.0.9", 0)))
     told = advertised(good("sip: {listen: 'udp://0.0.0.0:5060'}\nmedia: {address: 0.0.0.0}"))
     assert (told.sip_host, told.media_host) == ("127.0.0.9", "127.0.0.9")
+
+
+def test_the_endpoint_is_never_told_to_advertise_every_address(good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.socket.connect", lambda self, target: self.bind(("127.0.0.9", 0)))
+    assert endpoint_options(good("sip: {listen: 'udp://0.0.0.0:0'}")).advertise == "127.0.0.9"
+    assert endpoint_options(good("sip: {listen: 'udp://127.0.0.1:0'}")).advertise is None
+    assert endpoint_options(good("sip: {listen: 'udp://0.0.0.0:0', advertise: a.example}")).advertise == "a.example"
 
 
 def test_every_address_on_a_machine_without_a_route(good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
