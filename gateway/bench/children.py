@@ -85,6 +85,10 @@ class Child:
         """Its last line that says something, for one clear line of ours."""
         return next((line for line in reversed(self.last_words) if line.strip()), "it said nothing")
 
+    async def ended(self) -> None:
+        """Returns when its output has come to its end."""
+        await asyncio.shield(self._reader)
+
     async def stop(self, grace: float) -> int:
         """Asks it to end, insists after ``grace`` seconds; returns its exit status."""
         with contextlib.suppress(ProcessLookupError):

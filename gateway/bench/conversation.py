@@ -6,6 +6,8 @@ written down *after* the interruption began. So the line of an interruption wait
 
 from __future__ import annotations
 
+import asyncio
+
 from gateway.bench.caller import Caller, Happening, PickedUp, Rang, Speaks
 from gateway.bench.inside import (
     InsideInterruption,
@@ -30,7 +32,7 @@ class Conversation:
         self.interruptions: list[InsideInterruption] = []
         self.caller: Caller | None = None
         """Set before the call is placed."""
-        self.over = False
+        self.over = asyncio.Event()
         """The gateway has written the call's last line."""
         self._terminal = terminal
         self._held: Speaks | None = None
@@ -71,7 +73,7 @@ class Conversation:
             case "barge_in":
                 self._on_interruption(read_interruption(line))
             case "call.ended":
-                self.over = True
+                self.over.set()
             case _:
                 pass
 

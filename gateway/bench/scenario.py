@@ -23,7 +23,6 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from gateway.config import yaml_source
 from gateway.errors import ConfigError
 from gateway.options import Duration, Options
-from gateway.units import SECOND, Nanos
 
 __all__ = ["HangUp", "Interrupt", "Listen", "Say", "Scenario", "Silence", "Step", "Think", "load_scenario", "shipped"]
 
@@ -128,6 +127,11 @@ class Scenario(Options):
                 yield step.say
 
     @property
+    def interruptions(self) -> int:
+        """Turns in which the caller talks over the agent."""
+        return sum(isinstance(step, Interrupt) for step in self.steps)
+
+    @property
     def turns(self) -> int:
         """Turns of the caller."""
         return sum(1 for _ in self.texts())
@@ -164,8 +168,3 @@ def _parse(source: str, text: str) -> Scenario:
     except ValidationError as error:
         problems = [f"{source}:{document.line(item['loc'])}: {item['msg']}" for item in error.errors()]
         raise ConfigError(problems) from error
-
-
-def seconds(value: Nanos) -> float:
-    """For ``asyncio``, which counts in seconds."""
-    return value / SECOND

@@ -1,0 +1,179 @@
+"""``linecard demo``: gateway, models and a talking caller, all of it real, told and drawn as it happens.
+
+The gateway and the models run as processes of their own, as they do in production. The caller lives here; what it
+measures on the wire is laid beside what the gateway logged of the same call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from gateway.bench.children import Child
+from gateway.bench.conversation import Conversation
+from gateway.bench.host import CallerHost, find
+from gateway.bench.results import CallResult
+from gateway.bench.scenario import load_scenario
+from gateway.bench.summary import inside_rows, outside_rows
+from gateway.bench.terminal import Terminal
+from gateway.bench.verdict import faults
+from gateway.bench.voice import clips_for, start_models
+from gateway.config import Config
+from gateway.errors import ConfigError, ResourceError
+
+__all__ = ["main_async"]
+
+_SCENARIO: Final = "pizza"
+_READY: Final = ("ready",)
+_START_LIMIT: Final = 20.0
+_STOP_GRACE: Final = 0.7
+_LAST_LINES: Final = 1.5
+"""Seconds that the gateway has for the last log lines of the call."""
+INTERRUPTED: Final = 130
+
+
+async def main_async(path: str, config: Config, *, once: bool = False) -> int:
+    """Exit status 0 only if every turn of the call was understood, answered and measured."""
+    return await _until_stopped(_Demo(path, config).run(once=once))
+
+
+async def _until_stopped(work: Coroutine[Any, Any, int]) -> int:
+    """Ctrl-C and SIGTERM cancel the work, which takes down what it has put up."""
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return INTERRUPTED
+
+
+class _Demo:
+    def __init__(self, path: str, config: Config) -> None:
+        self._path = path
+        self._config = config
+        self._terminal = Terminal()
+        self._conversation = Conversation(self._terminal)
+
+    async def run(self, *, once: bool) -> int:
+        async with AsyncExitStack() as stack:
+            models = await self._start(stack)
+            failed = await self._call(models)
+            if once:
+                return failed
+            await self._stay()
+        return failed
+
+    # --- processes ----------------------------------------------------------------------------------------------------
+
+    async def _start(self, stack: AsyncExitStack) -> str:
+        """Models first, so that the gateway finds them; stopped in reverse order. Returns the models' URL."""
+        host, port = _models_address(self._config)
+        _require_free(socket.SOCK_STREAM, host, port, f"the models' port (providers, {self._path})")
+        listen = self._config.sip.listen
+        _require_free(socket.SOCK_DGRAM, listen.host, listen.port, f"the SIP port (sip.listen, {self._path})")
+        models, url = await start_models(host, port)
+        stack.push_async_callback(models.stop, _STOP_GRACE)
+        gateway = await Child.start("linecard run", ["run", self._path, "--watched"], self._conversation.on_line)
+        stack.push_async_callback(gateway.stop, _STOP_GRACE)
+        await gateway.ready(_READY, _START_LIMIT)
+        self._children = (models, gateway)
+        self._terminal.success(f"linecard models   pid {models.pid}, {url}")
+        self._terminal.success(f"linecard run      pid {gateway.pid}, sip:{listen.host}:{listen.port}")
+        return url
+
+    async def _stay(self) -> None:
+        """Until Ctrl-C, or until a child dies."""
+        terminal = self._terminal
+        terminal.headline("The gateway stays up.")
+        terminal.note(f"  call it with any softphone   {self._address()}", style="default")
+        terminal.note("  or once more with            linecard call " + self._address(), style="default")
+        terminal.note(f"  for a real trunk             in {self._path}, " + self._trunk_line(), style="default")
+        terminal.note("  end                          Ctrl-C", style="default")
+        dead = await _first_to_die(self._children)
+        raise ResourceError(f"{dead.name} has ended: {dead.epitaph()}")
+
+    # --- the call -----------------------------------------------------------------------------------------------------
+
+    async def _call(self, models: str) -> int:
+        scenario = load_scenario(_SCENARIO)
+        target = await find(self._address())
+        clips = await clips_for(scenario, models)
+        self._terminal.headline(f"A synthetic caller calls {target.uri}")
+        async with CallerHost(target) as host:
+            caller = host.caller(scenario, clips, notify=self._conversation.on_caller)
+            self._conversation.caller = caller
+            result = await host.run(caller)
+        await self._last_lines()
+        self._conversation.release()
+        return self._report(result, scenario.interruptions)
+
+    async def _last_lines(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._conversation.over.wait(), _LAST_LINES)
+
+    def _report(self, result: CallResult, interruptions: int) -> int:
+        turns, stops = self._conversation.turns, self._conversation.interruptions
+        self._terminal.table("Measured on the wire by the caller", outside_rows([result]))
+        self._terminal.table("Stamped in the gateway", inside_rows(turns, stops))
+        self._terminal.headline("")
+        found = faults(result, turns, stops, interruptions)
+        for fault in found:
+            self._terminal.failure(fault)
+        if not found:
+            self._terminal.success(f"{len(result.turns)} turns: each understood, answered and measured on both sides")
+        return 1 if found else 0
+
+    def _address(self) -> str:
+        listen = self._config.sip.listen
+        host = "127.0.0.1" if listen.host == "0.0.0.0" else listen.host
+        route = next((r.to for r in self._config.routes if self._config.plugs[r.plug].kind == "pipeline"), None)
+        if route is None:
+            raise ConfigError([f"{self._path}: no route leads to a plug of kind pipeline; the demo has nobody to call"])
+        return f"sip:{route}@{host}:{listen.port}"
+
+    def _trunk_line(self) -> str:
+        """Where the carrier's addresses go: the line of ``trunks`` in the file."""
+        lines = Path(self._path).read_text().splitlines()
+        number = next((n for n, line in enumerate(lines, 1) if line.startswith("trunks:")), len(lines))
+        return f"under trunks (line {number}): - {{name: carrier, from: [198.51.100.0/24]}}  and sip.listen"
+
+
+def _models_address(config: Config) -> tuple[str, int]:
+    """Where the first native provider of the configuration is expected."""
+    for block in config.providers.values():
+        if block.kind == "native":
+            url = urlsplit(str(getattr(block.options, "url", "")))
+            return url.hostname or "127.0.0.1", url.port or 8765
+    raise ConfigError(["providers: none of kind native; the demo needs one for the models that it starts"])
+
+
+def _require_free(kind: socket.SocketKind, host: str, port: int, what: str) -> None:
+    """Raises ``ResourceError`` if somebody listens there: better one line now than a child's later."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ResourceError(f"{host}:{port}, {what}: {reason.lower()}; end what uses it or change it") from error
+
+
+async def _first_to_die(children: tuple[Child, ...]) -> Child:
+    tasks = {asyncio.create_task(child.ended()): child for child in children}
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return tasks[done.pop()]
+    finally:
+        for task in tasks:
+            task.cancel()
