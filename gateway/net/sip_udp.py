@@ -82,9 +82,6 @@ class EndpointDriver:
         return self._endpoint.calls
 
     def call_id(self, call: int) -> str:
-        return self._endpoint.call_id(call)
-
-    def call_id(self, call: int) -> str:
         """Call-ID of a call; ``""`` once it is over."""
         return self._endpoint.call_id(call)
 
