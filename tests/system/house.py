@@ -1,0 +1,153 @@
+"""Linecard as its users start it: processes, on free ports, their log lines read as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Line = dict[str, Any]
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """A `linecard` command whose standard output is JSON lines."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[Line] = []
+        self._changed = asyncio.Event()
+        self._reader = asyncio.get_running_loop().create_task(self._read())
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            text = line.decode().strip()
+            self.lines.append(json.loads(text) if text.startswith("{") else {"event": "text", "text": text})
+            self._changed.set()
+        self.lines.append({"event": "eof"})
+        self._changed.set()
+
+    def events(self, event: str) -> list[Line]:
+        return [line for line in self.lines if line["event"] == event]
+
+    async def line(self, event: str, where: Callable[[Line], bool] = lambda _: True, timeout: float = 10) -> Line:
+        """The first such line, now or later."""
+        async with asyncio.timeout(timeout):
+            while True:
+                for line in self.events(event):
+                    if where(line):
+                        return line
+                if self.events("eof") and event != "eof":
+                    raise AssertionError(f"ended without {event!r}: {self.lines[-5:]}")
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def stop(self, number: int = signal.SIGTERM) -> int:
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        try:
+            async with asyncio.timeout(5):
+                status = await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            raise
+        await self._reader
+        return status
+
+    def descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def threads(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
+
+async def start(*arguments: str) -> Process:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway.cli", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    return Process(process)
+
+
+class House:
+    """A gateway, and the models beside it."""
+
+    def __init__(self, config: dict[str, Any], directory: Path, stack: AsyncExitStack) -> None:
+        self.config = config
+        self.sip = ("127.0.0.1", int(config["sip"]["listen"].rsplit(":", 1)[1]))
+        self.directory = directory
+        self.gateway: Process
+        self.models: Process | None = None
+        self._stack = stack
+
+    async def start_gateway(self) -> Process:
+        path = self.directory / "linecard.yaml"
+        path.write_text(yaml.safe_dump(self.config, sort_keys=False))
+        self.gateway = await start("run", str(path), "--no-redact")
+        self._stack.push_async_callback(self.gateway.stop)
+        await self.gateway.line("ready")
+        return self.gateway
+
+    async def start_models(self) -> Process:
+        port = self.config["providers"]["embedded"]["url"].rsplit(":", 1)[1].strip("/")
+        self.models = await start("models", "--port", port)
+        self._stack.push_async_callback(self.models.stop)
+        await self.models.line("models.ready")
+        return self.models
+
+
+def configuration(**plug: Any) -> dict[str, Any]:
+    """A configuration on free ports. ``plug`` overrides keys of the plug ``pizza``."""
+    first = 20000 + 200 * (os.getpid() % 100)
+    return {
+        "sip": {"listen": f"udp://127.0.0.1:{free_port()}"},
+        "media": {"address": "127.0.0.1", "ports": f"{first}-{first + 199}", "rtp_timeout": "2s"},
+        "providers": {"embedded": {"kind": "native", "url": f"ws://127.0.0.1:{free_port(socket.SOCK_STREAM)}/"}},
+        "plugs": {
+            "pizza": {
+                "kind": "pipeline", "stt": "embedded", "llm": "embedded", "tts": "embedded",
+                "greeting": "Welcome.", **plug,
+            },
+            "echo": {"kind": "echo"}, "tone": {"kind": "tone"}, "silence": {"kind": "silence"},
+        },
+        "trunks": [{"name": "loopback", "from": ["127.0.0.0/8"]}],
+        "routes": [
+            {"to": "pizza", "plug": "pizza"},
+            {"to": "echo", "plug": "echo"},
+            {"to": "tone", "plug": "tone"},
+            {"to": "early", "plug": "tone", "early_media": True, "ring_for": "600ms"},
+            {"to": "ringing", "plug": "tone", "ring_for": "30s"},
+            {"to": "short", "plug": "silence", "hangup_after": "300ms"},
+            {"to": "silence", "plug": "silence"},
+        ],
+        "log": {"format": "json"},
+    }  # fmt: skip
+
+
+@asynccontextmanager
+async def house(directory: Path, config: dict[str, Any], *, models: bool = False) -> AsyncIterator[House]:
+    async with AsyncExitStack() as stack:
+        built = House(config, directory, stack)
+        if models:
+            await built.start_models()
+        await built.start_gateway()
+        yield built
