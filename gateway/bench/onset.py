@@ -100,11 +100,14 @@ class OnsetDetector:
         return edges
 
     def finish(self) -> list[Edge]:
-        """The stream is over: the end of speech that was still going on."""
+        """The stream is over, or pauses: the end of speech that was still going on."""
         if not self.speaking or self._last is None:
             return []
-        self.speaking = False
-        return [self._last.edge(self._rate, started=False)]
+        return [self._end(self._last)]
+
+    def _end(self, last: _Place) -> Edge:
+        self.speaking, self._loud, self._first = False, 0, None
+        return last.edge(self._rate, started=False)
 
     def _silent(self, samples: array[int]) -> bool:
         """No block can cross when the highest peak cannot: most frames of a call, for a tenth of the work."""
@@ -151,8 +154,7 @@ class OnsetDetector:
             return None
         if self._quiet < self._release or self._last is None:
             return None
-        self.speaking, self._loud, self._first = False, 0, None
-        return self._last.edge(self._rate, started=False)
+        return self._end(self._last)
 
 
 def _edges(pcm: bytes, rate: int, threshold_dbfs: float) -> list[Edge]:

@@ -31,21 +31,21 @@ class Bar:
 
 def bars(stages_ms: Mapping[str, float], width: int, *, ascii_only: bool = False) -> list[Bar]:
     """One bar per stage, on a common scale that fills ``width`` columns. A stage too short to see is a thin line."""
-    total = sum(stages_ms.values())
-    scale = width / total if total > 0 else 0.0
+    total = sum(stages_ms.values()) or 1.0
     drawn: list[Bar] = []
     reached = 0.0
     for stage, label in LABELS.items():
         if stage not in stages_ms:
             continue
-        start, end = reached * scale, (reached + stages_ms[stage]) * scale
+        start = reached / total * width
         reached += stages_ms[stage]
+        end = reached / total * width
         drawn.append(Bar(stage, label, _draw(start, end, width, ascii_only=ascii_only), stages_ms[stage]))
     return drawn
 
 
 def _draw(start: float, end: float, width: int, *, ascii_only: bool) -> str:
-    first = min(int(start + 1e-9), width - 1)
+    first = max(0, min(int(start + 1e-9), width - 1))
     eighths = max(1, round((end - first) * 8))
     full, rest = divmod(min(eighths, (width - first) * 8), 8)
     if ascii_only:

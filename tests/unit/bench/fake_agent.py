@@ -1,0 +1,122 @@
+"""The far end of a call as a caller's phone and leg see it, on virtual time: an agent that speaks by a script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.bench.caller import Target
+from gateway.media.contract import LegObserver, LegStats, Stream
+from gateway.sdp import answer
+from gateway.sip.events import Answered, Ended, Event, Ringing
+from gateway.units import Nanos, Samples
+from tests.unit.bench.signals import pcm, silence, tone
+from tests.unit.bench.virtual import VirtualLoop
+
+LOUD, QUIET = pcm(tone(20)), pcm(silence(20))
+TARGET = Target("sip:agent@127.0.0.1", ("127.0.0.1", 5060))
+
+
+class FakeAgent:
+    """Phone, media plane and leg in one. ``answers`` holds, per turn of the caller, (delay, length) in seconds."""
+
+    local = ("127.0.0.1", 40000)
+
+    def __init__(
+        self,
+        *answers: tuple[float, float],
+        greeting: tuple[float, float] = (0.1, 1.0),
+        obeys: bool = True,
+        status: int = 200,
+        hangs_up_after: float | None = None,
+        dtx: bool = False,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self.loop = loop
+        self.answers = list(answers)
+        self.greeting = greeting
+        self.obeys = obeys
+        self.status = status
+        self.hangs_up_after = hangs_up_after
+        self.dtx = dtx
+        self.hung_up: list[str] = []
+        self.closed = False
+        self._speech: list[tuple[float, float]] = []
+        self._frames = 0
+        self._queued = 0.0
+
+    # --- Phone --------------------------------------------------------------------------------------------------------
+
+    def invite(self, target: Target, sdp: bytes, caller: str, on_event: Callable[[Event], None]) -> int:
+        self.on_event = on_event
+        self.loop.call_later(0.01, on_event, Ringing(1, 180, None))
+        if self.status == 200:
+            reply = answer(sdp, ("127.0.0.1", 5004), 7).sdp
+            self.loop.call_later(0.05, on_event, Answered(1, reply))
+        elif self.status:
+            self.loop.call_later(0.05, on_event, Ended(1, "remote", self.status, "Busy Here"))
+        return 1
+
+    def call_id(self, call: int) -> str:
+        return "call@fake"
+
+    def answer(self, call: int, sdp: bytes) -> None:
+        raise AssertionError("nobody offered anything")
+
+    def reject(self, call: int, status: int, rule: str) -> None:
+        raise AssertionError("nobody offered anything")
+
+    def hang_up(self, call: int, reason: str) -> None:
+        self.hung_up.append(reason)
+        self.on_event(Ended(1, "local", None, reason))
+
+    # --- plane and leg ------------------------------------------------------------------------------------------------
+
+    def open_leg(self, observer: LegObserver, *, uplink_rate: int) -> FakeAgent:
+        assert uplink_rate == 8000
+        self.observer = observer
+        return self
+
+    def connect(self, stream: Stream) -> None:
+        self._say(*self.greeting)
+        self._tick()
+        if self.hangs_up_after is not None:
+            self.loop.call_later(self.hangs_up_after, self.on_event, Ended(1, "remote", None, "goodbye"))
+
+    def play(self, samples: bytes, rate: int) -> None:
+        self._queued = len(samples) / 2 / rate
+        if self.obeys:
+            until = self.loop.time() + 0.12
+            self._speech = [(start, min(end, until)) for start, end in self._speech if start < until]
+        self.loop.call_later(0.005, lambda: self.observer.on_playout_started(self._now(), Samples(0)))
+
+    def mark(self, number: int) -> None:
+        self.loop.call_later(self._queued, lambda: self.observer.on_mark(number, self._now(), Samples(0)))
+        if self.answers:
+            delay, length = self.answers.pop(0)
+            self.loop.call_later(self._queued + delay, self._say, 0.0, length)
+
+    def flush(self, number: int) -> None:
+        raise AssertionError("a caller never takes back what it says")
+
+    def close(self) -> None:
+        self.closed = True
+        self.loop.call_soon(self.observer.on_closed, LegStats(packets_received=self._frames))
+
+    def _say(self, delay: float, length: float) -> None:
+        start = self.loop.time() + delay
+        self._speech.append((start, start + length))
+
+    def _tick(self) -> None:
+        if self.closed:
+            return
+        now = self.loop.time()
+        loud = any(start <= now < end for start, end in self._speech)
+        if loud or not self.dtx:
+            self.observer.on_audio(LOUD if loud else QUIET, Samples(self._frames * 160), self._now(), 0)
+        self._frames += 1
+        self.loop.call_later(0.02, self._tick)
+
+    def _now(self) -> Nanos:
+        return Nanos(self.loop.nanos())
