@@ -139,10 +139,8 @@ class Phone:
         text = data.decode()
         if text.startswith("SIP/2.0"):
             self.responses.append(text)
-            if (tagged := re.search(r"^To: (.*)\r$", text, re.MULTILINE | re.IGNORECASE)) and not text.startswith(
-                "SIP/2.0 100"
-            ):
-                self._to = tagged[1]
+            tagged = re.search(r"^To: (.*;tag=.*)\r$", text, re.MULTILINE | re.IGNORECASE)
+            self._to = tagged[1] if tagged else self._to
             if media := re.search(r"^m=audio (\d+)", text, re.MULTILINE):
                 host = re.search(r"^c=IN IP4 (\S+)", text, re.MULTILINE)
                 self.remote = (host[1] if host else "", int(media[1]))
