@@ -26,9 +26,9 @@ setup: .venv/built
 .venv/installed: pyproject.toml Makefile .ci/system
 	@rm -f $@
 	@python="$$(.ci/system)" && { [ -x $(BIN)/python ] || "$$python" -m venv --clear .venv; }
-	@echo 'Installing the packages of pyproject.toml into .venv ...'
-	@$(BIN)/python -m pip install -q --disable-pip-version-check $$($(BIN)/python .ci/build-requires)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev]'
+	@echo 'Installing the packages of pyproject.toml into .venv (about a minute) ...'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $$($(BIN)/python .ci/build-requires)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation -e '.[dev]'
 	@touch $@
 
 .venv/built: .venv/installed setup.py $(CYTHON)
