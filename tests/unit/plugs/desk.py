@@ -1,0 +1,158 @@
+"""Stand-ins for what surrounds a plug: a call, a leg, a provider. They only write down what is asked of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from gateway.errors import ProviderError
+from gateway.machine import Machine
+from gateway.media.contract import Stream
+from gateway.net.driver import Driver
+from gateway.providers.contract import (
+    LlmResult,
+    Message,
+    ModelInfo,
+    RealtimeResult,
+    SttResult,
+    TtsResult,
+)
+from gateway.timeline import Timeline
+from gateway.units import Samples
+
+
+class Leg:
+    """Plays nothing, remembers all."""
+
+    def __init__(self) -> None:
+        self.local = ("127.0.0.1", 20000)
+        self.played: list[tuple[bytes, int]] = []
+        self.flushes: list[int] = []
+        self.marks: list[int] = []
+
+    @property
+    def samples(self) -> Samples:
+        """What was queued, at 8 kHz."""
+        return Samples(sum(len(pcm) // 2 * 8000 // rate for pcm, rate in self.played))
+
+    def connect(self, stream: Stream) -> None: ...
+
+    def play(self, pcm: bytes, rate: int) -> None:
+        self.played.append((pcm, rate))
+
+    def mark(self, number: int) -> None:
+        self.marks.append(number)
+
+    def flush(self, number: int) -> None:
+        self.flushes.append(number)
+
+    def close(self) -> None: ...
+
+
+class Session:
+    """A session of any role: the calls made of it, in order."""
+
+    model = ModelInfo("model", "1")
+
+    def __init__(self, listener: Callable[[Any], None]) -> None:
+        self.tell = listener
+        self.asked: list[tuple[Any, ...]] = []
+        self.closed = False
+
+    def audio(self, pcm: bytes, media_time: Samples, flags: int) -> None:
+        self.asked.append(("audio", len(pcm)))
+
+    def begin_turn(self, turn: int, media_time: Samples) -> None:
+        self.asked.append(("begin", turn))
+
+    def end_turn(self, turn: int, media_time: Samples) -> None:
+        self.asked.append(("end", turn))
+
+    def cancel_turn(self, turn: int) -> None:
+        self.asked.append(("cancel", turn))
+
+    def generate(self, request: int, messages: Sequence[Message]) -> None:
+        self.asked.append(("generate", request, tuple(messages)))
+
+    def speak(self, request: int, text: str) -> None:
+        self.asked.append(("speak", request, text))
+
+    def cancel(self, request: int) -> None:
+        self.asked.append(("cancel", request))
+
+    def interrupted(self, played_ms: int) -> None:
+        self.asked.append(("interrupted", played_ms))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Provider:
+    """Opens sessions while it is ``up``."""
+
+    name = "models"
+
+    def __init__(self) -> None:
+        self.up = True
+        self.sessions: dict[str, list[Session]] = {"stt": [], "llm": [], "tts": [], "realtime": []}
+
+    def _open(self, role: str, listener: Callable[[Any], None]) -> Session:
+        if not self.up:
+            raise ProviderError(self.name, "not connected", transient=True)
+        session = Session(listener)
+        self.sessions[role].append(session)
+        return session
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def open_stt(self, listener: Callable[[SttResult], None], *, rate: int, language: str) -> Session:
+        return self._open("stt", listener)
+
+    async def open_llm(self, listener: Callable[[LlmResult], None]) -> Session:
+        return self._open("llm", listener)
+
+    async def open_tts(self, listener: Callable[[TtsResult], None], *, rate: int, language: str) -> Session:
+        return self._open("tts", listener)
+
+    async def open_realtime(self, listener: Callable[[RealtimeResult], None], *, rate: int) -> Session:
+        return self._open("realtime", listener)
+
+    def last(self, role: str) -> Session:
+        return self.sessions[role][-1]
+
+
+class Call:
+    """What the plug sees of its call."""
+
+    call_id, caller, called = "1@test", "alice", "pizza"
+
+    def __init__(self, provider: Provider) -> None:
+        self.timeline = Timeline()
+        self.providers = {"models": provider}
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+        self.hung_up: list[str] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def hang_up(self, reason: str) -> None:
+        self.hung_up.append(reason)
+
+    def log(self, event: str, **fields: object) -> None:
+        self.lines.append((event, fields))
+
+    record = log
+
+    def drive(
+        self, machine: Machine[Any, Any], on_effect: Callable[[Any], None], on_event: Callable[[Any], None]
+    ) -> Driver[Any, Any]:
+        return Driver(machine, on_effect, on_event)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        return [fields for name, fields in self.lines if name == event]
