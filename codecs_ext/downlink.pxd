@@ -1,0 +1,61 @@
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t
+
+from codecs_ext.counters cimport Counters
+from codecs_ext.g711 cimport Law
+from codecs_ext.playout cimport Block, Playout
+from codecs_ext.ring cimport Ring
+
+cdef enum:
+    TICK_MS = 5
+    GROUPS = 4                  # legs are spread over the ticks of 20 ms
+    LONGEST = 480               # samples of 60 ms, the longest packet sent
+    PACKET_BYTES = 12 + LONGEST
+
+cdef enum State:
+    SILENT                      # on the nominal grid
+    PLAYING
+
+cdef struct Downlink:
+    Ring *ring
+    uint32_t slot
+    Counters *counters
+    # stream
+    bint enabled
+    Law law
+    uint8_t payload_type
+    int samples                 # per packet
+    int period                  # ticks per packet
+    uint16_t sequence
+    uint32_t timestamp
+    uint32_t ssrc
+    # clock, in ticks
+    int group
+    int64_t nominal             # of the next packet, if the leg had never played anything
+    int64_t due                 # of the next packet, really; NEVER_DUE while nothing is to be sent
+    # playout
+    State state
+    bint begins                 # the next packet with audio is the first of its talkspurt
+    bint waited                 # a short tail has waited its one tick
+    bint padded                 # the packet under way ends in silence: nothing was left
+    bint unfinished             # the last thing queued was audio, not a mark: running dry now is an underrun
+    int real                    # samples of the packet under way that came from the queue
+    int16_t packet[LONGEST]
+    int64_t position            # samples of queued audio played
+    int64_t last_audio          # when the last packet with queued audio left
+    int64_t idle_since          # tick
+    Block *marks                # reached by the packet under way, in order
+    Block *marks_end
+    Playout queue
+
+cdef int64_t NEVER_DUE
+
+cdef void downlink_init(Downlink *down, Ring *ring, uint32_t slot, Counters *counters, Block **freed, int64_t limit,
+                        int group, uint32_t ssrc, uint16_t sequence, uint32_t timestamp) noexcept nogil
+cdef void downlink_connect(Downlink *down, Law law, uint8_t payload_type, int ptime_ms, bint send,
+                           int64_t tick) noexcept nogil
+cdef void downlink_play(Downlink *down, Block *block, int64_t tick) noexcept nogil
+cdef void downlink_mark(Downlink *down, Block *block) noexcept nogil
+cdef void downlink_flush(Downlink *down, int64_t number) noexcept nogil
+cdef void downlink_close(Downlink *down) noexcept nogil
+cdef int downlink_packet(Downlink *down, int64_t tick, uint8_t *datagram) noexcept nogil
+cdef void downlink_sent(Downlink *down, int64_t sent) noexcept nogil

@@ -1,0 +1,342 @@
+"""From queued audio to the packets of one leg, and when each is due.
+
+A leg has a nominal grid: one packet per packet time, silence if nothing is queued. Queued audio does not wait for the next
+place on the grid. It starts at the next tick, at most three ticks (15 ms) early, and goes on from there at its own pace
+with contiguous timestamps; the first silence after it returns to the grid. So the answer begins within one tick, and a
+leg never runs ahead of its clock by more than three.
+
+Times are counted in ticks here; only ``downlink_sent`` sees the clock. A packet is made by ``downlink_packet``, sent by the
+caller, and told by ``downlink_sent``.
+"""
+
+from libc.stdint cimport INT64_MAX, int16_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy, memset
+
+from codecs_ext.counters cimport Counters
+from codecs_ext.events cimport events_list
+from codecs_ext.g711 cimport Law, g711_encode, g711_silence
+from codecs_ext.playout cimport (
+    Block,
+    block_new,
+    block_return,
+    blocks_free,
+    playout_clear,
+    playout_init,
+    playout_mark,
+    playout_push,
+    playout_restart,
+    playout_take,
+)
+from codecs_ext.ring cimport FLUSHED, MARK, PLAYOUT_IDLE, PLAYOUT_STARTED, Kind, Ring, ring_free, ring_init, ring_tell
+from codecs_ext.rtp cimport RTP_HEADER, rtp_header
+
+__all__ = ["Sender"]
+
+cdef int64_t NEVER_DUE = INT64_MAX
+
+cdef enum:
+    AHEAD = 3                   # ticks that audio may be early
+    BEHIND = 40                 # ticks (200 ms) that are caught up; a longer stop moves the grid
+    UTTERANCE = 200             # ticks (1 s) within which more audio belongs to the same utterance
+
+
+cdef void downlink_init(Downlink *down, Ring *ring, uint32_t slot, Counters *counters, Block **freed, int64_t limit,
+                        int group, uint32_t ssrc, uint16_t sequence, uint32_t timestamp) noexcept nogil:
+    memset(down, 0, sizeof(Downlink))
+    down.ring = ring
+    down.slot = slot
+    down.counters = counters
+    down.group = group
+    down.ssrc = ssrc
+    down.sequence = sequence
+    down.timestamp = timestamp
+    down.nominal = down.due = NEVER_DUE
+    down.begins = True
+    playout_init(&down.queue, limit, freed)
+
+
+# --- the clock --------------------------------------------------------------------------------------------------------
+
+
+cdef void _regrid(Downlink *down, int64_t tick) noexcept nogil:
+    """The next place of the leg's group at or after ``tick``; the timestamps jump over what was left out."""
+    cdef int64_t place = tick + ((down.group - tick) & (GROUPS - 1))
+    if down.nominal != NEVER_DUE and place > down.nominal:
+        down.timestamp += <uint32_t>((place - down.nominal) // down.period * down.samples)
+    down.nominal = place
+
+
+cdef void _start(Downlink *down, int64_t tick) noexcept nogil:
+    """Queued audio is there and the leg was silent."""
+    down.state = PLAYING
+    down.begins = True
+    down.waited = False
+    playout_restart(&down.queue)
+    down.due = down.nominal - AHEAD
+    if down.due < tick:
+        down.due = tick
+
+
+cdef void downlink_connect(Downlink *down, Law law, uint8_t payload_type, int ptime_ms, bint send,
+                           int64_t tick) noexcept nogil:
+    """Starts to send, changes what differs, or stops; queued audio stays queued meanwhile."""
+    down.law = law
+    down.payload_type = payload_type
+    down.samples = 8 * ptime_ms
+    down.period = ptime_ms // TICK_MS
+    if down.real > down.samples:    # only when the packet time shrinks in the middle of an utterance
+        down.real = down.samples
+    if send and not down.enabled:
+        _regrid(down, tick)
+        down.due = down.nominal
+        down.state = SILENT
+        if down.real or down.queue.first != NULL:
+            _start(down, tick)
+    elif not send:
+        down.due = NEVER_DUE
+    down.enabled = send
+
+
+# --- verbs ------------------------------------------------------------------------------------------------------------
+
+
+cdef void _tell(Downlink *down, int kind, int64_t number) noexcept nogil:
+    if not ring_tell(down.ring, <Kind>kind, down.slot, number, down.position, down.last_audio):
+        down.counters.overflows += 1
+
+
+cdef void downlink_play(Downlink *down, Block *block, int64_t tick) noexcept nogil:
+    """Takes the block over."""
+    cdef bint empty = down.queue.first == NULL and down.real == 0
+    if not playout_push(&down.queue, block):
+        down.counters.overflows += 1
+        return
+    if empty and down.unfinished and tick - down.idle_since < UTTERANCE:
+        down.counters.underruns += 1
+    down.unfinished = True
+    if down.state == SILENT and down.enabled:
+        _start(down, tick)
+
+
+cdef void downlink_mark(Downlink *down, Block *block) noexcept nogil:
+    """Takes the block over. With nothing before it the mark is told at once."""
+    down.unfinished = False
+    if down.queue.first == NULL and down.real == 0:
+        _tell(down, MARK, block.number)
+        block_return(down.queue.freed, block)
+    else:
+        playout_push(&down.queue, block)
+
+
+cdef void _drop_marks(Downlink *down, bint tell) noexcept nogil:
+    cdef Block *mark = down.marks
+    cdef Block *following
+    while mark != NULL:
+        following = mark.next
+        if tell:
+            _tell(down, MARK, mark.number)
+        block_return(down.queue.freed, mark)
+        mark = following
+    down.marks = down.marks_end = NULL
+
+
+cdef void downlink_flush(Downlink *down, int64_t number) noexcept nogil:
+    """Nothing that was queued will be sent any more: what follows is silence, on the grid."""
+    playout_clear(&down.queue)
+    _drop_marks(down, False)
+    down.real = 0
+    down.unfinished = False
+    if down.state == PLAYING:
+        down.state = SILENT
+        if down.enabled:
+            down.due = down.nominal
+    _tell(down, FLUSHED, number)
+
+
+cdef void downlink_close(Downlink *down) noexcept nogil:
+    """Gives all blocks back."""
+    playout_clear(&down.queue)
+    _drop_marks(down, False)
+    down.due = NEVER_DUE
+    down.enabled = False
+
+
+# --- packets ----------------------------------------------------------------------------------------------------------
+
+
+cdef void _collect_marks(Downlink *down) noexcept nogil:
+    """Marks at the head of the queue belong to the packet under way, or to the one before if that is still empty."""
+    cdef Block *mark = playout_mark(&down.queue)
+    while mark != NULL:
+        if down.real == 0:
+            _tell(down, MARK, mark.number)
+            block_return(down.queue.freed, mark)
+        else:
+            if down.marks_end == NULL:
+                down.marks = mark
+            else:
+                down.marks_end.next = mark
+            down.marks_end = mark
+        mark = playout_mark(&down.queue)
+
+
+cdef void _gather(Downlink *down) noexcept nogil:
+    """Takes from the queue what the packet under way still lacks."""
+    cdef int made
+    _collect_marks(down)
+    while down.queue.first != NULL and down.real < down.samples:
+        made = playout_take(&down.queue, down.packet + down.real, down.samples - down.real)
+        down.real += made
+        _collect_marks(down)
+        if made == 0 and down.queue.first != NULL and down.queue.first.rate != 0:
+            return
+
+
+cdef void _go_idle(Downlink *down, int64_t tick) noexcept nogil:
+    down.state = SILENT
+    down.idle_since = tick
+    down.due = down.nominal
+    _tell(down, PLAYOUT_IDLE, 0)
+
+
+cdef bint _prepare_audio(Downlink *down, int64_t tick) noexcept nogil:
+    """True if the packet under way is to be sent now."""
+    _gather(down)
+    if down.real >= down.samples:
+        return True
+    if down.real == 0:
+        _go_idle(down, tick)
+        return False
+    if not down.waited:             # more may come within the tick: the producer cuts where it likes
+        down.waited = True
+        down.due += 1
+        return False
+    memset(down.packet + down.real, 0, (down.samples - down.real) * sizeof(int16_t))
+    down.padded = True
+    return True
+
+
+cdef int downlink_packet(Downlink *down, int64_t tick, uint8_t *datagram) noexcept nogil:
+    """The packet that is due at ``tick``, and its length; 0 if there is none after all.
+
+    Whatever it answers, ``due`` has moved on or stands at a later tick; after a packet, ``downlink_sent`` is called.
+    """
+    cdef bint audio = False
+    if tick - down.due > BEHIND:
+        _regrid(down, tick)
+        down.due = tick if down.state == PLAYING else down.nominal
+        if down.due > tick:
+            return 0
+    if down.state == PLAYING:
+        audio = _prepare_audio(down, tick)
+        if not audio and down.due > tick:
+            return 0
+    rtp_header(datagram, down.payload_type, audio and down.begins, down.sequence, down.timestamp, down.ssrc)
+    if audio:
+        g711_encode(down.law, down.packet, datagram + RTP_HEADER, down.samples)
+    else:
+        memset(datagram + RTP_HEADER, g711_silence(down.law), down.samples)
+    return RTP_HEADER + down.samples
+
+
+cdef void _step(Downlink *down) noexcept nogil:
+    """The clock after a packet. Audio keeps its pace, but a tail that has waited does not shift the grid."""
+    down.sequence += 1
+    down.timestamp += <uint32_t>down.samples
+    down.nominal += down.period
+    down.due += down.period
+    if down.state == SILENT or down.due > down.nominal:
+        down.due = down.nominal
+
+
+cdef void downlink_sent(Downlink *down, int64_t sent) noexcept nogil:
+    """The packet has left at ``sent``: tells what it began, reached and ended."""
+    cdef int64_t tick = down.due
+    _step(down)
+    if down.real == 0 or down.state == SILENT:
+        return
+    down.last_audio = sent
+    if down.begins:
+        down.begins = False
+        _tell(down, PLAYOUT_STARTED, 0)
+    down.position += down.real
+    down.real = 0
+    down.waited = False
+    _drop_marks(down, True)
+    if down.padded:
+        down.padded = False
+        _go_idle(down, tick)
+
+
+cdef class Sender:
+    """The downlink of one leg alone, with ticks and time handed in.
+
+    ``take`` returns what was told since: ``(name, number, position, stamp, flags, b"")``.
+    """
+
+    cdef Downlink down
+    cdef Ring ring
+    cdef Counters counters
+    cdef Block *freed
+
+    def __cinit__(self, *, group: int = 0, law: int = 0, payload_type: int = 0, ptime_ms: int = 20,
+                  limit: int = 960_000, ssrc: int = 1, sequence: int = 0, timestamp: int = 0) -> None:
+        memset(&self.counters, 0, sizeof(Counters))
+        self.freed = NULL
+        if not ring_init(&self.ring, 1 << 20):
+            raise MemoryError
+        downlink_init(&self.down, &self.ring, 0, &self.counters, &self.freed, limit, group, ssrc, sequence, timestamp)
+        self.down.law = <Law>law
+        self.down.payload_type = payload_type
+        self.down.samples = 8 * ptime_ms
+
+    def __dealloc__(self) -> None:
+        downlink_close(&self.down)
+        blocks_free(&self.freed)
+        ring_free(&self.ring)
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """All counters by name."""
+        return self.counters
+
+    def connect(self, tick: int, send: bool = True) -> None:
+        """Starts or stops sending at ``tick``."""
+        downlink_connect(&self.down, self.down.law, self.down.payload_type, self.down.samples // 8, send, tick)
+
+    def play(self, pcm: bytes, rate: int, tick: int) -> None:
+        """Queues audio; the plane would handle it at ``tick``, before that tick's packets."""
+        cdef const char *source = pcm
+        cdef Block *block = block_new(rate, len(pcm) // 2, 0)
+        if block == NULL:
+            raise MemoryError
+        memcpy(block.samples, source, len(pcm))
+        downlink_play(&self.down, block, tick)
+
+    def mark(self, number: int) -> None:
+        """A mark behind what is queued."""
+        cdef Block *block = block_new(0, 0, number)
+        if block == NULL:
+            raise MemoryError
+        downlink_mark(&self.down, block)
+
+    def flush(self, number: int) -> None:
+        """Empties the queue."""
+        downlink_flush(&self.down, number)
+
+    def tick(self, tick: int, sent: int):
+        """The datagram that leaves at ``tick``, or None."""
+        cdef uint8_t[PACKET_BYTES] datagram
+        cdef int size
+        if self.down.due > tick:
+            return None
+        size = downlink_packet(&self.down, tick, datagram)
+        if size == 0:
+            return None
+        downlink_sent(&self.down, sent)
+        return (<char *>datagram)[:size]
+
+    def take(self):
+        """What was told."""
+        blocks_free(&self.freed)
+        return events_list(&self.ring)

@@ -1,0 +1,3 @@
+__all__ = ["NAMES"]
+
+NAMES: tuple[str, ...]

@@ -1,0 +1,58 @@
+from collections.abc import Callable
+from typing import Any, final
+
+from typing_extensions import Buffer
+
+__all__ = ["LEG_BYTES", "PlaneShard"]
+
+LEG_BYTES: int
+
+@final
+class PlaneShard:
+    def __init__(
+        self,
+        capacity: int,
+        on_error: Callable[[Exception], None],
+        on_closed: Callable[[int, Any, dict[str, Any]], None],
+        *,
+        event_bytes: int,
+        window_ns: int,
+        stall_ns: int,
+        timeout_ns: int,
+        max_gap: int,
+        playout_limit: int,
+        symmetric: bool,
+        vad_threshold_db: float,
+        vad_min_level_db: float,
+        vad_attack: int,
+        vad_release: int,
+    ) -> None: ...
+    @property
+    def legs_open(self) -> int: ...
+    @property
+    def stopped(self) -> bool: ...
+    def fileno(self) -> int: ...
+    def start(self, realtime: bool) -> bool: ...
+    def request_stop(self) -> None: ...
+    def finish(self) -> None: ...
+    def open(self, fd: int, observer: Any, rate: int, ssrc: int, sequence: int, timestamp: int) -> int: ...
+    def connect(
+        self,
+        slot: int,
+        host: str,
+        port: int,
+        payload_type: int,
+        codec: str,
+        event_payload_type: int,
+        ptime_ms: int,
+        send: bool,
+        receive: bool,
+    ) -> bool: ...
+    def play(self, slot: int, pcm: Buffer, rate: int) -> bool: ...
+    def mark(self, slot: int, number: int) -> bool: ...
+    def flush(self, slot: int, number: int) -> bool: ...
+    def close(self, slot: int) -> bool: ...
+    def drain(self) -> None: ...
+    def counts(self, slot: int) -> dict[str, Any]: ...
+    def costs(self) -> dict[str, int]: ...
+    def deviations(self) -> list[int]: ...

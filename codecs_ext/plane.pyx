@@ -1,0 +1,381 @@
+"""The Python face of one media thread: verbs go down as commands, events come up in batches.
+
+Everything here runs on the event loop's thread, which is the one producer of commands and the one consumer of events.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from codecs_ext.atomics cimport lc_exchange, lc_load, lc_store
+from codecs_ext.downlink cimport GROUPS, downlink_init
+from codecs_ext.g711 cimport LAW_A, LAW_MU
+from codecs_ext.leg cimport Connection, Leg, leg_address
+from codecs_ext.linux cimport (
+    PTHREAD_EXPLICIT_SCHED,
+    SCHED_FIFO,
+    SIG_SETMASK,
+    SO_TIMESTAMPNS,
+    SOL_SOCKET,
+    pthread_attr_destroy,
+    pthread_attr_init,
+    pthread_attr_setinheritsched,
+    pthread_attr_setschedparam,
+    pthread_attr_setschedpolicy,
+    pthread_attr_setstacksize,
+    pthread_attr_t,
+    pthread_create,
+    pthread_join,
+    pthread_sigmask,
+    pthread_t,
+    read,
+    sched_param,
+    setsockopt,
+    sigfillset,
+    sigset_t,
+)
+from codecs_ext.playout cimport Block, block_new, block_return, blocks_free
+from codecs_ext.resample cimport resample_rate_known
+from codecs_ext.ring cimport (
+    AUDIO,
+    CLOSED,
+    DIGIT,
+    DO_CLOSE,
+    DO_CONNECT,
+    DO_FLUSH,
+    DO_MARK,
+    DO_OPEN,
+    DO_PLAY,
+    FLUSHED,
+    MARK,
+    PLAYOUT_IDLE,
+    PLAYOUT_STARTED,
+    RTP_TIMEOUT,
+    SPEECH_ENDED,
+    SPEECH_STARTED,
+    Kind,
+    Record,
+    ring_commit,
+    ring_peek,
+    ring_release,
+    ring_reserve,
+    ring_tell,
+)
+from codecs_ext.shard cimport DEVIATION_BINS, Shard, shard_close_leg, shard_free, shard_new, shard_run
+from codecs_ext.uplink cimport UplinkOptions, uplink_init
+
+__all__ = ["LEG_BYTES", "PlaneShard"]
+
+LEG_BYTES = sizeof(Leg)
+
+cdef enum:
+    STACK = 256 * 1024
+    PRIORITY = 10               # of SCHED_FIFO: above nothing in particular, below the kernel's own threads
+
+_LAWS = {"PCMU": LAW_MU, "PCMA": LAW_A}
+
+
+cdef bint _spawn(pthread_t *thread, Shard *shard, bint realtime) noexcept nogil:
+    """Starts the thread with every signal blocked: they are for the interpreter's main thread."""
+    cdef pthread_attr_t attributes
+    cdef sched_param priority
+    cdef sigset_t all_signals, before
+    cdef int failed
+    pthread_attr_init(&attributes)
+    pthread_attr_setstacksize(&attributes, STACK)
+    if realtime:
+        priority.sched_priority = PRIORITY
+        pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED)
+        pthread_attr_setschedpolicy(&attributes, SCHED_FIFO)
+        pthread_attr_setschedparam(&attributes, &priority)
+    sigfillset(&all_signals)
+    pthread_sigmask(SIG_SETMASK, &all_signals, &before)
+    failed = pthread_create(thread, &attributes, shard_run, shard)
+    pthread_sigmask(SIG_SETMASK, &before, NULL)
+    pthread_attr_destroy(&attributes)
+    return not failed
+
+
+cdef class PlaneShard:
+    """One media thread and its legs, each known by its slot.
+
+    Verbs return False if the command ring is full: nothing has happened then, and they may be tried again. ``on_error`` is
+    given what an observer raises; ``on_closed`` the slot of a leg that
+    is gone, its observer and its counters.
+    """
+
+    cdef Shard *shard
+    cdef Leg **legs                 # by slot; allocated and freed here
+    cdef pthread_t thread
+    cdef bint running
+    cdef list observers             # by slot
+    cdef list free_slots
+    cdef object on_error
+    cdef object on_closed
+    cdef UplinkOptions uplink
+    cdef int64_t playout_limit
+    cdef bint symmetric
+
+    def __cinit__(self, capacity: int, on_error, on_closed, *, event_bytes: int, window_ns: int, stall_ns: int, timeout_ns: int,
+                  max_gap: int, playout_limit: int, symmetric: bool, vad_threshold_db: float, vad_min_level_db: float,
+                  vad_attack: int, vad_release: int) -> None:
+        self.shard = shard_new(capacity, event_bytes, 1 << 21)
+        self.legs = <Leg **>calloc(capacity, sizeof(Leg *))
+        if self.shard == NULL or self.legs == NULL:
+            raise MemoryError("no memory or no descriptors for a media thread")
+        self.running = False
+        self.observers = [None] * capacity
+        self.free_slots = list(range(capacity - 1, -1, -1))
+        self.on_error = on_error
+        self.on_closed = on_closed
+        self.uplink = UplinkOptions(8000, window_ns, stall_ns, timeout_ns, max_gap, vad_threshold_db, vad_min_level_db,
+                                    vad_attack, vad_release)
+        self.playout_limit = playout_limit
+        self.symmetric = symmetric
+
+    def __dealloc__(self) -> None:
+        if self.shard != NULL:
+            self._end()
+            shard_free(self.shard)
+        free(self.legs)
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def legs_open(self) -> int:
+        """Legs that are open or closing."""
+        return self.shard.capacity - len(self.free_slots)
+
+    @property
+    def stopped(self) -> bool:
+        """The thread has seen ``request_stop`` and is past its last tick."""
+        return lc_load(&self.shard.stopped) != 0
+
+    def fileno(self) -> int:
+        """The eventfd that becomes readable when ``drain`` has something to do."""
+        return self.shard.wake_fd
+
+    def start(self, realtime: bool) -> bool:
+        """Starts the thread. True if it runs as SCHED_FIFO, False if as an ordinary one."""
+        if self.running or self.stopped:
+            raise RuntimeError("a shard is started once")
+        granted = realtime and _spawn(&self.thread, self.shard, True)
+        if not granted and not _spawn(&self.thread, self.shard, False):
+            raise MemoryError("no thread for the media plane")
+        self.running = True
+        return granted
+
+    def request_stop(self) -> None:
+        """The thread ends at its next tick; the eventfd tells when."""
+        lc_store(&self.shard.stop, 1)
+
+    def finish(self) -> None:
+        """Waits for the thread (a tick at most), hands up what it left, then closes every leg that is still open."""
+        cdef int slot
+        cdef Leg *leg
+        self._join()
+        self.drain()
+        self._undo_commands()
+        for slot in range(self.shard.capacity):
+            if self.legs[slot] != NULL:
+                self.shard.legs[slot] = self.legs[slot]
+                shard_close_leg(self.shard, slot)
+                self.drain()
+
+    cdef void _join(self):
+        if self.running:
+            lc_store(&self.shard.stop, 1)
+            with nogil:
+                pthread_join(self.thread, NULL)
+            self.running = False
+
+    cdef void _undo_commands(self):
+        """Commands that the thread did not see own their blocks."""
+        cdef Record *record = ring_peek(&self.shard.commands)
+        while record != NULL:
+            if record.kind == DO_PLAY or record.kind == DO_MARK:
+                block_return(&self.shard.freed, <Block *>record.number)
+            ring_release(&self.shard.commands, record)
+            record = ring_peek(&self.shard.commands)
+
+    cdef void _end(self):
+        """Without telling anybody: the object goes away."""
+        cdef int slot
+        self._join()
+        self._undo_commands()
+        for slot in range(self.shard.capacity):
+            if self.legs != NULL and self.legs[slot] != NULL:
+                self.shard.legs[slot] = self.legs[slot]
+                shard_close_leg(self.shard, slot)
+                free(self.legs[slot])
+                self.legs[slot] = NULL
+
+    # --- legs ---------------------------------------------------------------------------------------------------------
+
+    def open(self, fd: int, observer, rate: int, ssrc: int, sequence: int, timestamp: int) -> int:
+        """A leg on a bound, non-blocking UDP socket, which the plane owns from here on; returns its slot.
+
+        Raises ``ValueError`` for an unknown rate, ``MemoryError`` without room; the socket is the caller's still then.
+        """
+        cdef UplinkOptions options = self.uplink
+        cdef Leg *leg
+        cdef int slot, on = 1
+        if not resample_rate_known(rate):
+            raise ValueError(f"{rate} Hz is no rate of the uplink")
+        if not self.free_slots:
+            raise MemoryError("all slots of the shard are taken")
+        leg = <Leg *>calloc(1, sizeof(Leg))
+        if leg == NULL:
+            raise MemoryError
+        slot = self.free_slots[-1]
+        options.rate = rate
+        leg.fd = fd
+        leg.symmetric = self.symmetric
+        uplink_init(&leg.up, &options, &self.shard.events, slot, &leg.counters)
+        downlink_init(&leg.down, &self.shard.events, slot, &leg.counters, &self.shard.freed, self.playout_limit,
+                      slot % GROUPS, ssrc, sequence, timestamp)
+        if not ring_tell(&self.shard.commands, DO_OPEN, slot, <int64_t>leg, 0, 0):
+            free(leg)
+            raise MemoryError("the command ring is full")
+        setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
+        self.free_slots.pop()
+        self.legs[slot] = leg
+        self.observers[slot] = observer
+        return slot
+
+    def connect(self, slot: int, host: str, port: int, payload_type: int, codec: str, event_payload_type: int,
+                ptime_ms: int, send: bool, receive: bool) -> bool:
+        """Where the leg's packets go and what they are; ``event_payload_type`` -1 is none.
+
+        Raises ``ValueError`` for what the plane cannot do: a host name, an unknown codec, a packet time outside 10 to 60.
+        """
+        cdef Connection connection
+        cdef Record *record
+        if codec not in _LAWS or ptime_ms not in (10, 20, 30, 40, 50, 60):
+            raise ValueError(f"the plane knows PCMU and PCMA in packets of 10 to 60 ms, not {codec} in {ptime_ms} ms")
+        memset(&connection, 0, sizeof(connection))
+        if not leg_address(host.encode("ascii", "replace"), port, &connection):
+            raise ValueError(f"{host!r} is not an IP address")
+        connection.law = _LAWS[codec]
+        connection.payload_type = payload_type
+        connection.event_payload_type = event_payload_type
+        connection.ptime_ms = ptime_ms
+        connection.send = send
+        connection.receive = receive
+        record = ring_reserve(&self.shard.commands, DO_CONNECT, slot, sizeof(connection), 0)
+        if record == NULL:
+            return False
+        memcpy(record + 1, &connection, sizeof(connection))
+        ring_commit(&self.shard.commands)
+        return True
+
+    cdef bint _push(self, Kind kind, int slot, int64_t number):
+        return ring_tell(&self.shard.commands, kind, slot, number, 0, 0)
+
+    cdef bint _push_block(self, Kind kind, int slot, Block *block):
+        if not self._push(kind, slot, <int64_t>block):
+            block_return(&self.shard.freed, block)
+            return False
+        return True
+
+    def play(self, slot: int, const uint8_t[::1] pcm not None, rate: int) -> bool:
+        """Queues 16-bit little-endian samples, which are copied. Raises ``ValueError`` for half a sample, unknown rates."""
+        cdef Block *block
+        cdef Py_ssize_t size = pcm.shape[0]
+        if size & 1 or not resample_rate_known(rate):
+            raise ValueError(f"{size} bytes at {rate} Hz: 16-bit samples at 8000, 16000, 24000 or 48000 Hz are played")
+        blocks_free(&self.shard.freed)
+        if size == 0:
+            return True
+        block = block_new(rate, <int>(size >> 1), 0)
+        if block == NULL:
+            raise MemoryError
+        memcpy(block.samples, &pcm[0], size)
+        return self._push_block(DO_PLAY, slot, block)
+
+    def mark(self, slot: int, number: int) -> bool:
+        """A mark behind what is queued."""
+        cdef Block *block = block_new(0, 0, number)
+        if block == NULL:
+            raise MemoryError
+        return self._push_block(DO_MARK, slot, block)
+
+    def flush(self, slot: int, number: int) -> bool:
+        """Empties the queue."""
+        return self._push(DO_FLUSH, slot, number)
+
+    def close(self, slot: int) -> bool:
+        """Ends the leg. ``on_closed`` follows as its last event."""
+        return self._push(DO_CLOSE, slot, 0)
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Hands up what has come since: call it when ``fileno`` is readable."""
+        cdef uint64_t value, end
+        cdef Record *record
+        read(self.shard.wake_fd, &value, sizeof(value))
+        lc_exchange(&self.shard.signalled, 0)
+        blocks_free(&self.shard.freed)
+        end = lc_load(&self.shard.events.head)      # what comes meanwhile has a wake-up of its own
+        while self.shard.events.tail < end:
+            record = ring_peek(&self.shard.events)
+            if record == NULL:
+                return
+            try:
+                self._tell(record)
+            except Exception as error:  # an observer's fault must not cost the other legs their events
+                self.on_error(error)
+            finally:
+                ring_release(&self.shard.events, record)
+
+    cdef object _tell(self, const Record *record):
+        observer = self.observers[record.slot]
+        if record.kind == AUDIO:
+            pcm = PyBytes_FromStringAndSize(<const char *>(record + 1), record.bytes)
+            observer.on_audio(pcm, record.media_time, record.stamp, record.flags)
+        elif record.kind == SPEECH_STARTED:
+            observer.on_speech_started(record.media_time, record.stamp)
+        elif record.kind == SPEECH_ENDED:
+            observer.on_speech_ended(record.media_time, record.stamp)
+        elif record.kind == DIGIT:
+            observer.on_digit(chr(record.number), record.media_time, record.stamp)
+        else:
+            self._tell_playout(record, observer)
+
+    cdef object _tell_playout(self, const Record *record, object observer):
+        if record.kind == PLAYOUT_STARTED:
+            observer.on_playout_started(record.stamp, record.media_time)
+        elif record.kind == PLAYOUT_IDLE:
+            observer.on_playout_idle(record.stamp, record.media_time)
+        elif record.kind == MARK:
+            observer.on_mark(record.number, record.stamp, record.media_time)
+        elif record.kind == FLUSHED:
+            observer.on_flushed(record.number, record.stamp, record.media_time)
+        elif record.kind == RTP_TIMEOUT:
+            observer.on_rtp_timeout(record.stamp)
+        elif record.kind == CLOSED:
+            counts = self.counts(record.slot)
+            self._forget(record.slot)
+            self.on_closed(record.slot, observer, counts)
+
+    cdef void _forget(self, int slot):
+        free(self.legs[slot])
+        self.legs[slot] = NULL
+        self.observers[slot] = None
+        self.free_slots.append(slot)
+
+    # --- figures ------------------------------------------------------------------------------------------------------
+
+    def counts(self, slot: int):
+        """The counters of a leg that is open, by name; ``jitter`` in RTP clock units."""
+        return self.legs[slot].counters
+
+    def costs(self):
+        """What the thread has cost so far, by name."""
+        return self.shard.costs
+
+    def deviations(self):
+        """How late packets left, counted in steps of 10 us; the last step holds everything beyond."""
+        return [self.shard.deviations[i] for i in range(DEVIATION_BINS)]

@@ -1,0 +1,30 @@
+from libc.stdint cimport int16_t, int64_t
+
+from codecs_ext.resample cimport Resampler
+
+cdef struct Block:
+    Block *next
+    int rate                    # 0: a mark, without samples
+    int64_t number              # of the mark
+    int count                   # samples
+    int taken
+    int16_t samples[1]          # ``count`` of them
+
+cdef struct Playout:
+    Block *first
+    Block *last
+    int64_t queued              # samples at 8 kHz, about
+    int64_t limit
+    int rate                    # that the resampler is set to
+    Resampler resampler
+    Block **freed               # shared stack of blocks for the event loop's thread to free
+
+cdef Block *block_new(int rate, int count, int64_t number) noexcept nogil
+cdef void block_return(Block **freed, Block *block) noexcept nogil
+cdef void blocks_free(Block **freed) noexcept nogil
+cdef void playout_init(Playout *queue, int64_t limit, Block **freed) noexcept nogil
+cdef bint playout_push(Playout *queue, Block *block) noexcept nogil
+cdef int playout_take(Playout *queue, int16_t *samples, int count) noexcept nogil
+cdef Block *playout_mark(Playout *queue) noexcept nogil
+cdef void playout_restart(Playout *queue) noexcept nogil
+cdef void playout_clear(Playout *queue) noexcept nogil

@@ -1,0 +1,9 @@
+from typing import final
+
+__all__ = ["Pipe"]
+
+@final
+class Pipe:
+    def __init__(self, capacity: int) -> None: ...
+    def push(self, data: bytes) -> bool: ...
+    def pop(self) -> bytes | None: ...

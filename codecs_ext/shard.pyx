@@ -1,0 +1,361 @@
+"""The media thread: one clock, one epoll set, some hundreds of legs; it never meets the interpreter.
+
+Every 5 ms: commands from the event loop, then one epoll_wait without waiting and a bounded number of packets from each
+ready socket, then timers, then the packets that are due, then at most one wake-up of the event loop. ``recvmmsg`` fetches
+a socket's packets in one call and shows by a short count that it is empty; a second ``recvmsg`` would have to ask.
+"""
+
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from codecs_ext.atomics cimport lc_exchange, lc_load, lc_store
+from codecs_ext.downlink cimport (
+    PACKET_BYTES,
+    downlink_close,
+    downlink_flush,
+    downlink_mark,
+    downlink_packet,
+    downlink_play,
+    downlink_sent,
+)
+from codecs_ext.leg cimport Connection, Leg, leg_connect, leg_receive, leg_send
+from codecs_ext.linux cimport (
+    CLOCK_MONOTONIC,
+    CLOCK_REALTIME,
+    CMSG_DATA,
+    CMSG_FIRSTHDR,
+    ECONNREFUSED,
+    EFD_CLOEXEC,
+    EFD_NONBLOCK,
+    EINTR,
+    EPOLL_CLOEXEC,
+    EPOLL_CTL_ADD,
+    EPOLL_CTL_DEL,
+    EPOLLIN,
+    MSG_DONTWAIT,
+    MSG_TRUNC,
+    SO_TIMESTAMPNS,
+    SOL_SOCKET,
+    TFD_CLOEXEC,
+    TFD_TIMER_ABSTIME,
+    close,
+    cmsghdr,
+    epoll_create1,
+    epoll_ctl,
+    epoll_event,
+    epoll_wait,
+    errno,
+    eventfd,
+    itimerspec,
+    nanoseconds,
+    read,
+    recvmmsg,
+    sockaddr_storage,
+    timerfd_create,
+    timerfd_settime,
+    timespec,
+    write,
+)
+from codecs_ext.playout cimport Block, block_return, blocks_free
+from codecs_ext.ring cimport (
+    CLOSED,
+    DO_CLOSE,
+    DO_CONNECT,
+    DO_FLUSH,
+    DO_MARK,
+    DO_OPEN,
+    DO_PLAY,
+    Record,
+    ring_free,
+    ring_init,
+    ring_peek,
+    ring_release,
+    ring_tell,
+)
+from codecs_ext.uplink cimport uplink_timer, uplink_wake
+
+__all__: list[str] = []
+
+cdef int64_t OFF = INT64_MAX
+cdef int64_t OLDEST_NS = 2_000_000_000      # a kernel stamp further back than this tells of a clock that was set
+
+
+# --- birth and death --------------------------------------------------------------------------------------------------
+
+
+cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes) noexcept nogil:
+    """NULL without memory or descriptors."""
+    cdef Shard *shard = <Shard *>calloc(1, sizeof(Shard))
+    if shard == NULL:
+        return NULL
+    shard.capacity = capacity
+    shard.legs = <Leg **>calloc(capacity, sizeof(Leg *))
+    shard.due = <int64_t *>calloc(capacity, sizeof(int64_t))
+    shard.wake = <int64_t *>calloc(capacity, sizeof(int64_t))
+    shard.ready = <epoll_event *>calloc(capacity, sizeof(epoll_event))
+    shard.epoll = epoll_create1(EPOLL_CLOEXEC)
+    shard.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC)
+    shard.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+    if (not ring_init(&shard.events, event_bytes) or not ring_init(&shard.commands, command_bytes)
+            or shard.legs == NULL or shard.due == NULL or shard.wake == NULL or shard.ready == NULL
+            or shard.epoll < 0 or shard.timer < 0 or shard.wake_fd < 0):
+        shard_free(shard)
+        return NULL
+    _wire_messages(shard)
+    return shard
+
+
+cdef void _close(int fd) noexcept nogil:
+    if fd >= 0:
+        close(fd)
+
+
+cdef void shard_free(Shard *shard) noexcept nogil:
+    """After the thread has ended; the legs are the caller's."""
+    _close(shard.epoll)
+    _close(shard.timer)
+    _close(shard.wake_fd)
+    ring_free(&shard.events)
+    ring_free(&shard.commands)
+    blocks_free(&shard.freed)
+    free(shard.legs)
+    free(shard.due)
+    free(shard.wake)
+    free(shard.ready)
+    free(shard)
+
+
+cdef void _wire_messages(Shard *shard) noexcept nogil:
+    cdef int i
+    for i in range(BATCH):
+        shard.vectors[i].iov_base = shard.datagrams[i]
+        shard.vectors[i].iov_len = DATAGRAM
+        shard.messages[i].msg_hdr.msg_iov = &shard.vectors[i]
+        shard.messages[i].msg_hdr.msg_iovlen = 1
+        shard.messages[i].msg_hdr.msg_name = &shard.sources[i]
+        shard.messages[i].msg_hdr.msg_control = shard.controls[i]
+        _rewind(shard, i)
+
+
+cdef inline void _rewind(Shard *shard, int i) noexcept nogil:
+    """The kernel writes the lengths of what it gave into the lengths of what there is room for."""
+    shard.messages[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage)
+    shard.messages[i].msg_hdr.msg_controllen = CONTROL
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+cdef void _open(Shard *shard, uint32_t slot, Leg *leg) noexcept nogil:
+    shard.legs[slot] = leg
+    shard.due[slot] = OFF
+    shard.wake[slot] = OFF
+    if <int>slot >= shard.highest:
+        shard.highest = <int>slot + 1
+
+
+cdef void _poll(Shard *shard, uint32_t slot, Leg *leg) noexcept nogil:
+    cdef epoll_event event
+    event.events = EPOLLIN
+    event.data.u32 = slot
+    leg.polled = epoll_ctl(shard.epoll, EPOLL_CTL_ADD, leg.fd, &event) == 0
+    shard.costs.syscalls += 1
+
+
+cdef void shard_close_leg(Shard *shard, uint32_t slot) noexcept nogil:
+    """Frees what the leg holds, except its memory, which is told of by CLOSED and freed by who gave it."""
+    cdef Leg *leg = shard.legs[slot]
+    if leg.fd >= 0:
+        if leg.polled:
+            epoll_ctl(shard.epoll, EPOLL_CTL_DEL, leg.fd, NULL)
+        close(leg.fd)
+        leg.fd = -1
+        downlink_close(&leg.down)
+    leg.closing = True
+    shard.due[slot] = OFF
+    shard.wake[slot] = OFF
+    if not ring_tell(&shard.events, CLOSED, slot, 0, 0, shard.now):
+        shard.wake[slot] = shard.now        # the ring is full: again at the next tick, this one must not be lost
+        return
+    shard.legs[slot] = NULL
+    while shard.highest > 0 and shard.legs[shard.highest - 1] == NULL:
+        shard.highest -= 1
+
+
+cdef void _command(Shard *shard, const Record *record) noexcept nogil:
+    cdef Leg *leg
+    if record.kind == DO_OPEN:
+        _open(shard, record.slot, <Leg *>record.number)
+        return
+    leg = shard.legs[record.slot]
+    if leg == NULL or leg.closing:
+        if record.kind == DO_PLAY or record.kind == DO_MARK:
+            block_return(&shard.freed, <Block *>record.number)
+        return
+    if record.kind == DO_CONNECT:
+        if leg_connect(leg, <const Connection *>(record + 1), shard.tick, shard.now):
+            _poll(shard, record.slot, leg)
+    elif record.kind == DO_PLAY:
+        downlink_play(&leg.down, <Block *>record.number, shard.tick)
+    elif record.kind == DO_MARK:
+        downlink_mark(&leg.down, <Block *>record.number)
+    elif record.kind == DO_FLUSH:
+        downlink_flush(&leg.down, record.number)
+    elif record.kind == DO_CLOSE:
+        shard_close_leg(shard, record.slot)
+        return
+    shard.due[record.slot] = leg.down.due
+    shard.wake[record.slot] = uplink_wake(&leg.up)
+
+
+cdef void _commands(Shard *shard) noexcept nogil:
+    cdef Record *record = ring_peek(&shard.commands)
+    while record != NULL:
+        _command(shard, record)
+        ring_release(&shard.commands, record)
+        record = ring_peek(&shard.commands)
+
+
+# --- receive ----------------------------------------------------------------------------------------------------------
+
+
+cdef int64_t _arrival(Shard *shard, int i) noexcept nogil:
+    """The kernel's stamp of message ``i`` on our clock."""
+    cdef cmsghdr *control = CMSG_FIRSTHDR(&shard.messages[i].msg_hdr)
+    cdef timespec *stamp
+    cdef int64_t arrival
+    if control == NULL or control.cmsg_level != SOL_SOCKET or control.cmsg_type != SO_TIMESTAMPNS:
+        return shard.now
+    stamp = <timespec *>CMSG_DATA(control)
+    arrival = <int64_t>stamp.tv_sec * 1_000_000_000 + stamp.tv_nsec + shard.real_offset
+    if arrival > shard.now + TICK_NS or arrival < shard.now - OLDEST_NS:
+        return shard.now
+    return arrival
+
+
+cdef void _receive_leg(Shard *shard, uint32_t slot) noexcept nogil:
+    cdef Leg *leg = shard.legs[slot]
+    cdef int count, i
+    cdef uint8_t *data
+    count = recvmmsg(leg.fd, shard.messages, BATCH, MSG_DONTWAIT, NULL)
+    shard.costs.syscalls += 1
+    for i in range(count):          # an error is an earlier packet's ICMP answer; asking has cleared it
+        data = shard.datagrams[i]
+        if shard.messages[i].msg_hdr.msg_flags & MSG_TRUNC:
+            leg.counters.refused += 1
+        else:
+            leg_receive(leg, data, <int>shard.messages[i].msg_len, &shard.sources[i], _arrival(shard, i), shard.now)
+        _rewind(shard, i)
+    if count > 0:
+        shard.costs.packets_received += count
+        shard.wake[slot] = uplink_wake(&leg.up)
+
+
+cdef void _receive(Shard *shard) noexcept nogil:
+    cdef int i, count = 0
+    if shard.highest > 0:
+        count = epoll_wait(shard.epoll, shard.ready, shard.capacity, 0)
+        shard.costs.syscalls += 1
+    for i in range(count):
+        _receive_leg(shard, shard.ready[i].data.u32)
+
+
+# --- timers and sending -----------------------------------------------------------------------------------------------
+
+
+cdef void _timers(Shard *shard) noexcept nogil:
+    cdef int slot
+    for slot in range(shard.highest):
+        if shard.wake[slot] <= shard.now and shard.legs[slot] != NULL:
+            if shard.legs[slot].closing:
+                shard_close_leg(shard, <uint32_t>slot)
+            else:
+                shard.wake[slot] = uplink_timer(&shard.legs[slot].up, shard.now)
+
+
+cdef void _count_deviation(Shard *shard, int64_t deviation) noexcept nogil:
+    cdef int64_t index = deviation // 10_000
+    shard.deviations[0 if index < 0 else index if index < DEVIATION_BINS else DEVIATION_BINS - 1] += 1
+
+
+cdef void _send_leg(Shard *shard, int slot) noexcept nogil:
+    cdef Leg *leg = shard.legs[slot]
+    cdef uint8_t[PACKET_BYTES] datagram
+    cdef int size = downlink_packet(&leg.down, shard.tick, datagram)
+    cdef int64_t sent, due = leg.down.due
+    if size:
+        if leg_send(leg, datagram, size):
+            shard.costs.packets_sent += 1
+        else:
+            shard.costs.send_failures += 1
+        shard.costs.syscalls += 1
+        sent = nanoseconds(CLOCK_MONOTONIC)
+        _count_deviation(shard, sent - (shard.origin + due * TICK_NS))
+        downlink_sent(&leg.down, sent)
+    shard.due[slot] = leg.down.due
+
+
+cdef void _send(Shard *shard) noexcept nogil:
+    cdef int slot
+    for slot in range(shard.highest):
+        if shard.due[slot] <= shard.tick and shard.legs[slot] != NULL:
+            _send_leg(shard, slot)
+
+
+# --- the thread -------------------------------------------------------------------------------------------------------
+
+
+cdef void _wake_loop(Shard *shard) noexcept nogil:
+    """At most one wake-up per tick, and none while the last one has not been heard."""
+    cdef uint64_t one = 1
+    if shard.events.head != shard.told:
+        shard.told = shard.events.head
+        if not lc_exchange(&shard.signalled, 1):
+            write(shard.wake_fd, &one, sizeof(one))
+            shard.costs.syscalls += 1
+            shard.costs.wake_ups += 1
+
+
+cdef void _account(Shard *shard, uint64_t passed) noexcept nogil:
+    cdef int64_t late = shard.now - (shard.origin + shard.tick * TICK_NS)
+    shard.costs.ticks += 1
+    shard.costs.syscalls += 1
+    if passed > 1:
+        shard.costs.late_ticks += passed - 1
+        late += <int64_t>(passed - 1) * TICK_NS
+    if late > <int64_t>shard.costs.max_lateness_ns:
+        shard.costs.max_lateness_ns = late
+
+
+cdef void _start_clock(Shard *shard) noexcept nogil:
+    cdef itimerspec when
+    shard.origin = nanoseconds(CLOCK_MONOTONIC)
+    memset(&when, 0, sizeof(when))
+    when.it_interval.tv_nsec = TICK_NS
+    when.it_value.tv_sec = (shard.origin + TICK_NS) // 1_000_000_000
+    when.it_value.tv_nsec = (shard.origin + TICK_NS) % 1_000_000_000
+    timerfd_settime(shard.timer, TFD_TIMER_ABSTIME, &when, NULL)
+
+
+cdef void *shard_run(void *argument) noexcept nogil:
+    """The thread's main function; the argument is the ``Shard``. Ends within a tick after ``stop`` is set."""
+    cdef Shard *shard = <Shard *>argument
+    cdef uint64_t passed = 0, one = 1
+    _start_clock(shard)
+    while not lc_load(&shard.stop):
+        if read(shard.timer, &passed, sizeof(passed)) != sizeof(passed):
+            continue
+        shard.tick += passed
+        shard.now = nanoseconds(CLOCK_MONOTONIC)
+        shard.real_offset = shard.now - nanoseconds(CLOCK_REALTIME)
+        _account(shard, passed)
+        _commands(shard)
+        _receive(shard)
+        _timers(shard)
+        _send(shard)
+        _wake_loop(shard)
+        shard.costs.busy_ns += nanoseconds(CLOCK_MONOTONIC) - shard.now
+    lc_store(&shard.stopped, 1)
+    write(shard.wake_fd, &one, sizeof(one))
+    return NULL

@@ -1,0 +1,30 @@
+from typing import final
+
+from typing_extensions import Buffer
+
+__all__ = ["Receiver"]
+
+@final
+class Receiver:
+    def __init__(
+        self,
+        *,
+        rate: int = 8000,
+        law: int = 0,
+        payload_type: int = 0,
+        event_payload_type: int = 101,
+        window_ns: int = 40_000_000,
+        stall_ns: int = 200_000_000,
+        timeout_ns: int = 30_000_000_000,
+        max_gap: int = 8000,
+        attack: int = 2,
+        release: int = 20,
+        now: int = 0,
+    ) -> None: ...
+    @property
+    def counts(self) -> dict[str, float]: ...
+    @property
+    def wake(self) -> int: ...
+    def receive(self, data: Buffer, arrival: int) -> bool: ...
+    def tick(self, now: int) -> None: ...
+    def take(self) -> list[tuple[str, int, int, int, int, bytes]]: ...

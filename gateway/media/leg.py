@@ -1,0 +1,135 @@
+"""One leg as the event loop sees it: each verb becomes a command to the thread that owns the socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from codecs_ext.plane import PlaneShard
+from gateway.errors import MisuseError, ResourceError
+from gateway.media.contract import LegStats, Stream
+
+__all__ = ["PlaneLeg", "Verbs", "leg_stats"]
+
+_RETRY_S: Final = 0.005
+_BACKLOG: Final = 10_000
+_RTP_CLOCK: Final = 8000
+
+
+def leg_stats(counts: dict[str, Any]) -> LegStats:
+    """The plane's counters in the words of the contract."""
+    return LegStats(
+        packets_received=counts["received"],
+        packets_sent=counts["sent"],
+        packets_lost=counts["lost"],
+        packets_late=counts["late"],
+        packets_duplicate=counts["duplicate"],
+        packets_refused=counts["refused"],
+        frames_concealed=counts["concealed"],
+        underruns=counts["underruns"],
+        overflows=counts["overflows"],
+        jitter_ms=round(counts["jitter"] * 1000 / _RTP_CLOCK, 3),
+    )
+
+
+class PlaneLeg:
+    """A leg of the plane; implements ``gateway.media.contract.Leg``."""
+
+    __slots__ = ("_closed", "_shard", "_slot", "_stats", "_verbs", "local")
+
+    def __init__(self, local: tuple[str, int], shard: PlaneShard, slot: int, verbs: Verbs) -> None:
+        self.local = local
+        self._shard = shard
+        self._slot = slot
+        self._verbs = verbs
+        self._closed = False
+        self._stats = LegStats()
+
+    def connect(self, stream: Stream) -> None:
+        """Starts or changes the leg. Raises ``MisuseError`` for a codec, packet time or address the plane cannot do."""
+        events = -1 if stream.event_payload_type is None else stream.event_payload_type
+        host, port = stream.remote
+        self._do(
+            self._shard.connect,
+            host,
+            port,
+            stream.payload_type,
+            stream.codec.upper(),
+            events,
+            stream.ptime_ms,
+            stream.send,
+            stream.receive,
+        )
+
+    def play(self, pcm: bytes, rate: int) -> None:
+        """Queues audio. Raises ``MisuseError`` for half a sample or a rate that is not 8000, 16000, 24000 or 48000."""
+        self._do(self._shard.play, pcm, rate)
+
+    def mark(self, number: int) -> None:
+        """Asks for ``on_mark`` when everything queued so far was sent."""
+        self._do(self._shard.mark, number)
+
+    def flush(self, number: int) -> None:
+        """Empties the queue; ``on_flushed`` answers, and ``on_playout_idle`` does not come then."""
+        self._do(self._shard.flush, number)
+
+    def close(self) -> None:
+        """Ends the leg; ``on_closed`` follows. Verbs after it are ignored."""
+        if not self._closed:
+            self._do(self._shard.close)
+            self._closed = True
+
+    def stats(self) -> LegStats:
+        """Counters so far; at most a tick old, and final once ``on_closed`` was called."""
+        return self._stats if self._slot < 0 else leg_stats(self._shard.counts(self._slot))
+
+    def ended(self, stats: LegStats) -> None:
+        """The plane has closed it: ``stats`` are final, and the slot may belong to another leg from here on."""
+        self._closed = True
+        self._slot = -1
+        self._stats = stats
+
+    def _do(self, verb: Callable[..., bool], *arguments: object) -> None:
+        if self._closed:
+            return
+        try:
+            self._verbs.do(verb, self._slot, *arguments)
+        except ValueError as error:
+            raise MisuseError(str(error)) from error
+
+
+class Verbs:
+    """Verbs on their way to one shard. They queue here only if its ring is full: then the thread has not run for long."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[tuple[Callable[..., bool], tuple[object, ...]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def do(self, verb: Callable[..., bool], *arguments: object) -> None:
+        """Now, or after those that wait already. Raises ``ResourceError`` if too many do."""
+        if not self._waiting and verb(*arguments):
+            return
+        if len(self._waiting) >= _BACKLOG:
+            raise ResourceError(f"the media thread has not run for long: {_BACKLOG} commands wait for it")
+        self._waiting.append((verb, arguments))
+        if self._timer is None:
+            self._timer = self._loop.call_later(_RETRY_S, self._retry)
+
+    def _retry(self) -> None:
+        self._timer = None
+        while self._waiting:
+            verb, arguments = self._waiting[0]
+            if not verb(*arguments):
+                self._timer = self._loop.call_later(_RETRY_S, self._retry)
+                return
+            self._waiting.popleft()
+
+    def drop(self) -> None:
+        """The shard is going away."""
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,148 @@
+"""The asyncio face of the media plane: shards, legs, and the way back from their threads into the event loop.
+
+plane = MediaPlane(options)
+plane.start()                           # in a running loop
+leg = plane.open_leg(observer)          # bound: leg.local can be put into SDP
+leg.connect(stream)                     # now packets flow
+leg.play(pcm, 24000); leg.mark(1)
+leg.close()                             # observer.on_closed follows
+await plane.stop()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any, Final
+
+import structlog
+
+from codecs_ext.plane import PlaneShard
+from gateway.errors import MisuseError, ResourceError
+from gateway.media.contract import LegObserver
+from gateway.media.costs import PlaneCosts, plane_costs
+from gateway.media.leg import PlaneLeg, Verbs, leg_stats
+from gateway.media.options import MediaOptions
+from gateway.media.ports import PortPool
+from gateway.units import MS
+
+__all__ = ["MediaPlane"]
+
+_MIB: Final = 1 << 20
+_VAD_BLOCK: Final = 10 * MS
+_SAMPLE: Final = 125_000
+"""Nanoseconds of a sample at 8 kHz."""
+
+_log = structlog.get_logger("linecard.media")
+
+
+class _ShardFace:
+    """One media thread, its legs, and its place in the event loop."""
+
+    def __init__(self, options: MediaOptions, capacity: int) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.legs: dict[int, PlaneLeg] = {}
+        self.verbs = Verbs(self.loop)
+        self._stopped = self.loop.create_future()
+        self.shard = PlaneShard(
+            capacity,
+            self._on_error,
+            self._on_closed,
+            event_bytes=options.event_ring * _MIB,
+            window_ns=options.reorder_window,
+            stall_ns=options.stall,
+            timeout_ns=options.rtp_timeout,
+            max_gap=options.max_gap // _SAMPLE,
+            playout_limit=options.playout_limit // _SAMPLE,
+            symmetric=options.symmetric,
+            vad_threshold_db=options.vad.threshold_db,
+            vad_min_level_db=options.vad.min_level_db,
+            vad_attack=options.vad.attack // _VAD_BLOCK,
+            vad_release=options.vad.release // _VAD_BLOCK,
+        )
+
+    def start(self, realtime: bool) -> bool:
+        granted = self.shard.start(realtime)
+        self.loop.add_reader(self.shard.fileno(), self._on_readable)
+        return granted
+
+    def _on_readable(self) -> None:
+        self.shard.drain()
+        if self.shard.stopped and not self._stopped.done():
+            self._stopped.set_result(None)
+
+    async def stop(self) -> None:
+        self.shard.request_stop()
+        await self._stopped
+        self.loop.remove_reader(self.shard.fileno())
+        self.verbs.drop()
+        self.shard.finish()
+
+    def _on_closed(self, slot: int, observer: LegObserver, counts: dict[str, Any]) -> None:
+        stats = leg_stats(counts)
+        self.legs.pop(slot).ended(stats)
+        observer.on_closed(stats)
+
+    def _on_error(self, error: Exception) -> None:
+        """An observer raised, which it must not: told in the way of the loop, and its other events go on."""
+        self.loop.call_exception_handler({"message": "an observer of the media plane raised", "exception": error})
+
+
+class MediaPlane:
+    """All media threads of the gateway. Verbs and observers run on the event loop that called ``start``."""
+
+    def __init__(self, options: MediaOptions) -> None:
+        self._options = options
+        self._ports = PortPool(options.address, options.ports, options.dscp)
+        self._shards: list[_ShardFace] = []
+
+    def start(self) -> None:
+        """Starts the threads. Needs a running loop."""
+        if self._shards:
+            raise MisuseError("the media plane runs already")
+        shards = [_ShardFace(self._options, len(self._ports)) for _ in range(self._options.shards)]
+        realtime = [shard.start(self._options.realtime) for shard in shards]
+        self._shards = shards
+        _log.info("media.started", shards=len(shards), realtime=all(realtime), ports=len(self._ports))
+
+    async def stop(self) -> None:
+        """Closes every leg (``on_closed`` is called) and ends the threads, within a tick or two. May be called twice."""
+        shards, self._shards = self._shards, []
+        for shard in shards:
+            await shard.stop()
+
+    def open_leg(self, observer: LegObserver, *, uplink_rate: int = 16000) -> PlaneLeg:
+        """A bound leg on the shard that has the fewest. Raises ``ResourceError`` if no port or descriptor is left."""
+        if not self._shards:
+            raise MisuseError("the media plane does not run")
+        face = min(self._shards, key=lambda shard: shard.shard.legs_open)
+        sock = self._ports.bind()
+        local = sock.getsockname()[:2]
+        try:
+            slot = face.shard.open(
+                sock.fileno(),
+                observer,
+                uplink_rate,
+                secrets.randbits(32),
+                secrets.randbits(16),
+                secrets.randbits(32),
+            )
+        except MemoryError as error:
+            sock.close()
+            raise ResourceError(f"no room for another leg: {error}") from error
+        except ValueError as error:
+            sock.close()
+            raise MisuseError(str(error)) from error
+        sock.detach()
+        leg = PlaneLeg(local, face.shard, slot, face.verbs)
+        face.legs[slot] = leg
+        return leg
+
+    @property
+    def legs_open(self) -> int:
+        """Legs that are open or closing."""
+        return sum(face.shard.legs_open for face in self._shards)
+
+    def costs(self) -> PlaneCosts:
+        """What the threads have cost since their start, all shards together."""
+        return plane_costs([face.shard for face in self._shards])

@@ -1,0 +1,59 @@
+"""Local ports of RTP: even ones of a range, each bound to a socket of its own."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+from gateway.errors import ResourceError
+
+__all__ = ["PortPool"]
+
+_TAKEN: Final = (errno.EADDRINUSE, errno.EACCES)
+
+
+class PortPool:
+    """Hands out bound sockets. It goes round the range, so that late packets of one call do not meet the next one."""
+
+    def __init__(self, address: IPv4Address | IPv6Address, ports: tuple[int, int], dscp: int) -> None:
+        self._address = str(address)
+        self._six = address.version == 6
+        self._tos = dscp << 2
+        self._range = ports
+        self._even = range(ports[0] + ports[0] % 2, ports[1] + 1, 2)
+        self._next = 0
+
+    def __len__(self) -> int:
+        """Ports in the range."""
+        return len(self._even)
+
+    def bind(self) -> socket.socket:
+        """A bound, non-blocking UDP socket. Raises ``ResourceError`` if no port or no descriptor is left."""
+        sock = self._socket()
+        for _ in range(len(self._even)):
+            port = self._even[self._next]
+            self._next = (self._next + 1) % len(self._even)
+            try:
+                sock.bind((self._address, port))
+                return sock
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    sock.close()
+                    raise ResourceError(f"media.address {self._address}: {error.strerror}") from error
+        sock.close()
+        first, last = self._range
+        raise ResourceError(f"no even port left on {self._address} in media.ports {first}-{last}")
+
+    def _socket(self) -> socket.socket:
+        try:
+            sock = socket.socket(socket.AF_INET6 if self._six else socket.AF_INET, socket.SOCK_DGRAM)
+        except OSError as error:
+            raise ResourceError(f"no socket for RTP: {error.strerror}; raise the limit of open files") from error
+        sock.setblocking(False)
+        if self._six:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, self._tos)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, self._tos)
+        return sock
