@@ -1,13 +1,13 @@
 """Cython build; everything else stands in pyproject.toml.
 
-``LINECARD_DEBUG=1`` builds for finding faults and not for speed: bounds checks wherever a kernel does not switch them off
-itself, and AddressSanitizer and UBSan for the places where it does (.ci/run tests the kernels that way).
+``LINECARD_DEBUG=1`` builds for finding faults and not for speed: bounds checks wherever a kernel does not switch them
+off itself, and AddressSanitizer and UBSan for the places where it does (.ci/run tests the kernels that way).
 """
 
 from __future__ import annotations
 
 import os
-from glob import glob
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -19,21 +19,21 @@ LINK = SANITIZE if DEBUG else []
 
 extensions = [
     Extension(
-        source.removesuffix(".pyx").replace(os.sep, "."),
-        [source],
+        ".".join(source.with_suffix("").parts),
+        [str(source)],
         include_dirs=["codecs_ext"],
         extra_compile_args=[*COMPILE, "-pthread"],
         extra_link_args=[*LINK, "-pthread"],
         libraries=["m"],
     )
-    for source in sorted(glob(os.path.join("codecs_ext", "*.pyx")))
+    for source in sorted(Path("codecs_ext").glob("*.pyx"))
 ]
 
 setup(
     ext_modules=cythonize(
         extensions,
         # The two builds must not find each other's C files up to date.
-        build_dir=os.path.join("build", "cython-debug" if DEBUG else "cython"),
+        build_dir="build/cython-debug" if DEBUG else "build/cython",
         # autotestdict adds a __test__ attribute that no stub declares, and stubtest would complain of it.
         compiler_directives={"language_level": "3", "autotestdict": False, "embedsignature": True},
     )

@@ -56,7 +56,7 @@ Secret = Annotated[
     WithJsonSchema(
         {
             "oneOf": [
-                {"type": "string"},
+                {"type": "string", "format": "password"},
                 {
                     "type": "object",
                     "properties": {"file": {"type": "string"}},

@@ -13,7 +13,7 @@ from gateway.config.model import Config
 from gateway.config.sip_block import SipOptions, parse_host_port
 from gateway.errors import ConfigError
 
-__all__ = ["Advertised", "advertised", "endpoint_options", "warnings"]
+__all__ = ["Advertised", "advertised", "endpoint_options", "rtp_pairs", "warnings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,24 @@ def warnings(config: Config) -> list[str]:
         found.append("there are no routes: every call will be refused with 404")
     if not config.trunks:
         found.append("there are no trunks: every call will be refused with 403")
+    low, high = config.media.ports
+    if (room := rtp_pairs(low, high)) < config.limits.concurrent_calls:
+        found.append(
+            f"media.ports {low}-{high} has room for {room} calls, "
+            f"and limits.concurrent_calls allows {config.limits.concurrent_calls}"
+        )
     taken: set[str] = set()
     for index, route in enumerate(config.routes, 1):
         if route.to in taken or "*" in taken:
             found.append(f"routes[{index}] ({route.to!r}) is never reached: a route above takes its calls")
         taken.add(route.to)
     return found
+
+
+def rtp_pairs(low: int, high: int) -> int:
+    """Pairs of an even port for RTP and the odd one above it for RTCP (RFC 3550 11)."""
+    first = low + low % 2
+    return max(0, (high - first + 1) // 2)
 
 
 def _concrete(host: str, block: str) -> str:

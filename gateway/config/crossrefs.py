@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.config.blocks import Checked
+from gateway.config.model import Config
 from gateway.config.problems import show, suggest
 from gateway.config.yaml_source import Document, Path
 
-__all__ = ["check_references"]
+__all__ = ["check_numbers", "check_references"]
 
 
 def check_references(
@@ -25,6 +26,14 @@ def check_references(
     for index, route in enumerate(_list(raw.get("routes"))):
         _check_route(index, route, plugs, document)
     _check_trunk_names(_list(raw.get("trunks")), document)
+
+
+def check_numbers(config: Config, document: Document) -> None:
+    """The SIP socket must not stand where a call may want its RTP."""
+    low, high = config.media.ports
+    if low <= config.sip.listen.port <= high:
+        text = f"media.ports: {low}-{high} holds the SIP port {config.sip.listen.port}; choose a range without it"
+        document.problems.append((document.line(("media", "ports")), text))
 
 
 def _check_providers(plug: Checked, providers: Mapping[str, Checked], document: Document) -> None:

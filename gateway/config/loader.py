@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway.config.blocks import as_blocks, check_blocks
-from gateway.config.crossrefs import check_references
+from gateway.config.crossrefs import check_numbers, check_references
 from gateway.config.model import Config
 from gateway.config.problems import collect
 from gateway.config.references import expand, secret_reader
@@ -63,7 +63,9 @@ def _check(document: Document, env: Mapping[str, str], directory: FilePath) -> C
     check_references(raw, plugs, providers, document)
     values = {**raw, "providers": as_blocks(providers), "plugs": as_blocks(plugs)}
     try:
-        return Config.model_validate(values, context=context)
+        config = Config.model_validate(values, context=context)
     except ValidationError as error:
         collect(error, Config, document)
         return None
+    check_numbers(config, document)
+    return config

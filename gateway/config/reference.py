@@ -116,7 +116,8 @@ def _section(title: str, block: type[BaseModel]) -> Iterator[str]:
 def _rows(block: type[BaseModel], prefix: str) -> Iterator[str]:
     """One row per key; a block within the block shows its keys as ``vad.release``."""
     properties = block.model_json_schema(by_alias=True)["properties"]
-    for name, field in block.model_fields.items():
+    own = block.__annotations__  # what the block itself adds stands before what it shares with others
+    for name, field in sorted(block.model_fields.items(), key=lambda item: item[0] not in own):
         key = field.alias or name
         inner = _block_of(field)
         if inner is not None:
@@ -139,12 +140,21 @@ def _type(schema: Mapping[str, Any]) -> str:
         return " or ".join(dict.fromkeys(_type(one) for one in members))
     if values := schema.get("enum", [schema["const"]] if "const" in schema else None):
         return ", ".join(f"`{value}`" for value in values)
+    if set(schema.get("properties", ())) == {"file"}:
+        return "`{file: path}`"
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
     if "ms|s|m|h" in schema.get("pattern", ""):
         return "duration"
     words = {"string": "text", "integer": "number", "number": "number", "boolean": "true, false", "object": "block"}
-    named = {"ipv4": "address", "ipv6": "address", "ipv4network": "range", "ipv6network": "range", "path": "file"}
+    named = {
+        "ipv4": "address",
+        "ipv6": "address",
+        "ipv4network": "range",
+        "ipv6network": "range",
+        "path": "file",
+        "password": "secret",
+    }
     limits = _limits(schema)
     return named.get(schema.get("format", ""), words.get(schema.get("type", ""), "any")) + limits
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.config.addresses import advertised, warnings
+from gateway.config.addresses import advertised, rtp_pairs, warnings
 from gateway.config.blocks import find_spec
 from gateway.config.model import Config
 
@@ -37,9 +37,3 @@ def _blocks(config: Config) -> Iterator[str]:
         yield f"  trunk            {trunk.name} from {', '.join(str(network) for network in trunk.source)}"
     for route in config.routes:
         yield f"  route            {route.to} -> {route.plug}"
-
-
-def rtp_pairs(low: int, high: int) -> int:
-    """Pairs of an even port for RTP and the odd one above it for RTCP (RFC 3550 11)."""
-    first = low + low % 2
-    return max(0, (high - first + 1) // 2)

@@ -64,7 +64,9 @@ class PipelineOptions(TurnOptions):
     """Language of the conversation (BCP 47)."""
     prompt: str = ""
     """The system prompt for the LLM."""
-    greeting: Annotated[Greeting | None, BeforeValidator(_greeting)] = None
+    greeting: Annotated[Greeting | None, BeforeValidator(_greeting, json_schema_input_type=Greeting | str | None)] = (
+        None
+    )
     """What the agent says first: a text, or a block with ``text`` and ``interruptible``. None lets the caller begin."""
     on_failure: FailureOptions = FailureOptions()
 

@@ -13,6 +13,7 @@ class Greeting(Options):
     """What the agent says first."""
 
     text: str
+    """The words."""
     interruptible: bool = True
     """False: the caller cannot break into it (an announcement that the law asks for)."""
 

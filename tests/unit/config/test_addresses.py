@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from gateway.config import Config
-from gateway.config.addresses import advertised, endpoint_options, warnings
+from gateway.config.addresses import advertised, endpoint_options, rtp_pairs, warnings
 from gateway.config.sip_block import parse_host_port
-from gateway.config.summary import describe, rtp_pairs
+from gateway.config.summary import describe
 from gateway.errors import ConfigError
 
 Good = Callable[..., Config]
@@ -70,6 +70,7 @@ def test_what_is_no_address(text: str) -> None:
         ("", "no routes"),
         ("", "no trunks"),
         ("sip: {listen: 'udp://192.0.2.1'}", "one is loopback"),
+        ("media: {ports: 20000-20009}", "room for 5 calls, and limits.concurrent_calls allows 500"),
         (
             "plugs: {e: {kind: echo}}\nroutes: [{to: '*', plug: e}, {to: a, plug: e}]",
             "routes[2] ('a') is never reached",

@@ -51,6 +51,10 @@ def test_blocks_carry_their_kind_and_options(good: Good) -> None:
         ("media: {ports: 20000}", "1: media.ports: 20000 is not a range of ports"),
         ("media: {ports: 30000-20000}", "1: media.ports: '30000-20000': ports run from"),
         ("media: {ports: 20001-20001}", "1: media.ports:"),
+        (
+            "\nmedia:\n  ports: 5000-6000",
+            "3: media.ports: 5000-6000 holds the SIP port 5060; choose a range without it",
+        ),
         ("sip: {listen: 'tcp://127.0.0.1'}", "1: sip.listen: transport 'tcp' is not there yet"),
         ("sip: {listen: 'udp://localhost:5060'}", "1: sip.listen: 'localhost' is a name"),
         ("sip: {listen: 'udp://127.0.0.1:99999'}", "1: sip.listen: '127.0.0.1:99999' is not an address"),
