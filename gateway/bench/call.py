@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.bench.caller import Happening, PickedUp, Rang, Speaks, Target
-from gateway.bench.host import CallerHost, find
+from gateway.bench.host import CallerHost, find, quiet_log
 from gateway.bench.onset import Edge
 from gateway.bench.results import CallResult
 from gateway.bench.scenario import Scenario, load_scenario
@@ -20,6 +20,7 @@ __all__ = ["main_async"]
 
 async def main_async(target: str, scenario: str, *, record: str | None = None, models: str | None = None) -> int:
     """Exit status 0 only if the call was answered, and every turn in it. Raises ``LinecardError``."""
+    quiet_log()
     terminal = Terminal()
     plot = load_scenario(scenario)
     if record is not None and not Path(record).parent.is_dir():

@@ -50,15 +50,17 @@ class Child:
         self._reader = asyncio.create_task(self._read(log), name=f"log of {name}")
 
     @classmethod
+    def command(cls, arguments: Sequence[str]) -> list[str]:
+        """The program that runs: ``linecard`` under the interpreter that we run under."""
+        return [sys.executable, "-m", "gateway.cli", *arguments]
+
+    @classmethod
     async def start(
         cls, name: str, arguments: Sequence[str], on_line: Callable[[LogLine], None] = lambda _: None
     ) -> Child:
-        """``linecard`` with these arguments, under the same interpreter."""
+        """``linecard`` with these arguments; every JSON line of its output goes to ``on_line``."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "gateway.cli",
-            *arguments,
+            *cls.command(arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

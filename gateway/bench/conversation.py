@@ -79,6 +79,8 @@ class Conversation:
 
     def _on_turn(self, turn: InsideTurn) -> None:
         self.turns.append(turn)
+        if turn.heard:
+            self._terminal.understood(turn.heard)
         if turn.said:
             at = turn.stamps.get("first_packet", self._terminal.start)
             self._terminal.speaks("agent", at, turn.said + (" —" if turn.interrupted else ""), _remark(turn))

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from gateway.bench.children import Child
 from gateway.bench.conversation import Conversation
-from gateway.bench.host import CallerHost, find
+from gateway.bench.host import CallerHost, find, quiet_log
 from gateway.bench.results import CallResult
 from gateway.bench.scenario import load_scenario
 from gateway.bench.summary import inside_rows, outside_rows
@@ -41,6 +41,7 @@ INTERRUPTED: Final = 130
 
 async def main_async(path: str, config: Config, *, once: bool = False) -> int:
     """Exit status 0 only if every turn of the call was understood, answered and measured."""
+    quiet_log()
     return await _until_stopped(_Demo(path, config).run(once=once))
 
 
@@ -82,7 +83,7 @@ class _Demo:
         _require_free(socket.SOCK_DGRAM, listen.host, listen.port, f"the SIP port (sip.listen, {self._path})")
         models, url = await start_models(host, port)
         stack.push_async_callback(models.stop, _STOP_GRACE)
-        gateway = await Child.start("linecard run", ["run", self._path, "--watched"], self._conversation.on_line)
+        gateway = await Child.start("linecard run", ["run", self._path, "--no-redact"], self._conversation.on_line)
         stack.push_async_callback(gateway.stop, _STOP_GRACE)
         await gateway.ready(_READY, _START_LIMIT)
         self._children = (models, gateway)

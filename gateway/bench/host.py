@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,8 @@ from gateway.bench.caller import Caller, Clips, Happening, Target
 from gateway.bench.recording import write_recording
 from gateway.bench.results import CallResult
 from gateway.bench.scenario import Scenario
+from gateway.config.model import LogOptions
+from gateway.daemon import logs
 from gateway.errors import MisuseError, RemoteError
 from gateway.media.options import MediaOptions
 from gateway.media.plane import MediaPlane
@@ -19,7 +22,12 @@ from gateway.net.sip_udp import EndpointDriver, open_endpoint
 from gateway.sip.events import Ended, Event, Invited, Pinged, Refused
 from gateway.sip.options import EndpointOptions
 
-__all__ = ["CallerHost", "find"]
+__all__ = ["CallerHost", "find", "quiet_log"]
+
+
+def quiet_log() -> None:
+    """The log of what runs inside the bench itself shows its faults only: standard output is the report's."""
+    logs.configure(LogOptions(level="error"), sys.stderr)
 
 
 async def find(typed: str) -> Target:

@@ -79,6 +79,10 @@ class Terminal:
             line.append(f"  {remark}", style="bright_black")
         self.console.print(line, soft_wrap=True)
 
+    def understood(self, text: str) -> None:
+        """What the gateway's speech recognition made of the caller's words."""
+        self.console.print(Text(f"{'':{_INDENT}}heard: {text}", style="bright_black"), soft_wrap=True)
+
     def waterfall(self, turn: InsideTurn, outside_ms: float | None) -> None:
         """The stages of a turn, their sum, and what the caller measured at the other end of the wire."""
         if turn.gap_ms is None:

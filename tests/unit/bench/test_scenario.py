@@ -20,10 +20,10 @@ def test_every_shipped_scenario_loads(name: str) -> None:
     assert load_scenario(name).turns > 0
 
 
-def test_pizza_asks_three_things_and_interrupts_once() -> None:
-    steps = load_scenario("pizza").steps
-    assert sum(isinstance(step, Say) for step in steps) == 3
-    assert sum(isinstance(step, Interrupt) for step in steps) == 1
+def test_pizza_asks_for_three_things_agrees_and_interrupts_once() -> None:
+    plot = load_scenario("pizza")
+    assert sum(isinstance(step, Say) for step in plot.steps) == 4
+    assert (plot.interruptions, plot.turns) == (1, 5)
 
 
 def test_each_step_has_its_short_form(tmp_path: Path) -> None:
