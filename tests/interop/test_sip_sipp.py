@@ -1,0 +1,67 @@
+"""SIPp, as UAC and as UAS, against an endpoint on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gateway.sdp import accept, offer
+from gateway.sip.events import Answered, Confirmed, Ended, Event, Invited, Reconfirmed, Reoffered, Ringing
+from tests.interop.peer import RTP, SCENARIOS, Switch, free_port, needs_sipp, sipp, switch
+
+pytestmark = [pytest.mark.interop, needs_sipp]
+
+
+def target(house: Switch) -> str:
+    return f"127.0.0.1:{house.sip.local[1]}"
+
+
+async def test_sipp_calls_us_fifty_times(tmp_path: Path) -> None:
+    async with switch() as house:
+        await sipp(tmp_path, "-sn", "uac", "-m", "50", "-r", "50", "-d", "50", "-s", "pizza", target(house))
+        await house.until(Ended, 50)
+        assert {event.called for event in house.events(Invited)} == {"pizza"}  # type: ignore[attr-defined]
+        assert len(house.events(Confirmed)) == 50
+        assert all(event.by == "remote" for event in house.events(Ended))  # type: ignore[attr-defined]
+        assert house.sip.calls == 0
+
+
+async def test_sipp_gives_up_while_it_rings(tmp_path: Path) -> None:
+    async with switch() as house:
+        house.on_event = lambda event: house.sip.ring(event.call) if isinstance(event, Invited) else None
+        await sipp(tmp_path, "-sf", str(SCENARIOS / "cancel.xml"), "-m", "5", "-r", "20", target(house))
+        ended = await house.until(Ended, 5)
+        assert {(event.by, event.status) for event in ended} == {("remote", 487)}  # type: ignore[attr-defined]
+
+
+async def test_sipp_lets_us_offer_and_puts_us_on_hold(tmp_path: Path) -> None:
+    async with switch() as house:
+        await sipp(tmp_path, "-sf", str(SCENARIOS / "late_offer_and_hold.xml"), "-m", "3", "-r", "20", target(house))
+        ended = await house.until(Ended, 3)
+        assert [event.sdp for event in house.events(Invited)] == [None] * 3  # type: ignore[attr-defined]
+        for event in house.events(Confirmed):
+            stream = accept(event.sdp, offer(RTP, 7))  # type: ignore[attr-defined]
+            assert (stream.codec, stream.payload_type) == ("PCMA", 8)
+        assert len(house.events(Reoffered)) == len(house.events(Reconfirmed)) == 3
+        assert {event.reason for event in ended} == {"had enough"}  # type: ignore[attr-defined]
+
+
+async def test_we_call_sipp(tmp_path: Path) -> None:
+    async with switch() as house:
+        port, our_offer = free_port(), offer(RTP, 9)
+
+        def hang_up_when_answered(event: Event) -> None:
+            if isinstance(event, Answered):
+                assert accept(event.sdp or b"", our_offer).codec == "PCMU"
+                house.sip.hang_up(event.call, "done")
+
+        house.on_event = hang_up_when_answered
+        peer = asyncio.create_task(sipp(tmp_path, "-sn", "uas", "-m", "10", port=port))
+        for _ in range(10):
+            house.sip.invite(f"sip:sipp@127.0.0.1:{port}", our_offer, caller="alice")
+        await house.until(Ended, 10)
+        assert len(house.events(Answered)) == len(house.events(Ringing)) == 10
+        await peer
+        assert house.sip.calls == 0
