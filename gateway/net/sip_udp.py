@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
+import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final, cast
@@ -134,11 +135,20 @@ async def open_endpoint(
 ) -> EndpointDriver:
     """Binds ``listen`` (port 0: any free one) and runs an endpoint on it. Raises ``ResourceError`` with one line."""
     loop = asyncio.get_running_loop()
-    try:
-        _, protocol = await loop.create_datagram_endpoint(SipUdp, local_addr=listen)
-    except OSError as error:
-        why = _BIND_ERRORS.get(error.errno or 0, error.strerror or str(error))
-        raise ResourceError(f"cannot listen on udp://{listen[0]}:{listen[1]}: {why}") from None
+    _, protocol = await loop.create_datagram_endpoint(SipUdp, sock=_bind(listen))
     # Tags and branches are guessed by attackers: SystemRandom.
     endpoint = Endpoint(options, random.SystemRandom(), protocol.local)
     return EndpointDriver(endpoint, protocol, on_event)
+
+
+def _bind(listen: Address) -> socket.socket:
+    """Bound here and not by the loop, because uvloop's error no longer says why."""
+    sock = socket.socket(socket.AF_INET6 if ":" in listen[0] else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.bind(listen)
+    except OSError as error:
+        sock.close()
+        why = _BIND_ERRORS.get(error.errno or 0, error.strerror or str(error))
+        raise ResourceError(f"cannot listen on udp://{listen[0]}:{listen[1]}: {why}") from None
+    return sock

@@ -62,7 +62,7 @@ class Process:
                 await self._changed.wait()
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
-        if self.process.returncode is None:
+        if self.process.returncode is None and not self.events("eof"):  # Popen.send_signal would reap a zombie unseen
             self.process.send_signal(number)
         try:
             async with asyncio.timeout(5):

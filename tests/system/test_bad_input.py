@@ -105,7 +105,7 @@ async def test_a_damaged_invite_does_not_hurt_the_next(gateway: House, damage: o
 
 
 async def test_random_bytes_do_not_hurt(gateway: House) -> None:
-    phone = await Phone(gateway.sip, "echo").open()
+    phone = await Phone(gateway.sip, "nobody").open()  # what is still a good INVITE afterwards is refused
     chance = random.Random(7)
     whole = phone.request("INVITE", phone.sdp()).encode()
     for _ in range(500):
@@ -118,8 +118,7 @@ async def test_random_bytes_do_not_hurt(gateway: House) -> None:
     good.bye()
     await good.response(200, "BYE")
     good.close()
-    for call in gateway.gateway.events("call.started"):
-        assert call["plug"] == "echo"
+    assert len(gateway.gateway.events("call.started")) == 1
 
 
 async def test_a_port_in_use_is_one_line(gateway: House) -> None:

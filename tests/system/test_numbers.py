@@ -8,11 +8,12 @@ import math
 import statistics
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from tests.system import g711
-from tests.system.house import House
+from tests.system.house import House, configuration, house
 from tests.system.phone import SILENCE, Heard, Phone
 
 TONE = [
@@ -151,24 +152,28 @@ class TestMediaFromStrangers:
         for packet in TONE[:20]:
             stranger.send_rtp(stranger.packet(packet))
         await phone.talk([SILENCE] * 10)
+        heard = len(phone.heard)
+        await phone.packets(lambda packets: len(packets) >= heard + 2)  # the last packet has been read
         assert not loud(phone.heard)
         assert not stranger.heard
         stranger.close()
         await hang_up(phone)
         ended = await gateway.gateway.line("call.ended")
-        assert ended["media"]["packets_refused"] == 20
-        assert ended["media"]["packets_received"] == 15
+        assert ended["media"]["packets_received"] == 15  # the kernel drops the stranger's: the socket is connected
 
     async def test_garbage_is_counted_and_harms_nothing(self, gateway: House, phone: Phone) -> None:
         await phone.dial()
         await phone.talk([SILENCE] * 3)
         good = phone.packet(SILENCE)
         wrong_type = phone.packet(TONE[0], 18)
-        garbage = [b"", b"\x80", b"\x00" * 12, b"\xff" * 40, good[:11], wrong_type, bytes(1400)]
+        phone.send_rtp(b"")  # a keep-alive (RFC 6263 4.1)
+        garbage = [b"\x80", b"\x00" * 12, b"\xff" * 40, good[:11], wrong_type, bytes(1400)]
         for data in garbage:
             phone.send_rtp(data)
         phone.sequence -= 2
         await phone.talk([SILENCE] * 5)
+        heard = len(phone.heard)
+        await phone.packets(lambda packets: len(packets) >= heard + 2)
         await hang_up(phone)
         ended = await gateway.gateway.line("call.ended")
         assert ended["media"]["packets_refused"] == len(garbage)
@@ -194,9 +199,11 @@ async def test_a_caller_may_leave_at_any_point(gateway: House, phone: Phone, mom
     await hang_up(phone)
 
 
-async def test_the_gateway_may_stop_in_the_middle_of_a_call(gateway: House, phone: Phone) -> None:
-    await phone.dial()
-    async with asyncio.timeout(2):
-        assert await gateway.gateway.stop() == 0
-    assert "shutting down" in await phone.asked("BYE")
-    assert gateway.gateway.events("stopped")
+async def test_the_gateway_may_stop_in_the_middle_of_a_call(tmp_path: Path) -> None:
+    async with house(tmp_path, configuration()) as built:
+        phone = await Phone(built.sip, "echo").dial()
+        async with asyncio.timeout(2):
+            assert await built.gateway.stop() == 0
+        assert "shutting down" in await phone.asked("BYE")
+        assert [line["event"] for line in built.gateway.lines[-4:]] == ["stopping", "call.ended", "stopped", "eof"]
+        phone.close()
