@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Final
@@ -17,6 +18,7 @@ from gateway.call.switchboard import Switchboard
 from gateway.config import Config
 from gateway.config.addresses import advertised, endpoint_options
 from gateway.config.blocks import find_spec
+from gateway.daemon.health import MediaHealth
 from gateway.daemon.systemd import Notifier
 from gateway.media.plane import MediaPlane
 from gateway.net.sip_udp import EndpointDriver, open_endpoint
@@ -38,13 +40,13 @@ async def run(config: Config) -> int:
         loop.add_signal_handler(number, stop.set)
     notifier = Notifier.from_environment()
     async with AsyncExitStack() as stack:
-        sip = await _open(config, stack)
+        plane, sip = await _open(config, stack)
         address = advertised(config)
         structlog.get_logger().info(
             "ready", version=__version__, sip=f"udp:{sip.local[0]}:{sip.local[1]}", contact=address.contact
         )
         notifier.ready(f"taking calls at {address.contact}")
-        watchdog = loop.create_task(notifier.watchdog())
+        watchdog = loop.create_task(notifier.watchdog(MediaHealth(plane.costs, config.media.shards, time.monotonic_ns)))
         await stop.wait()
         structlog.get_logger().info("stopping")
         notifier.stopping("calls are hung up")
@@ -54,7 +56,7 @@ async def run(config: Config) -> int:
     return 0
 
 
-async def _open(config: Config, stack: AsyncExitStack) -> EndpointDriver:
+async def _open(config: Config, stack: AsyncExitStack) -> tuple[MediaPlane, EndpointDriver]:
     """Opens everything in the order in which a call needs it; the stack closes it in reverse."""
     records = Records(config.records.file)
     records.start()
@@ -63,7 +65,7 @@ async def _open(config: Config, stack: AsyncExitStack) -> EndpointDriver:
     plane = MediaPlane(config.media)
     plane.start()
     stack.push_async_callback(plane.stop)
-    return await _listen(config, stack, plane, providers, records)
+    return plane, await _listen(config, stack, plane, providers, records)
 
 
 async def _start_providers(config: Config, stack: AsyncExitStack) -> Mapping[str, Provider]:

@@ -41,6 +41,7 @@ def configure(options: LogOptions, stream: TextIO | None = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=not console),
         structlog.processors.format_exc_info,
         hide_secrets,
+        _order,
     ]
     if options.redact:
         shared.append(redact)
@@ -70,6 +71,12 @@ def _adopt_standard_logging(level: int) -> None:
     root = logging.getLogger()
     root.handlers = [_ToStructlog()]
     root.setLevel(level)
+
+
+def _order(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """When, how bad and what stand first: that is what an eye looks for."""
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+    return {**first, **event}
 
 
 def hide_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
