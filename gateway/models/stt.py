@@ -1,0 +1,171 @@
+"""Speech recognition as a service: turns of many streams, decoded in worker threads while the audio arrives.
+
+A turn belongs to one thread for its life, so nothing is locked: the loop puts work into the thread's queue, the thread
+puts results back with ``call_soon_threadsafe``, once per turn. When a turn ends, all but its last frame is decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Final
+
+from gateway.errors import ResourceError
+from gateway.models.dialogue import Dialogue
+from gateway.models.grammar import generate
+from gateway.models.sphinx import Decoder, Heard, Setting
+
+__all__ = ["Recogniser", "Result", "Turn"]
+
+RATES: Final = (8000, 16000)
+MODEL_RATE: Final = 16000
+_SETTINGS: Final[dict[str, Setting]] = {"samprate": float(MODEL_RATE), "bestpath": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A final. Empty ``words`` and ``understood``: no speech in it; empty and not: speech outside the grammar."""
+
+    text: str
+    understood: bool
+    elapsed_ns: int
+    cmn: bytes
+
+
+class Turn:
+    """One turn of one stream. All verbs return at once; ``done`` is called on the loop, once, unless cancelled."""
+
+    def __init__(self, worker: _Worker, cmn: bytes | None, done: Callable[[Result], None]) -> None:
+        self._worker = worker
+        self.cmn = cmn
+        self.done = done
+        self.cancelled = False
+        self.decoded = 0
+        """Bytes decoded so far."""
+        self.decoder: Decoder | None = None
+        self.asked_ns = 0
+
+    def audio(self, pcm: bytes) -> None:
+        self._worker.queue.put((self, pcm))
+
+    def end(self) -> None:
+        self.asked_ns = time.monotonic_ns()
+        self._worker.queue.put((self, None))
+
+    def cancel(self) -> None:
+        if not self.cancelled:
+            self.cancelled = True
+            self._worker.queue.put((self, None))
+
+
+class _Worker:
+    """A thread with its own decoders."""
+
+    def __init__(self, make: Callable[[], Decoder], judge: Callable[[Heard], tuple[str, bool]], number: int) -> None:
+        self.queue: SimpleQueue[tuple[Turn, bytes | None] | None] = SimpleQueue()
+        self.turns = 0
+        self._make = make
+        self._judge = judge
+        self._idle: list[Decoder] = []
+        self._loop = asyncio.get_running_loop()
+        self.thread = threading.Thread(target=self._run, name=f"stt-{number}", daemon=True)
+
+    def prepare(self, decoders: int) -> None:
+        """Makes decoders ahead of their first turn; called before the thread starts."""
+        self._idle += [self._make() for _ in range(decoders)]
+
+    def _run(self) -> None:
+        while (job := self.queue.get()) is not None:
+            turn, pcm = job
+            if pcm is None:
+                self._finish(turn)
+            elif not turn.cancelled:
+                if turn.decoder is None:
+                    turn.decoder = self._start(turn)
+                turn.decoder.process(pcm)
+                turn.decoded += len(pcm)
+        for decoder in self._idle:
+            decoder.close()
+
+    def _start(self, turn: Turn) -> Decoder:
+        decoder = self._idle.pop() if self._idle else self._make()
+        decoder.start(turn.cmn or decoder.fresh_cmn)
+        return decoder
+
+    def _finish(self, turn: Turn) -> None:
+        decoder, turn.decoder = turn.decoder or self._start(turn), None
+        heard = decoder.finish()
+        cmn = decoder.cmn()
+        self._idle.append(decoder)
+        text, understood = self._judge(heard)
+        result = Result(text, understood, time.monotonic_ns() - turn.asked_ns, cmn)
+        try:
+            self._loop.call_soon_threadsafe(self._settle, turn, result)
+        except RuntimeError:  # the loop is closed; nobody waits any more
+            return
+
+    def _settle(self, turn: Turn, result: Result) -> None:
+        self.turns -= 1
+        if not turn.cancelled:
+            turn.done(result)
+
+
+class Recogniser:
+    """All threads. Make it in a running loop; ``close`` ends the threads."""
+
+    name = "pocketsphinx"
+
+    def __init__(self, dialogue: Dialogue, *, threads: int, decoders: int, turns: int) -> None:
+        self._dialogue = dialogue
+        self.version = version("pocketsphinx")
+        self._limit = turns
+        self._workers: list[_Worker] = []
+        self._threads = threads
+        self._decoders = decoders
+
+    async def start(self) -> None:
+        """Makes the decoders. Raises ``ConfigError`` or ``ResourceError``."""
+        grammar = generate(self._dialogue)
+        self._dictionary = grammar.dictionary
+        self._jsgf = grammar.jsgf
+        for number in range(self._threads):
+            worker = _Worker(self._make, self._judge, number)
+            await asyncio.to_thread(worker.prepare, self._decoders)
+            worker.thread.start()
+            self._workers.append(worker)
+
+    def _make(self) -> Decoder:
+        with tempfile.NamedTemporaryFile("w", prefix="linecard-", suffix=".dict") as file:
+            file.write(self._dictionary)
+            file.flush()
+            return Decoder(self._jsgf, Path(file.name), _SETTINGS)
+
+    def begin(self, cmn: bytes | None, done: Callable[[Result], None]) -> Turn:
+        """A new turn of a stream whose last turn ended with ``cmn``. Raises ``ResourceError`` if too many are open."""
+        worker = min(self._workers, key=lambda worker: worker.turns)
+        if sum(worker.turns for worker in self._workers) >= self._limit:
+            raise ResourceError(f"{self._limit} turns are being decoded (stt_turns)")
+        worker.turns += 1
+        return Turn(worker, cmn, done)
+
+    def _judge(self, heard: Heard) -> tuple[str, bool]:
+        """Tells words, noise and speech outside the grammar apart."""
+        if not heard.words:
+            return "", True
+        text = " ".join(heard.words)
+        intent, _ = self._dialogue.understand(text)
+        # The decoder may end in the middle of a sentence of the grammar: nothing that the dialogue knows was said.
+        return (text, True) if intent not in {"fallback", "spotted"} else ("", False)
+
+    async def close(self) -> None:
+        for worker in self._workers:
+            worker.queue.put(None)
+        for worker in self._workers:
+            await asyncio.to_thread(worker.thread.join, 2.0)

@@ -1,0 +1,252 @@
+"""A WebSocket on asyncio, either side: handshake, text and control frames by ``websockets`` without I/O, audio in Cython.
+
+``websockets`` takes 33 µs for a pair of 20 ms messages, this path under 1 (ARCHITECTURE.md, decision 6), so audio frames
+never pass through it; everything that is difficult or rare does. Nothing here is awaited per message: what arrives is
+handed to the owner at once, what is sent is written to the transport at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol, cast
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import ConnectionClosed, InvalidState
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from codecs_ext.wsframe import Reader, Writer, unpack
+from gateway.errors import RemoteError
+
+__all__ = ["AudioMessage", "Owner", "WebSocket"]
+
+AudioMessage = tuple[int, int, int, int, int, bytes]
+"""stream, sequence, timestamp, request, flags, pcm."""
+
+_POLICY: Final = 1008
+_BAD_DATA: Final = 1007
+_GOING_AWAY: Final = 1001
+_HEAD_LIMIT: Final = 32 * 1024
+_SEND_LIMIT: Final = 4 * 1024 * 1024
+
+
+class Owner(Protocol):
+    """Who uses a WebSocket. A ``RemoteError`` raised by ``on_text`` or ``on_audio`` closes it with its text as reason."""
+
+    def on_open(self) -> None:
+        """The handshake is complete and the subprotocol agreed."""
+
+    def on_text(self, text: str) -> None: ...
+
+    def on_audio(self, message: AudioMessage) -> None: ...
+
+    def on_pong(self) -> None: ...
+
+    def on_lost(self, reason: str) -> None:
+        """Told exactly once, and nothing after it; the handshake may have failed."""
+
+
+class WebSocket(asyncio.Protocol):
+    """One connection. ``send_limit`` is how many unsent bytes may wait before audio is refused, and ten times that ends
+    the connection: a peer that does not read must not fill our memory."""
+
+    def __init__(self, core: ClientProtocol | ServerProtocol, owner: Owner, *, send_limit: int = _SEND_LIMIT) -> None:
+        self._core = core
+        self._owner = owner
+        self._client = isinstance(core, ClientProtocol)
+        self._send_limit = send_limit
+        self._writer = Writer(masked=self._client)
+        self._reader = Reader(masked=not self._client)
+        self._transport: asyncio.Transport | None = None
+        self._parts: list[bytes] = []
+        self._opcode = Opcode.TEXT
+        self._head = b""
+        self._upgraded = False
+        self._open = False
+        self._lost = False
+        self._reason = ""
+
+    # --- verbs --------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        return self._open
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What the handshake agreed on."""
+        return self._core.subprotocol
+
+    def send_text(self, text: str) -> None:
+        """Sends a text message; nothing if the connection is not open."""
+        if self._open:
+            self._core.send_text(text.encode())
+            self._flush()
+
+    def send_audio(self, stream: int, sequence: int, timestamp: int, request: int, flags: int, pcm: bytes) -> bool:
+        """Sends an audio message, or says False: not open, or the peer does not read fast enough."""
+        transport = self._transport
+        if not self._open or transport is None or transport.get_write_buffer_size() > self._send_limit:
+            return False
+        transport.write(self._writer.audio(stream, sequence, timestamp, request, flags, pcm))
+        return True
+
+    def ping(self) -> None:
+        if self._open:
+            self._core.send_ping(b"")
+            self._flush()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Starts the closing handshake; ``on_lost`` follows when the peer has answered. The owner limits the time."""
+        self._reason = self._reason or reason
+        if self._open:
+            self._open = False
+            self._core.send_close(code, _short(reason))
+            self._flush()
+        elif self._transport is not None:
+            self._transport.abort()
+
+    def abort(self, reason: str) -> None:
+        """Ends the connection without a word; ``on_lost`` follows."""
+        self._reason = self._reason or reason
+        self._open = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- asyncio ------------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        if isinstance(self._core, ClientProtocol):
+            self._core.send_request(self._core.connect())
+            self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        if self._lost:
+            return
+        if not self._upgraded:
+            data = self._handshake(data)
+        if not self._upgraded:
+            self._core.receive_data(data)
+            self._drain()
+            return
+        for item in self._reader.feed(data):
+            if isinstance(item, bytes):
+                self._core.receive_data(item)
+                self._drain()
+            else:
+                self._guard(item)
+
+    def eof_received(self) -> None:
+        self._core.receive_eof()
+        self._drain()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._open = False
+        self._transport = None
+        if not self._lost:
+            self._lost = True
+            self._owner.on_lost(self._reason or self._told() or (str(error) if error else "connection closed"))
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _handshake(self, data: bytes) -> bytes:
+        """Feeds the HTTP head alone to the core, so that a frame that follows in the same segment is ours to parse."""
+        self._head += data
+        end = self._head.find(b"\r\n\r\n") + 4
+        if end < 4:
+            if len(self._head) > _HEAD_LIMIT:
+                self.abort("the handshake is too long")
+            return b""
+        self._core.receive_data(self._head[:end])
+        self._drain()
+        rest, self._head = self._head[end:], b""
+        return rest
+
+    def _told(self) -> str:
+        core = self._core
+        if core.handshake_exc is not None:
+            return f"handshake failed: {core.handshake_exc}"
+        if core.close_rcvd is not None:
+            return f"closed by the peer: {core.close_rcvd}"
+        return ""
+
+    def _drain(self) -> None:
+        for event in self._core.events_received():
+            if isinstance(event, Frame):
+                self._frame(event)
+            elif isinstance(event, Request):
+                self._accept(event)
+            elif isinstance(event, Response):
+                self._opened()
+        self._flush()
+        if self._core.close_expected() and self._transport is not None:
+            self._open = False
+            self._transport.close()
+
+    def _accept(self, request: Request) -> None:
+        core = cast("ServerProtocol", self._core)  # only a server receives a request
+        core.send_response(core.accept(request))
+        self._flush()
+        if self._core.state is State.OPEN:
+            self._opened()
+
+    def _opened(self) -> None:
+        if self._core.state is not State.OPEN or self._core.handshake_exc is not None:
+            return
+        self._open = self._upgraded = True
+        self._owner.on_open()
+
+    def _frame(self, frame: Frame) -> None:
+        match frame.opcode:
+            case Opcode.TEXT | Opcode.BINARY | Opcode.CONT:
+                if frame.opcode is not Opcode.CONT:
+                    self._parts, self._opcode = [], frame.opcode
+                self._parts.append(bytes(frame.data))
+                if frame.fin:
+                    message, self._parts = b"".join(self._parts), []
+                    self._guard(message)
+            case Opcode.PONG:
+                self._owner.on_pong()
+            case Opcode.CLOSE:
+                self._open = False
+
+    def _guard(self, item: bytes | AudioMessage) -> None:
+        """Hands one message over; what is wrong with it ends the connection, never the loop."""
+        if not self._open:
+            return
+        try:
+            if not isinstance(item, bytes):
+                self._owner.on_audio(item)
+            elif self._opcode is Opcode.TEXT:
+                self._owner.on_text(item.decode())
+            else:
+                self._owner.on_audio(unpack(item))
+        except UnicodeDecodeError:
+            self.close(_BAD_DATA, "a text message is not UTF-8")
+        except (RemoteError, ValueError) as error:
+            self.close(_POLICY, str(error))
+
+    def _flush(self) -> None:
+        transport = self._transport
+        if transport is None:
+            self._core.data_to_send()
+            return
+        try:
+            pending = self._core.data_to_send()
+        except (ConnectionClosed, InvalidState):
+            return
+        for data in pending:
+            if data:
+                transport.write(data)
+            elif transport.can_write_eof():
+                transport.write_eof()
+        if transport.get_write_buffer_size() > 10 * self._send_limit:
+            self.abort("the peer does not read")
+
+
+def _short(reason: str) -> str:
+    """RFC 6455 5.5: a close frame's payload has at most 125 bytes, two of them the code."""
+    return reason.encode()[:120].decode(errors="ignore")
