@@ -7,6 +7,7 @@ Everything heavy is imported by the command that needs it, so that ``--help`` an
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -115,10 +116,17 @@ def _add_call(commands: Any) -> None:
 
 
 def _add_models(commands: Any) -> None:
-    example = "linecard models --port 8765"
+    example = "linecard models --port 8765\nlinecard models --dialogue mine.yaml --token-delay 40ms"
     parser = _add(commands, "models", _models, "serve the embedded STT, TTS and scripted dialogue to gateways", example)
+    parser.description = f"{parser.description} If LINECARD_MODELS_TOKEN is set, gateways must send it."
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", default=8765, type=_port, metavar="N", help="port to listen on (default: 8765)")
+    parser.add_argument("--dialogue", metavar="FILE", help="what the scripted LLM says (default: takes a pizza order)")
+    parser.add_argument("--voice", metavar="NAME", help="voice of espeak-ng, like en-us or en-us+f3")
+    parser.add_argument(
+        "--token-delay", metavar="TIME", help="pause before each token, to feel like a slower LLM: 40ms"
+    )
+    parser.add_argument("--stt-threads", type=int, metavar="N", help="threads that decode speech (default: 2)")
 
 
 def _add_demo(commands: Any) -> None:
@@ -179,12 +187,28 @@ def _call(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> int:
+    from pydantic import ValidationError
+
     from gateway.config import LogOptions
     from gateway.daemon import logs
     from gateway.models import server
+    from gateway.models.options import ModelsOptions
 
+    wanted = {name: getattr(options, name) for name in ("dialogue", "voice", "token_delay", "stt_threads")}
+    # A secret on the command line can be read by everybody on the machine.
+    wanted["token"] = os.environ.get("LINECARD_MODELS_TOKEN")
+    try:
+        models = ModelsOptions.model_validate({key: value for key, value in wanted.items() if value is not None})
+    except ValidationError as error:
+        raise ConfigError(
+            [f"--{_option(one['loc'])}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]
+        ) from None
     logs.configure(LogOptions())
-    return _loop(server.serve(options.host, options.port))
+    return _loop(server.serve(options.host, options.port, models))
+
+
+def _option(place: tuple[str | int, ...]) -> str:
+    return str(place[0]).replace("_", "-")
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -129,6 +129,20 @@ def test_a_failure_is_one_line(
     assert capsys.readouterr().err.strip() == line
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--token-delay", "40"], "--token-delay: '40' is not a duration"),
+        (["--stt-threads", "0"], "--stt-threads: Input should be greater"),
+    ],
+)
+def test_a_wrong_model_option_ends_with_2(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["models", *arguments]) == 2
+    assert capsys.readouterr().err.startswith(expected)
+
+
 def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys\nfrom gateway import cli\n"
