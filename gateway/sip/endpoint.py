@@ -131,9 +131,11 @@ class Endpoint:
         self._context.events.append(Refused(flow, None, error.rule))
 
     def _refuse_malformed(self, request: Request, error: SipError, flow: Flow) -> None:
-        """Answered without a transaction, and only if Via, From, To, Call-ID and CSeq can be read; ACK never is."""
+        """Answered without a transaction, if what a response copies is there (RFC 4475 3.1.2); ACK never is."""
         try:
-            request.from_, request.to, request.cseq, request.call_id  # noqa: B018
+            request.to, request.call_id  # noqa: B018
+            if not (request.get("From") and request.get("CSeq")):
+                raise error
             reply = reply_flow(request.via, flow)
             stamped = stamp_via(request, flow)
         except SipError:

@@ -15,7 +15,6 @@ METHODS: Final = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS")
 ALLOW: Final[Header] = ("Allow", ", ".join(METHODS))
 ACCEPT: Final[Header] = ("Accept", "application/sdp")
 
-_COPIED: Final = frozenset(("Via", "From", "Call-ID", "CSeq"))
 _REASONS: Final = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
     400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
@@ -33,14 +32,17 @@ def build_response(
     request: Request, status: int, reason: str = "", *, tag: str = "", headers: Iterable[Header] = (), body: bytes = b""
 ) -> Response:
     """A response to ``request``: Via stack, From, To (with our ``tag`` if it has none), Call-ID and CSeq copied."""
-    copied: list[Header] = []
-    for name, value in request.headers:
-        if name in _COPIED:
-            copied.append((name, value))
-        elif name == "To":
-            copied.append((name, f"{value};tag={tag}" if tag and not request.to.tag else value))
-        elif name == "Timestamp" and status == 100:
-            copied.append((name, value))  # RFC 3261 8.2.6.1
+    copied: list[Header] = [header for header in request.headers if header[0] == "Via"]
+    to = request.get("To") or ""
+    copied += [
+        ("From", request.get("From") or ""),
+        ("To", f"{to};tag={tag}" if tag and not request.to.tag else to),
+        ("Call-ID", request.get("Call-ID") or ""),
+        ("CSeq", request.get("CSeq") or ""),
+    ]
+    timestamp = request.get("Timestamp") if status == 100 else None
+    if timestamp:
+        copied.append(("Timestamp", timestamp))  # RFC 3261 8.2.6.1
     return Response(status, reason or _REASONS.get(status, "Unknown"), [*copied, *headers], body)
 
 

@@ -131,7 +131,7 @@ def parse_address(value: str) -> NameAddress:
         quoted, token, uri, rest = match.groups()
         display = _ESCAPE.sub(r"\1", quoted) if quoted is not None else token.strip()
         return NameAddress(display, uri.strip(), parse_parameters(rest.strip()))
-    if "<" in value or '"' in value.partition(";")[0]:
+    if any(mark in value.partition(";")[0] for mark in '<>"'):
         raise SipError(400, "Bad Request", "RFC 3261 25.1: malformed name-addr")
     # Without brackets, what follows the first ";" belongs to the header, not to the URI (RFC 3261 20).
     uri, semicolon, rest = value.strip().partition(";")

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from gateway.errors import RemoteError, ResourceError
+from gateway.net.resolver import resolve
+from gateway.net.sip_udp import EndpointDriver, open_endpoint
+from gateway.sdp import offer
+from gateway.sip.events import Answered, Ended, Event, Invited, Pinged
+from gateway.sip.options import EndpointOptions
+
+SDP = offer(("127.0.0.1", 20000), 1)
+
+
+class Side:
+    def __init__(self) -> None:
+        self.told: list[Event] = []
+        self.over = asyncio.Event()
+        self.sip: EndpointDriver
+
+    def hear(self, event: Event) -> None:
+        self.told.append(event)
+        if isinstance(event, Invited):
+            self.sip.ring(event.call, 183, SDP)
+            self.sip.answer(event.call, SDP)
+        elif isinstance(event, Answered):
+            self.sip.hang_up(event.call, "heard enough")
+        elif isinstance(event, Ended | Pinged):
+            self.over.set()
+
+    @classmethod
+    async def open(cls) -> Side:
+        side = cls()
+        side.sip = await open_endpoint(EndpointOptions(), listen=("127.0.0.1", 0), on_event=side.hear)
+        return side
+
+
+async def test_a_call_over_loopback() -> None:
+    caller, callee = await Side.open(), await Side.open()
+    target = f"sip:pizza@localhost:{callee.sip.local[1]}"
+    call = caller.sip.invite(target, SDP, caller="alice", remote=await resolve(target))
+    assert caller.sip.call_id(call)
+    await asyncio.wait_for(callee.over.wait(), 5)
+    assert callee.told[-1] == Ended(1, "remote", None, "heard enough")
+    assert caller.sip.call_id(99) == ""
+    await caller.sip.close()
+    await callee.sip.close()
+
+
+async def test_closing_hangs_up_and_does_not_wait_for_a_peer_that_is_gone() -> None:
+    caller, callee = await Side.open(), await Side.open()
+    caller.sip.invite(f"sip:pizza@127.0.0.1:{callee.sip.local[1]}", SDP, caller="alice")
+    caller.sip.invite(f"sip:pizza@127.0.0.1:{callee.sip.local[1]}", SDP, caller="alice")
+    await asyncio.wait_for(caller.over.wait(), 5)
+    await callee.sip.close(patience=0.05)
+    caller.sip.invite(f"sip:pizza@127.0.0.1:{callee.sip.local[1]}", SDP, caller="alice")
+    await asyncio.wait_for(caller.sip.close(patience=0.05), 1)
+    ended = [event for event in caller.told if isinstance(event, Ended)]
+    assert len(ended) == 3
+
+
+async def test_ping() -> None:
+    here, there = await Side.open(), await Side.open()
+    here.sip.options_ping(f"sip:127.0.0.1:{there.sip.local[1]}")
+    await asyncio.wait_for(here.over.wait(), 5)
+    assert here.told == [Pinged(f"sip:127.0.0.1:{there.sip.local[1]}", 200)]
+    await here.sip.close()
+    await there.sip.close()
+
+
+async def test_a_port_in_use_is_one_clear_line() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(ResourceError) as caught:
+            await open_endpoint(EndpointOptions(), listen=("127.0.0.1", port), on_event=lambda event: None)
+    assert str(caught.value) == (
+        f"cannot listen on udp://127.0.0.1:{port}: the port is in use; stop the other program or choose another port"
+    )
+
+
+async def test_an_address_of_another_machine() -> None:
+    with pytest.raises(ResourceError, match="this machine has no such address"):
+        await open_endpoint(EndpointOptions(), listen=("192.0.2.1", 5060), on_event=lambda event: None)
+
+
+@pytest.mark.parametrize("target", ["nonsense", "sip:", "sip:x@[::"])
+async def test_what_cannot_be_resolved(target: str) -> None:
+    with pytest.raises(RemoteError):
+        await resolve(target)

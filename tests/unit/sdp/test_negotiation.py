@@ -1,0 +1,132 @@
+"""Offer and answer (RFC 3264), for what a telephone call needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.errors import SdpError
+from gateway.sdp import MediaAgreement, accept, answer, offer, parse
+
+US = ("192.0.2.1", 20000)
+
+
+def described(*media: str, host: str = "192.0.2.9", session: str = "") -> bytes:
+    return (
+        f"v=0\r\no=- 5 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n{session}".encode()
+        + "".join(line + "\r\n" for line in media).encode()
+    )
+
+
+def test_our_offer_and_our_answer_agree() -> None:
+    ours = offer(US, 7, ("PCMA", "PCMU"), version=3)
+    assert (parse(ours).session_id, parse(ours).version) == ("7", "3")
+    agreement = answer(ours, ("192.0.2.9", 30000), 8)
+    assert agreement.stream == MediaAgreement(US, 8, "PCMA", 101)
+    assert accept(agreement.sdp, ours) == MediaAgreement(("192.0.2.9", 30000), 8, "PCMA", 101)
+
+
+def test_what_the_offerer_prefers_is_taken_with_its_payload_types() -> None:
+    media = ("m=audio 4000 RTP/AVP 9 97 0 8 96", "a=rtpmap:97 PCMA/8000", "a=rtpmap:96 telephone-event/8000")
+    agreement = answer(described(*media), US, 1)
+    assert agreement.stream == MediaAgreement(("192.0.2.9", 4000), 97, "PCMA", 96)
+    assert b"m=audio 20000 RTP/AVP 97 96\r\na=rtpmap:97 PCMA/8000\r\na=rtpmap:96 telephone-event/8000" in agreement.sdp
+
+
+def test_a_remapped_static_payload_type_means_what_it_says() -> None:
+    agreement = answer(described("m=audio 4000 RTP/AVP 0", "a=rtpmap:0 PCMA/8000"), US, 1)
+    assert (agreement.stream.payload_type, agreement.stream.codec) == (0, "PCMA")
+
+
+def test_telephone_event_of_another_clock_is_left_out() -> None:
+    media = ("m=audio 4000 RTP/AVP 0 101", "a=rtpmap:101 telephone-event/16000")
+    assert answer(described(*media), US, 1).stream.event_payload_type is None
+
+
+def test_every_media_line_is_answered_in_its_place() -> None:
+    """RFC 3264 6: rejected ones with port 0."""
+    media = (
+        "m=video 5000 RTP/AVP 31", "m=audio 4000 RTP/SAVP 0", "m=audio 4002 RTP/AVP 9", "m=audio 4004 RTP/AVP 8",
+        "m=audio 4006 RTP/AVP 0", "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+    )  # fmt: skip
+    agreement = answer(described(*media), US, 1)
+    assert agreement.stream.remote == ("192.0.2.9", 4004)
+    lines = [(item.kind, item.port, item.protocol) for item in parse(agreement.sdp).media]
+    assert lines == [
+        ("video", 0, "RTP/AVP"), ("audio", 0, "RTP/SAVP"), ("audio", 0, "RTP/AVP"), ("audio", 20000, "RTP/AVP"),
+        ("audio", 0, "RTP/AVP"), ("application", 0, "UDP/DTLS/SCTP"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered", "send", "receive"),
+    [
+        ("sendrecv", "sendrecv", True, True),
+        ("sendonly", "recvonly", False, True),
+        ("recvonly", "sendonly", True, False),
+        ("inactive", "inactive", False, False),
+    ],
+)
+def test_directions(offered: str, answered: str, send: bool, receive: bool) -> None:
+    """RFC 3264 6.1."""
+    for data in (
+        described("m=audio 4000 RTP/AVP 0", f"a={offered}"),
+        described("m=audio 4000 RTP/AVP 0", session=f"a={offered}\r\n"),
+    ):
+        agreement = answer(data, US, 1)
+        assert (agreement.stream.send, agreement.stream.receive) == (send, receive)
+        assert f"a={answered}\r\n".encode() in agreement.sdp
+
+
+def test_hold_of_old() -> None:
+    """RFC 3264 8.4: c=0.0.0.0."""
+    stream = answer(described("m=audio 4000 RTP/AVP 0", host="0.0.0.0"), US, 1).stream
+    assert (stream.send, stream.receive) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("media", "code"),
+    [
+        (("m=audio 4000 RTP/AVP 9 18",), 305),
+        (("m=audio 4000 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"), 305),
+        (("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 PCMU/16000"), 305),
+        (("m=audio 0 RTP/AVP 0",), 304),
+        (("m=video 4000 RTP/AVP 31",), 304),
+        (("m=audio 4000 RTP/SAVP 0",), 304),
+        ((), 304),
+    ],
+)
+def test_nothing_in_common(media: tuple[str, ...], code: int) -> None:
+    with pytest.raises(SdpError) as caught:
+        answer(described(*media), US, 1)
+    assert caught.value.warning == code
+
+
+def test_a_name_instead_of_an_address() -> None:
+    with pytest.raises(SdpError) as caught:
+        answer(described("m=audio 4000 RTP/AVP 0", host="media.example.com"), US, 1)
+    assert caught.value.warning == 301
+
+
+@pytest.mark.parametrize(
+    ("media", "code"),
+    [
+        (("m=audio 0 RTP/AVP 0",), 304),
+        (("m=audio 4000 RTP/AVP 9",), 305),
+        (("m=audio 4000 RTP/AVP 0", "m=audio 4002 RTP/AVP 0"), 304),
+        (("m=video 4000 RTP/AVP 0",), 304),
+    ],
+)
+def test_an_answer_that_does_not_fit(media: tuple[str, ...], code: int) -> None:
+    with pytest.raises(SdpError) as caught:
+        accept(described(*media), offer(US, 1))
+    assert caught.value.warning == code
+
+
+def test_ipv6() -> None:
+    data = offer(("2001:db8::1", 20000), 1)
+    assert b"c=IN IP6 2001:db8::1\r\n" in data
+    assert answer(data, ("2001:db8::2", 1), 1).stream.remote == ("2001:db8::1", 20000)
+
+
+def test_an_offer_to_hold() -> None:
+    assert b"a=sendonly\r\n" in offer(US, 1, direction="sendonly", version=2)
