@@ -1,9 +1,9 @@
 """From queued audio to the packets of one leg, and when each is due.
 
 A leg has a nominal grid: one packet per packet time, silence if nothing is queued. Queued audio does not wait for the next
-place on the grid. It starts at the next tick, at most three ticks (15 ms) early, and goes on from there at its own pace
-with contiguous timestamps; the first silence after it returns to the grid. So the answer begins within one tick, and a
-leg never runs ahead of its clock by more than three.
+place on the grid. It starts at the next tick, less than a packet time early, and goes on from there at its own pace with
+contiguous timestamps; the first silence after it returns to the grid. So the answer begins within one tick, and a leg
+with packets of 20 ms never runs ahead of its clock by more than three ticks, 15 ms.
 
 Times are counted in ticks here; only ``downlink_sent`` sees the clock. A packet is made by ``downlink_packet``, sent by the
 caller, and told by ``downlink_sent``.
@@ -35,7 +35,6 @@ __all__ = ["Sender"]
 cdef int64_t NEVER_DUE = INT64_MAX
 
 cdef enum:
-    AHEAD = 3                   # ticks that audio may be early
     BEHIND = 40                 # ticks (200 ms) that are caught up; a longer stop moves the grid
     UTTERANCE = 200             # ticks (1 s) within which more audio belongs to the same utterance
 
@@ -72,7 +71,7 @@ cdef void _start(Downlink *down, int64_t tick) noexcept nogil:
     down.begins = True
     down.waited = False
     playout_restart(&down.queue)
-    down.due = down.nominal - AHEAD
+    down.due = down.nominal - (down.period - 1)
     if down.due < tick:
         down.due = tick
 

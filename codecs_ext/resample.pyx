@@ -17,7 +17,7 @@ __all__ = ["RATES", "Resample"]
 cdef extern from *:
     """
     #include <stdint.h>
-    /* In C, since gcc vectorises this loop only with a plain induction variable. n is a multiple of 8. */
+    /* In C, since gcc makes packed multiply-adds only of a loop with a plain induction variable. */
     static inline int32_t lc_dot(const int16_t *a, const int16_t *b, int n) {
         int32_t sum = 0;
         for (int i = 0; i < n; i++) sum += (int32_t)a[i] * b[i];
@@ -126,7 +126,7 @@ cdef void resample_init(Resampler *state, int rate_in, int rate_out) noexcept no
 
 @cdivision(True)
 cdef int resample_wanted(const Resampler *state, int outputs) noexcept nogil:
-    """Input samples that the next ``outputs`` samples need."""
+    """Input samples that the next ``outputs`` samples need. Upwards the last of them may give more than asked for."""
     if state.bank == NULL or outputs <= 0:
         return outputs if outputs > 0 else 0
     return state.position + (state.phase + (outputs - 1) * state.down) / state.up + 1
@@ -135,18 +135,24 @@ cdef int resample_wanted(const Resampler *state, int outputs) noexcept nogil:
 @cdivision(True)
 cdef int _run_chunk(Resampler *state, const int16_t *samples, int count, int16_t *out) noexcept nogil:
     cdef int16_t[CHUNK + RESAMPLE_HISTORY] line
-    cdef int keep = state.taps - 1, made = 0
+    cdef int taps = state.taps, keep = taps - 1, up = state.up, made = 0
+    cdef int phase = state.phase, position = state.position
+    cdef int whole = state.down / up, rest = state.down % up        # one division here, none per sample
+    cdef const int16_t *bank = state.bank
     cdef int32_t value
     memcpy(line, state.history, keep * sizeof(int16_t))
     memcpy(line + keep, samples, count * sizeof(int16_t))
-    while state.position < count:
-        value = (lc_dot(state.bank + state.phase * state.taps, line + state.position, state.taps) + UNITY // 2) >> 14
+    while position < count:
+        value = (lc_dot(bank + phase * taps, line + position, taps) + UNITY // 2) >> 14
         out[made] = <int16_t>(32767 if value > 32767 else -32768 if value < -32768 else value)
         made += 1
-        state.phase += state.down
-        state.position += state.phase / state.up
-        state.phase %= state.up
-    state.position -= count
+        phase += rest
+        position += whole
+        if phase >= up:
+            phase -= up
+            position += 1
+    state.phase = phase
+    state.position = position - count
     memcpy(state.history, line + count, keep * sizeof(int16_t))
     return made
 

@@ -1,11 +1,11 @@
 """What the media plane promises to the rest of the house.
 
 A *leg* is one RTP session: a socket pair's worth of state that lives in a shard of the plane. Its verbs only push a
-command into the shard's ring; they never block, and take effect at the shard's next tick (5 ms). What the leg hears comes
-back through its observer, on the event loop, in batches: one wake-up per tick and shard.
+command into the shard's ring; they never block, and take effect at the shard's next tick (5 ms). What the leg hears
+comes back through its observer, on the event loop, in batches: one wake-up per tick and shard.
 
-Times are CLOCK_MONOTONIC nanoseconds taken in the plane at the packet. Media times are samples at 8000 Hz, the RTP clock,
-from the leg's first received packet; they never jump.
+Times are CLOCK_MONOTONIC nanoseconds taken in the plane at the packet. Media times are samples at 8000 Hz, the RTP
+clock, from the leg's first received packet; they never jump.
 """
 
 from __future__ import annotations
@@ -91,13 +91,16 @@ class LegObserver(Protocol):
         8 kHz samples of queued audio that had been played before it."""
 
     def on_playout_idle(self, sent: Nanos, position: Samples) -> None:
-        """The last packet of queued audio has left and the queue is empty; ``position`` as above, that packet included."""
+        """The last packet of queued audio has left at ``sent`` and the queue is empty; ``position`` includes it.
+
+        Told one packet time later at the latest, when nothing has followed. A flush answers ``on_flushed`` instead."""
 
     def on_mark(self, number: int, sent: Nanos, position: Samples) -> None:
         """The packet with the last sample queued before the mark left at ``sent``."""
 
     def on_flushed(self, number: int, sent: Nanos, position: Samples) -> None:
-        """The queue was emptied. ``sent`` is when the last packet with queued audio left, ``position`` what was played."""
+        """The queue was emptied. ``sent`` is when the last packet with queued audio left (0: none ever did),
+        ``position`` what was played."""
 
     def on_rtp_timeout(self, now: Nanos) -> None:
         """No packet from the far end for the configured time."""
@@ -121,7 +124,8 @@ class Leg(Protocol):
         """Asks to be told (``on_mark``) when everything queued so far was sent."""
 
     def flush(self, number: int) -> None:
-        """Empties the playout queue inside one frame; marks that fall out of it are not reported. Answers ``on_flushed``."""
+        """Empties the playout queue inside one frame; marks that fall out of it are not reported. ``on_flushed``
+        answers."""
 
     def close(self) -> None:
         """Ends the leg; ``on_closed`` follows. Closing twice is harmless."""

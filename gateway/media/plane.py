@@ -106,7 +106,7 @@ class MediaPlane:
         _log.info("media.started", shards=len(shards), realtime=all(realtime), ports=len(self._ports))
 
     async def stop(self) -> None:
-        """Closes every leg (``on_closed`` is called) and ends the threads, within a tick or two. May be called twice."""
+        """Closes every leg (``on_closed`` is called) and ends the threads, within a tick or two. Twice is harmless."""
         shards, self._shards = self._shards, []
         for shard in shards:
             await shard.stop()

@@ -1,0 +1,332 @@
+"""The playout clock: when each packet leaves, and what is told of it. Time is counted in ticks of 5 ms here."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codecs_ext import rtp
+from codecs_ext.downlink import Sender
+from codecs_ext.g711 import ulaw_to_linear
+
+SILENCE = b"\xff" * 160
+
+
+class Packet(NamedTuple):
+    tick: int
+    marker: bool
+    sequence: int
+    timestamp: int
+    payload: bytes
+
+    @property
+    def silent(self) -> bool:
+        return self.payload == b"\xff" * len(self.payload)
+
+
+class Line:
+    """A sender on a virtual clock: one call per tick, as the plane makes them."""
+
+    def __init__(self, **options: int) -> None:
+        self.sender = Sender(**options)
+        self.now = 0
+        self.packets: list[Packet] = []
+        self.told: list[tuple[str, int, int, int]] = []
+
+    def connect(self) -> Line:
+        self.sender.connect(self.now)
+        return self
+
+    def run(self, ticks: int) -> None:
+        for _ in range(ticks):
+            datagram = self.sender.tick(self.now, self.now)
+            if datagram is not None:
+                packet = rtp.parse(datagram)
+                assert packet is not None
+                assert packet[0] == 0
+                assert packet[4] == 1
+                self.packets.append(Packet(self.now, packet[1], packet[2], packet[3], packet[5]))
+            self.listen()
+            self.now += 1
+
+    def listen(self) -> None:
+        self.told += [(name, number, position, stamp) for name, number, position, stamp, _, _ in self.sender.take()]
+
+    def play(self, samples: int, rate: int = 8000, value: int = 1000) -> None:
+        self.sender.play(struct.pack("<h", value) * samples, rate, self.now)
+
+    @property
+    def ticks(self) -> list[int]:
+        return [packet.tick for packet in self.packets]
+
+    @property
+    def audio(self) -> list[int]:
+        return [packet.tick for packet in self.packets if not packet.silent]
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_without_audio_silence_leaves_every_20_ms_in_the_place_of_the_group(group):
+    line = Line(group=group, sequence=65534, timestamp=2**32 - 160).connect()
+    line.run(24)
+    assert line.ticks == [group + 4 * n for n in range(6)]
+    assert all(packet.payload == SILENCE and not packet.marker for packet in line.packets)
+    assert [packet.sequence for packet in line.packets] == [65534, 65535, 0, 1, 2, 3]
+    assert [packet.timestamp for packet in line.packets] == [(160 * n - 160) % 2**32 for n in range(6)]
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4])
+def test_audio_starts_at_the_next_tick_and_silence_returns_to_the_grid(after):
+    line = Line().connect()
+    line.run(4 + after)  # silence left at 0 and 4
+    start = line.now
+    line.play(3 * 160)
+    line.run(24)
+    assert line.audio == [start, start + 4, start + 8]
+    silence = [tick for tick in line.ticks if tick > start + 8]
+    assert silence[0] in range(start + 12, start + 16)
+    assert all(tick % 4 == 0 for tick in silence)
+    assert [packet.timestamp for packet in line.packets] == [160 * n for n in range(len(line.packets))]
+    assert [packet.marker for packet in line.packets] == [packet.tick == start for packet in line.packets]
+
+
+def test_events_of_an_utterance():
+    line = Line().connect()
+    line.run(6)
+    line.play(320)
+    line.sender.mark(7)
+    line.run(12)
+    line.play(160)
+    line.run(12)
+    assert line.told == [
+        ("playout_started", 0, 0, 6),
+        ("mark", 7, 320, 10),
+        ("playout_idle", 0, 320, 10),
+        ("playout_started", 0, 320, 18),
+        ("playout_idle", 0, 480, 18),
+    ]
+
+
+def test_audio_that_follows_in_time_is_the_same_talkspurt():
+    line = Line().connect()
+    line.run(6)
+    for _ in range(5):
+        line.play(160)
+        line.run(4)
+    assert line.audio == [6, 10, 14, 18, 22]
+    assert [packet.tick for packet in line.packets if packet.marker] == [6]
+    assert [name for name, *_ in line.told] == ["playout_started"]
+
+
+def test_a_short_tail_waits_one_tick_and_is_then_padded():
+    line = Line().connect()
+    line.run(5)
+    line.play(160 + 40)
+    line.run(8)
+    assert line.audio == [5, 10]
+    assert ulaw_to_linear(line.packets[-1].payload)[80:] == bytes(240)
+    assert line.told[-1] == ("playout_idle", 0, 200, 10)
+
+
+def test_more_audio_within_that_tick_completes_the_packet():
+    line = Line().connect()
+    line.run(5)
+    line.play(160 + 40)
+    line.run(5)  # ticks 5 to 9: the tail was due at 9
+    line.play(120)
+    line.run(1)
+    assert line.audio == [5, 10]
+    assert 0 not in struct.unpack("<160h", ulaw_to_linear(line.packets[-1].payload))
+
+
+def test_tails_that_wait_do_not_shift_the_grid():
+    line = Line().connect()
+    line.run(4)
+    for _ in range(40):  # always 100 ms less one sample, each just when the last one has run out
+        line.play(799)
+        line.run(20)
+    sent = len(line.packets)
+    assert all(-1 <= 4 * n - packet.tick <= 3 for n, packet in enumerate(line.packets))
+    line.run(40)
+    assert line.ticks[sent + 1 :] == [4 * n for n in range(sent + 1, len(line.packets))]
+
+
+def test_a_mark_with_nothing_before_it_is_told_at_once():
+    line = Line().connect()
+    line.sender.mark(1)
+    line.listen()
+    assert line.told == [("mark", 1, 0, 0)]
+    line.run(1)
+    line.play(160)
+    line.run(6)
+    line.sender.mark(2)
+    line.listen()
+    assert line.told[-1] == ("mark", 2, 160, 1)
+
+
+def test_marks_are_told_with_the_packet_that_holds_their_last_sample():
+    line = Line().connect()
+    for number in range(1, 5):
+        line.play(100)
+        line.sender.mark(number)
+    line.run(16)
+    assert [event for event in line.told if event[0] == "mark"] == [
+        ("mark", 1, 160, 0),
+        ("mark", 2, 320, 4),
+        ("mark", 3, 320, 4),
+        ("mark", 4, 400, 9),
+    ]
+
+
+def test_flush_empties_the_queue_inside_one_frame_and_tells_what_was_played():
+    line = Line().connect()
+    line.run(6)
+    line.play(8000)
+    line.sender.mark(1)
+    line.run(9)  # packets at 6, 10, 14
+    line.sender.flush(9)
+    line.listen()
+    assert line.told[-1] == ("flushed", 9, 480, 14)
+    line.run(20)
+    assert line.audio == [6, 10, 14]
+    assert [event[0] for event in line.told] == ["playout_started", "flushed"]
+    assert line.sender.counts["underruns"] == 0
+
+
+def test_flush_of_an_idle_leg_answers_too():
+    line = Line().connect()
+    line.sender.flush(1)
+    line.listen()
+    assert line.told == [("flushed", 1, 0, 0)]
+
+
+def test_audio_queued_before_the_connection_starts_with_it():
+    line = Line(group=2)
+    line.play(320)
+    line.run(5)
+    assert line.packets == []
+    line.connect()
+    line.run(6)
+    assert line.audio == [5, 9]
+    assert line.packets[0].marker
+
+
+def test_hold_keeps_the_queue_and_timestamps_pass_over_it():
+    line = Line().connect()
+    line.play(480)
+    line.run(4)
+    line.sender.connect(line.now, send=False)
+    line.run(40)
+    assert line.audio == [0]
+    line.sender.connect(line.now, send=True)
+    line.run(8)
+    assert line.audio == [0, 44, 48]
+    assert [packet.timestamp for packet in line.packets] == [0, 160 * 11, 160 * 12]
+    assert [packet.sequence for packet in line.packets] == [0, 1, 2]
+
+
+def test_a_queue_that_runs_dry_in_the_middle_of_an_utterance_is_an_underrun():
+    line = Line().connect()
+    line.play(160)
+    line.run(8)
+    line.play(160)
+    assert line.sender.counts["underruns"] == 1
+    line.sender.mark(1)
+    line.run(8)
+    line.play(160)
+    assert line.sender.counts["underruns"] == 1
+    line.run(300)
+    line.play(160)
+    assert line.sender.counts["underruns"] == 1
+
+
+def test_what_exceeds_the_limit_is_dropped_and_counted():
+    line = Line(limit=320).connect()
+    line.play(320)
+    line.play(160)
+    assert line.sender.counts["overflows"] == 1
+    line.run(20)
+    assert len(line.audio) == 2
+
+
+@pytest.mark.parametrize(("ptime", "period"), [(10, 2), (20, 4), (30, 6), (60, 12)])
+def test_the_packet_time_of_the_far_end(ptime, period):
+    line = Line(ptime_ms=ptime).connect()
+    line.run(period * 4 + 1)
+    assert line.ticks == [period * n for n in range(5)]
+    line.play(ptime * 8 * 2)
+    line.run(period * 2)
+    assert [len(packet.payload) for packet in line.packets] == [ptime * 8] * len(line.packets)
+    assert line.audio == [period * 4 + 1, period * 5 + 1]
+
+
+def test_a_stopped_thread_catches_up_one_packet_per_tick():
+    line = Line().connect()
+    line.run(5)
+    line.now += 20
+    line.run(20)
+    caught_up = [packet.tick for packet in line.packets if 25 <= packet.tick < 33]
+    assert caught_up[:5] == [25, 26, 27, 28, 29]
+    assert line.ticks[-1] == 44
+    assert [packet.timestamp for packet in line.packets] == [160 * n for n in range(12)]
+
+
+def test_a_long_stop_moves_the_grid_instead():
+    line = Line().connect()
+    line.run(5)
+    line.now = 1000
+    line.run(8)
+    assert line.ticks == [0, 4, 1000, 1004]
+    assert [packet.timestamp for packet in line.packets] == [0, 160, 160 * 250, 160 * 251]
+
+
+def test_resampled_audio_keeps_its_length_and_level():
+    line = Line().connect()
+    for _ in range(10):
+        line.play(480, 24000, value=5000)
+    line.sender.mark(1)
+    line.run(48)
+    assert ("mark", 1, 1600, 36) in line.told
+    loud = [value for packet in line.packets[1:10] for value in struct.unpack("<160h", ulaw_to_linear(packet.payload))]
+    assert all(abs(value - 5000) < 200 for value in loud)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 3), st.lists(st.one_of(
+    st.tuples(st.just("run"), st.integers(1, 30)),
+    st.tuples(st.just("play"), st.integers(1, 900)),
+    st.tuples(st.just("mark"), st.just(0)),
+    st.tuples(st.just("flush"), st.just(0)),
+), max_size=30))  # fmt: skip
+def test_whatever_is_asked_the_clock_holds_and_the_counts_add_up(group, steps):
+    line = Line(group=group).connect()
+    queued = marks = flushes = 0
+    for number, (verb, amount) in enumerate(steps):
+        if verb == "run":
+            line.run(amount)
+        elif verb == "play":
+            queued += amount
+            line.play(amount)
+        elif verb == "mark":
+            marks += 1
+            line.sender.mark(number)
+        else:
+            flushes += 1
+            line.sender.flush(number)
+    line.run(queued // 40 + 50)
+    # Packet n is nominally due at group + 4 n: at most three ticks early, at most the one of a waiting tail late.
+    assert all(-1 <= group + 4 * n - packet.tick <= 3 for n, packet in enumerate(line.packets))
+    assert len(set(line.ticks)) == len(line.ticks)
+    assert [packet.timestamp for packet in line.packets] == [160 * n for n in range(len(line.packets))]
+    assert all(packet.tick % 4 == group for packet in line.packets[-5:])
+    told = [name for name, *_ in line.told]
+    assert told.count("flushed") == flushes
+    positions = [position for _, _, position, _ in line.told]
+    assert positions == sorted(positions)
+    if not flushes:
+        assert told.count("mark") == marks
+        assert told.count("playout_started") == told.count("playout_idle")
+        assert not positions or queued in (0, positions[-1])

@@ -1,0 +1,340 @@
+"""The uplink of a leg: datagrams and time in, contiguous audio and events out."""
+
+from __future__ import annotations
+
+import random
+import struct
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codecs_ext import rtp
+from codecs_ext.g711 import linear_to_alaw, linear_to_ulaw, ulaw_to_linear
+from codecs_ext.uplink import Receiver
+
+MS = 1_000_000
+SPEECH, CONCEALED = 1, 2
+SILENCE = b"\xff"
+
+
+class Frame(NamedTuple):
+    media_time: int
+    arrival: int
+    flags: int
+    pcm: bytes
+
+
+class Caller:
+    """Sends numbered packets to a receiver and sorts what comes out."""
+
+    def __init__(self, **options: int) -> None:
+        self.receiver = Receiver(**options)
+        self.events: list[tuple[str, int, int, int]] = []
+        self.frames: list[Frame] = []
+
+    def send(self, sequence: int, arrival: int, *, timestamp: int | None = None, payload: bytes = SILENCE * 160,
+             payload_type: int = 0, ssrc: int = 5, marker: bool = False) -> bool:  # fmt: skip
+        timestamp = sequence * 160 if timestamp is None else timestamp
+        taken = self.receiver.receive(rtp.build(payload_type, marker, sequence, timestamp, ssrc, payload), arrival)
+        self._sort()
+        return taken
+
+    def tick(self, now: int) -> None:
+        self.receiver.tick(now)
+        self._sort()
+
+    def _sort(self) -> None:
+        for name, number, media_time, stamp, flags, pcm in self.receiver.take():
+            if name == "audio":
+                self.frames.append(Frame(media_time, stamp, flags, pcm))
+            else:
+                self.events.append((name, number, media_time, stamp))
+
+    @property
+    def times(self) -> list[int]:
+        return [frame.media_time for frame in self.frames]
+
+    def is_contiguous(self, rate: int = 8000) -> bool:
+        media_time = 0
+        for frame in self.frames:
+            if frame.media_time != media_time:
+                return False
+            media_time += len(frame.pcm) // 2 * 8000 // rate
+        return True
+
+
+def speech(seed: int, count: int = 160) -> bytes:
+    noise = random.Random(seed)
+    return linear_to_ulaw(struct.pack(f"<{count}h", *(noise.randint(-6000, 6000) for _ in range(count))))
+
+
+def test_packets_in_order_are_handed_up_at_once():
+    caller = Caller()
+    for number in range(10):
+        caller.send(number, number * 20 * MS, payload=speech(number))
+        assert caller.frames[-1] == (number * 160, number * 20 * MS, SPEECH, ulaw_to_linear(speech(number)))
+    assert caller.receiver.counts["received"] == 10
+
+
+def test_a_law_and_the_uplink_rate():
+    caller = Caller(law=1, payload_type=8, rate=16000)
+    tone = struct.pack("<160h", *[8000] * 160)
+    for number in range(5):
+        caller.send(number, number * 20 * MS, payload=linear_to_alaw(tone), payload_type=8)
+    assert [len(frame.pcm) for frame in caller.frames] == [640] * 5
+    level = struct.unpack("<320h", caller.frames[-1].pcm)
+    assert all(abs(value - 8064) <= 8 for value in level)
+
+
+@pytest.mark.parametrize("size", [80, 160, 240, 320, 480, 960])
+def test_packets_of_any_packet_time(size):
+    caller = Caller()
+    for number in range(6):
+        caller.send(number, number * size * 125_000, timestamp=number * size, payload=speech(number, size))
+    assert [len(frame.pcm) for frame in caller.frames] == [2 * size] * 6
+    assert caller.is_contiguous()
+
+
+def test_an_overtaken_packet_is_waited_for():
+    caller = Caller()
+    caller.send(0, 0)
+    caller.send(2, 40 * MS)
+    assert caller.times == [0]
+    caller.send(1, 45 * MS)
+    assert caller.times == [0, 160, 320]
+    assert [frame.arrival for frame in caller.frames] == [0, 45 * MS, 40 * MS]
+    assert caller.receiver.counts["lost"] == 0
+
+
+def test_a_gap_is_concealed_when_the_window_is_over():
+    caller = Caller()
+    caller.send(0, 0, payload=speech(0))
+    caller.send(2, 40 * MS, payload=speech(2))
+    assert caller.receiver.wake == 80 * MS
+    caller.tick(79 * MS)
+    assert len(caller.frames) == 1
+    caller.tick(80 * MS)
+    assert caller.times == [0, 160, 320]
+    assert [frame.flags & CONCEALED for frame in caller.frames] == [0, CONCEALED, 0]
+    assert any(caller.frames[1].pcm)
+    assert caller.frames[2].pcm == ulaw_to_linear(speech(2))
+    counts = caller.receiver.counts
+    assert (counts["lost"], counts["concealed"], counts["late"]) == (1, 1, 0)
+    caller.send(1, 90 * MS)
+    assert caller.receiver.counts["late"] == 1
+    assert len(caller.frames) == 3
+
+
+def test_a_second_gap_is_given_a_window_of_its_own():
+    caller = Caller()
+    caller.send(0, 0)
+    caller.send(2, 40 * MS)
+    caller.send(4, 75 * MS)
+    caller.tick(80 * MS)
+    assert caller.times == [0, 160, 320]
+    caller.tick(120 * MS)
+    assert caller.times == [0, 160, 320, 480, 640]
+
+
+def test_a_burst_after_a_stall_is_not_dropped():
+    caller = Caller()
+    caller.send(0, 0, payload=speech(0))
+    for number in range(1, 8):
+        caller.send(number, 180 * MS, payload=speech(number))
+    assert [frame.flags & CONCEALED for frame in caller.frames] == [0] * 8
+    assert caller.is_contiguous()
+
+
+def test_silence_goes_on_in_real_time_when_packets_stop_and_what_comes_late_is_still_taken():
+    caller = Caller()
+    caller.send(0, 0, payload=speech(0))
+    for now in range(5 * MS, 301 * MS, 5 * MS):
+        caller.tick(now)
+    assert len(caller.frames) == 1 + 6
+    assert all(frame.flags & CONCEALED and not any(frame.pcm) for frame in caller.frames[1:])
+    for number in range(1, 15):
+        caller.send(number, 301 * MS, payload=speech(number))
+    assert [frame.pcm for frame in caller.frames[7:]] == [ulaw_to_linear(speech(number)) for number in range(1, 15)]
+    assert caller.is_contiguous()
+
+
+def test_a_sender_that_is_silent_by_not_sending_ends_its_speech():
+    caller = Caller()
+    for number in range(10):
+        caller.send(number, number * 20 * MS, payload=speech(number))
+    for now in range(185 * MS, 700 * MS, 5 * MS):
+        caller.tick(now)
+    assert caller.events == [("speech_started", 0, 0, 0), ("speech_ended", 0, 1600, 180 * MS)]
+    # ... and when it speaks again 1 s later, timestamps tell how long it was, and media time follows them.
+    caller.send(10, 1180 * MS, timestamp=59 * 160, payload=speech(10))
+    assert caller.frames[-1].media_time == 59 * 160
+    assert caller.receiver.counts["lost"] == 0
+    assert caller.receiver.counts["concealed"] == 0
+    assert caller.is_contiguous()
+
+
+def test_comfort_noise_begins_the_silence_at_once():
+    caller = Caller()
+    caller.send(0, 0, payload=speech(0))
+    caller.send(1, 20 * MS, payload=b"\x40", payload_type=13)
+    for now in range(25 * MS, 121 * MS, 5 * MS):
+        caller.tick(now)
+    assert len(caller.frames) == 1 + 5
+
+
+def test_a_timestamp_jump_beyond_the_limit_is_not_filled():
+    caller = Caller()
+    caller.send(0, 0)
+    caller.send(1, 20 * MS, timestamp=10_000_000)
+    assert caller.times == [0, 160]
+    caller.send(2, 40 * MS, timestamp=10_000_160)
+    assert caller.times == [0, 160, 320]
+
+
+def test_timestamps_and_sequence_numbers_wrap_around():
+    caller = Caller()
+    for number in range(20):
+        sequence, timestamp = (65530 + number) & 0xFFFF, (2**32 - 1000 + number * 160) & 0xFFFFFFFF
+        caller.send(sequence, number * 20 * MS, timestamp=timestamp)
+    assert caller.times == list(range(0, 3200, 160))
+    assert caller.receiver.counts["lost"] == 0
+
+
+def test_another_synchronisation_source_goes_on_in_media_time():
+    caller = Caller()
+    caller.send(100, 0)
+    caller.send(102, 20 * MS)
+    caller.send(7, 40 * MS, timestamp=999, ssrc=6)
+    assert caller.times == [0, 160, 320, 480]
+    assert caller.is_contiguous()
+
+
+def test_what_is_not_of_the_stream_is_refused_and_counted():
+    caller = Caller()
+    caller.send(0, 0)
+    refused = [b"", b"\x80", bytes(12), bytes(200), rtp.build(3, False, 1, 160, 5, bytes(33)),
+               rtp.build(0, False, 1, 160, 5, bytes(961))]  # fmt: skip
+    assert [caller.receiver.receive(data, 1) for data in refused] == [False] * 6
+    assert caller.receiver.counts["refused"] == 6
+    assert caller.receiver.counts["received"] == 1
+
+
+def test_digits_come_between_audio_and_leave_media_time_whole():
+    caller = Caller()
+    caller.send(0, 0)
+    for number in range(1, 6):
+        caller.send(number, number * 20 * MS, timestamp=160, payload_type=101,
+                    payload=struct.pack(">BBH", 4, 10, 160 * number))  # fmt: skip
+    for number in range(6, 9):
+        caller.send(number, 120 * MS, timestamp=160, payload_type=101, payload=struct.pack(">BBH", 4, 0x8A, 800))
+    for now in range(20 * MS, 121 * MS, 5 * MS):
+        caller.tick(now)
+    caller.send(9, 140 * MS, timestamp=160 * 7)
+    assert caller.events == [("digit", ord("4"), 100, 120 * MS)]
+    assert caller.frames[-1].media_time == 160 * 7
+    assert caller.is_contiguous()
+
+
+def test_a_digit_whose_end_was_lost_is_told_by_time():
+    caller = Caller()
+    caller.send(0, 0)
+    caller.send(1, 20 * MS, timestamp=160, payload_type=101, payload=struct.pack(">BBH", 12, 10, 400))
+    for now in range(25 * MS, 301 * MS, 5 * MS):
+        caller.tick(now)
+    assert caller.events == [("digit", ord("A"), 50, 20 * MS)]
+
+
+def test_timeout_is_told_once_and_again_after_packets_have_come():
+    caller = Caller(timeout_ns=500 * MS)
+    caller.send(0, 0)
+    for now in range(5 * MS, 2000 * MS, 5 * MS):
+        caller.tick(now)
+    assert [event[0] for event in caller.events] == ["rtp_timeout"]
+    frames = len(caller.frames)
+    caller.tick(3000 * MS)
+    assert len(caller.frames) == frames
+    caller.send(1, 3000 * MS)
+    for now in range(3005 * MS, 3600 * MS, 5 * MS):
+        caller.tick(now)
+    assert [event[0] for event in caller.events] == ["rtp_timeout", "rtp_timeout"]
+
+
+def test_timeout_counts_from_the_connection_if_nothing_ever_comes():
+    caller = Caller(timeout_ns=500 * MS, now=100 * MS)
+    caller.tick(599 * MS)
+    assert caller.events == []
+    caller.tick(600 * MS)
+    assert caller.events == [("rtp_timeout", 0, 0, 600 * MS)]
+
+
+def test_jitter_is_that_of_rfc_3550():
+    caller = Caller()
+    noise, jitter, before = random.Random(3), 0.0, None
+    for number in range(200):
+        arrival = number * 20 * MS + noise.randint(0, 10) * MS
+        caller.send(number, arrival)
+        transit = arrival // 125_000 - number * 160
+        if before is not None:
+            jitter += (abs(transit - before) - jitter) / 16
+        before = transit
+    assert caller.receiver.counts["jitter"] == pytest.approx(jitter)
+
+
+def test_speech_is_told_before_its_first_frame_and_its_end_after_its_last():
+    caller = Caller()
+    order = []
+    for number in range(40):
+        loud = 10 <= number < 20
+        data = rtp.build(0, False, number, number * 160, 5, speech(number) if loud else SILENCE * 160)
+        caller.receiver.receive(data, number * 20 * MS)
+        order += [(item[0], item[2]) for item in caller.receiver.take()]
+    assert order.index(("speech_started", 1600)) == order.index(("audio", 1600)) - 1
+    assert order.index(("speech_ended", 3200)) == order.index(("audio", 29 * 160)) + 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_whatever_the_network_does_media_time_is_contiguous_and_follows_the_timestamps(data):
+    count = data.draw(st.integers(2, 60))
+    sent = [(0, 0)]
+    for number in range(1, count):
+        fate = data.draw(st.sampled_from(["ok", "ok", "ok", "lost", "late", "double"]))
+        arrival = number * 20 + data.draw(st.integers(0, 15))
+        if fate != "lost":
+            sent.append((arrival + (data.draw(st.integers(10, 90)) if fate == "late" else 0), number))
+        if fate == "double":
+            sent.append((arrival + data.draw(st.integers(0, 50)), number))
+    caller, now = Caller(), 0
+    for arrival, number in sorted(sent):
+        while now < arrival:
+            now += 5
+            caller.tick(now * MS)
+        caller.send(number, arrival * MS, payload=speech(number))
+    for _ in range(20):
+        now += 5
+        caller.tick(now * MS)
+    assert caller.is_contiguous()
+    real = {frame.media_time: frame.pcm for frame in caller.frames if not frame.flags & CONCEALED}
+    assert set(real.values()) <= {ulaw_to_linear(speech(number)) for _, number in sent}
+    if caller.receiver.counts["concealed"] == sum(frame.flags >> 1 for frame in caller.frames):  # no stall was bridged
+        assert all(pcm == ulaw_to_linear(speech(media_time // 160)) for media_time, pcm in real.items())
+    counts = caller.receiver.counts
+    handled = len(real)
+    assert handled + counts["late"] + counts["duplicate"] == counts["received"] == len(sent)
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=60), max_size=30), st.lists(st.tuples(st.integers(0, 127), st.integers(0, 65535),
+       st.integers(0, 2**32 - 1), st.integers(0, 3), st.binary(max_size=40)), max_size=40))  # fmt: skip
+def test_no_datagram_breaks_it(garbage, packets):
+    caller = Caller()
+    for number, data in enumerate(garbage):
+        caller.receiver.receive(b"\x80" + data, number * MS)
+    for number, (payload_type, sequence, timestamp, ssrc, payload) in enumerate(packets):
+        data = rtp.build(payload_type % 4 and 101, False, sequence, timestamp, ssrc, payload)
+        caller.receiver.receive(data, number * 20 * MS)
+        caller.tick(number * 20 * MS)
+    caller._sort()
+    assert caller.is_contiguous()
