@@ -50,8 +50,11 @@ class SipUdp(asyncio.DatagramProtocol):
             self.closed.set_result(None)
 
     def send(self, datagram: Datagram) -> None:
+        """An address that the socket cannot reach is a packet lost: it may come from a peer's Contact. asyncio reports
+        such a thing to ``error_received``, uvloop raises it."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.sendto(datagram.data, datagram.flow.remote)
+            with suppress(OSError, ValueError):
+                self._transport.sendto(datagram.data, datagram.flow.remote)
 
     def close(self) -> None:
         if self._transport is not None:

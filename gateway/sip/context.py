@@ -42,6 +42,7 @@ class Context:
         self.layer = TransactionLayer(self.timers, self.outbox, self.wakeups)
         self.sessions: dict[int, Session] = {}
         self.dialogs: dict[tuple[str, str], Session] = {}  # (Call-ID, our tag)
+        self.closing = False
         self._random = random
         self._handles = 0
         self._advertised = self._parse_advertise(options.advertise)

@@ -97,11 +97,13 @@ class Dialog:
         return first.uri_text, (*self.route_set[1:], f"<{self.remote_target}>")
 
     def next_flow(self) -> Flow:
-        """Where our requests go: the first route, else the remote target; a name that nobody has resolved falls back to
-        the flow that the dialog came by."""
+        """Where our requests go: the first route, else the remote target. A name that nobody has resolved, or an
+        address of the other IP version, falls back to the flow that the dialog came by."""
         uri = parse_address(self.route_set[0]).uri if self.route_set else parse_uri(self.remote_target)
         address = next_hop(uri)
-        return self.flow if address is None else Flow(self.flow.transport, self.flow.local, address)
+        if address is None or (":" in address[0]) != (":" in self.flow.local[0]):
+            return self.flow
+        return Flow(self.flow.transport, self.flow.local, address)
 
 
 def is_numeric(host: str) -> bool:

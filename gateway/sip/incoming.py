@@ -8,6 +8,7 @@ from gateway.sip.dialog import Dialog
 from gateway.sip.events import Invited
 from gateway.sip.flow import Flow
 from gateway.sip.message import Header, Request
+from gateway.sip.responses import ALLOW
 from gateway.sip.session import Phase, Session, reason_text
 from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.layer import ServerTransaction
@@ -38,7 +39,7 @@ class IncomingCall(Session):
         if not 101 <= status <= 199:
             raise MisuseError(f"ring: {status} is not a provisional status of a dialog")
         if self.phase is Phase.EARLY and self._pending is not None:
-            headers = [*self._dialog_headers(self._pending), ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS")]
+            headers = [*self._dialog_headers(self._pending), ALLOW]
             self._context.respond(self._pending, status, now, tag=self.key[1], headers=headers, body=sdp or b"")
 
     def reject(self, status: int, now: Nanos, headers: list[Header], text: str) -> None:

@@ -9,7 +9,7 @@ from gateway.sip.dialog import Dialog
 from gateway.sip.events import Answered, Ringing
 from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Header, Request, Response
-from gateway.sip.responses import ACCEPT, ALLOW
+from gateway.sip.responses import ACCEPT, ALLOW, SUPPORTED
 from gateway.sip.session import Phase, Session, reason_header, reason_text
 from gateway.sip.values import plain
 from gateway.units import Nanos
@@ -51,7 +51,7 @@ class OutgoingCall(Session):
         fixed: list[Header] = [
             ("Via", context.via(flow)), ("Max-Forwards", "70"), ("From", identity), ("To", f"<{self._target}>"),
             ("Call-ID", self.key[0]), ("CSeq", "1 INVITE"), context.contact(flow, self._user), ALLOW, ACCEPT,
-            ("Supported", ""),
+            SUPPORTED,
         ]  # fmt: skip
         if context.options.user_agent:
             fixed.append(("User-Agent", context.options.user_agent))

@@ -9,11 +9,13 @@ from gateway.sip.flow import Flow
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.values import Via, quote
 
-__all__ = ["ACCEPT", "ALLOW", "METHODS", "build_response", "reply_flow", "stamp_via", "warning"]
+__all__ = ["ACCEPT", "ALLOW", "METHODS", "SUPPORTED", "build_response", "reply_flow", "stamp_via", "warning"]
 
 METHODS: Final = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS")
 ALLOW: Final[Header] = ("Allow", ", ".join(METHODS))
 ACCEPT: Final[Header] = ("Accept", "application/sdp")
+SUPPORTED: Final[Header] = ("Supported", "")
+"""Empty says: no extension (RFC 3261 20.37)."""
 
 _REASONS: Final = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",

@@ -19,7 +19,7 @@ from gateway.sip.dialog import Dialog
 from gateway.sip.events import Confirmed, Ended, Reconfirmed, Reoffered
 from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Header, Message, Request, Response
-from gateway.sip.responses import ACCEPT, ALLOW, warning
+from gateway.sip.responses import ACCEPT, ALLOW, SUPPORTED, warning
 from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.layer import ServerTransaction
 from gateway.sip.values import parse_parameters, plain, quote
@@ -64,7 +64,6 @@ class Session:
         self._unacknowledged: _Unacknowledged | None = None
         self._farewell: str | None = None  # BYE owed, as soon as the ACK allows it
         self._ended = False
-        self._served_cseq = -1
 
     # -- verbs ---------------------------------------------------------------------------------------------------------
 
@@ -101,7 +100,7 @@ class Session:
         if isinstance(transaction, InviteServer):
             self._on_reinvite(transaction, now)
         elif request.method == "OPTIONS":
-            headers = [ALLOW, ACCEPT, ("Supported", "")]
+            headers = [ALLOW, ACCEPT, SUPPORTED]
             self._context.respond(transaction, 200, now, headers=headers)
         else:
             raise SipError(400, "Bad Request", "RFC 3261 12.2.2: not a request for a dialog")
@@ -160,7 +159,7 @@ class Session:
     def _accept(self, transaction: InviteServer, sdp: bytes, now: Nanos) -> None:
         """Sends 200 and repeats it until the ACK (RFC 3261 13.3.1.4), on reliable transports too."""
         initial = self.phase is Phase.EARLY
-        headers = [*self._dialog_headers(transaction), ALLOW, ("Supported", "")]
+        headers = [*self._dialog_headers(transaction), ALLOW, SUPPORTED]
         data = self._context.respond(transaction, 200, now, tag=self.key[1], headers=headers, body=sdp)
         self.phase, self._pending = Phase.ESTABLISHED, None
         timers = self._context.timers

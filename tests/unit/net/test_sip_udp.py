@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 import pytest
+import uvloop
 
 from gateway.errors import RemoteError, ResourceError
 from gateway.net.resolver import resolve
@@ -60,6 +62,20 @@ async def test_closing_hangs_up_and_does_not_wait_for_a_peer_that_is_gone() -> N
     await asyncio.wait_for(caller.sip.close(patience=0.05), 1)
     ended = [event for event in caller.told if isinstance(event, Ended)]
     assert len(ended) == 3
+
+
+@pytest.mark.parametrize("kind", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_an_address_that_cannot_be_reached_is_a_packet_lost(kind: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Also on uvloop, which raises where asyncio reports."""
+
+    async def run() -> None:
+        side = await Side.open()
+        side.sip.options_ping("sip:[2001:db8::1]")
+        side.sip.options_ping("sip:255.255.255.255")
+        await side.sip.close(patience=0)
+
+    with asyncio.Runner(loop_factory=kind) as runner:
+        runner.run(run())
 
 
 async def test_ping() -> None:

@@ -181,8 +181,24 @@ def test_misuse_is_said() -> None:
         wire.endpoint.invite("sip:host.example.com", SDP, wire.now, caller="a")
     with pytest.raises(MisuseError):
         wire.endpoint.invite("sip:10.0.0.2", SDP, wire.now, caller="a", headers=[("X", "a\r\nb")])
+    with pytest.raises(MisuseError):
+        wire.endpoint.invite("sip:10.0.0.2", SDP, wire.now, caller="a> b")
     wire.endpoint.hang_up(99, wire.now)
     assert wire.sent() == []
+
+
+@pytest.mark.parametrize("host", ["gw.example.com", "[2001:db8::1]", "[fe80::1%eth0]:5062"])
+def test_a_contact_that_our_socket_cannot_reach(host: str) -> None:
+    """BYE goes where the INVITE came from."""
+    wire = Wire()
+    wire.invite(contact=f"Contact: <sip:alice@{host}>\r\n")
+    wire.endpoint.answer(1, SDP, wire.now)
+    ok = wire.sent()[-1]
+    wire.send(request("ACK", to=ok.get("To") or "", branch="ack"))
+    wire.endpoint.hang_up(1, wire.now)
+    (bye,) = wire.endpoint.outgoing()
+    assert bye.flow.remote == THEM
+    assert bye.data.startswith(f"BYE sip:alice@{host} SIP/2.0".encode())
 
 
 class TestReinvite:

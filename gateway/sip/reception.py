@@ -1,0 +1,183 @@
+"""What happens to a datagram that comes in: parsed, checked, matched, refused or given to a call (RFC 3261 8.2, 17.2).
+
+bytes ──parse──▶ response ──▶ its client transaction
+          │
+          └────▶ request ──▶ known transaction: a retransmission
+                    ├─────▶ ACK: the dialog that waits for it
+                    ├─────▶ CANCEL: the INVITE it names
+                    ├─────▶ To tag: the dialog, or 481
+                    └─────▶ a new call, or OPTIONS, or a refusal
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.errors import SipError
+from gateway.sip.checks import check_acceptable, check_body, check_hops, check_method, check_response, check_syntax
+from gateway.sip.context import Context
+from gateway.sip.events import Refused
+from gateway.sip.flow import Datagram, Flow
+from gateway.sip.incoming import IncomingCall
+from gateway.sip.message import Header, Request, Response
+from gateway.sip.parser import Malformed, parse
+from gateway.sip.responses import ACCEPT, ALLOW, SUPPORTED, build_response, reply_flow, stamp_via, warning
+from gateway.sip.session import Session
+from gateway.sip.transaction.invite_server import InviteServer
+from gateway.sip.transaction.layer import ServerTransaction
+from gateway.sip.transaction.matching import server_key
+from gateway.units import Nanos
+
+__all__ = ["Reception"]
+
+
+class Reception:
+    """The server side of the endpoint, up to the point where a call takes over."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def receive(self, data: bytes, flow: Flow, now: Nanos) -> None:
+        """One datagram from ``flow``."""
+        if not data.strip(b"\r\n\0 "):
+            return  # keep-alive (RFC 5626 3.5.1, and what phones send instead)
+        try:
+            message = parse(
+                data, max_bytes=self._context.options.max_message_bytes, max_headers=self._context.options.max_headers
+            )
+            if isinstance(message, Response):
+                check_response(message)
+            elif isinstance(message, Request):
+                self._check_request(message)
+        except Malformed as error:
+            self._refuse_malformed(error.request, error, flow)
+        except SipError as error:
+            self._drop(error, flow)
+        else:
+            if isinstance(message, Response):
+                self._context.layer.receive_response(message, now)
+            elif isinstance(message, Request):
+                self._on_request(message, flow, now)
+
+    @staticmethod
+    def _check_request(request: Request) -> None:
+        try:
+            check_syntax(request)
+        except SipError as error:
+            raise Malformed(error, request) from None
+
+    def _drop(self, error: SipError, flow: Flow) -> None:
+        self._context.events.append(Refused(flow, None, error.rule))
+
+    def _refuse_malformed(self, request: Request, error: SipError, flow: Flow) -> None:
+        """Answered without a transaction, if what a response copies is there (RFC 4475 3.1.2); ACK never is."""
+        try:
+            request.to, request.call_id  # noqa: B018
+            if not (request.get("From") and request.get("CSeq")):
+                raise error
+            reply = reply_flow(request.via, flow)
+            stamped = stamp_via(request, flow)
+        except SipError:
+            self._drop(error, flow)
+            return
+        if request.method == "ACK":
+            self._drop(error, flow)
+        else:
+            self._respond_stateless(stamped, reply, error)
+
+    def _respond_stateless(
+        self, request: Request, reply: Flow, error: SipError, headers: Iterable[Header] = ()
+    ) -> None:
+        why = warning(self._context.host(reply.local), error.rule)
+        tag = self._context.token()
+        response = build_response(request, error.status, error.reason, tag=tag, headers=[why, *headers])
+        self._context.outbox.append(Datagram(response.encode(), reply))
+        self._context.events.append(Refused(reply, error.status, error.rule))
+
+    def _on_request(self, request: Request, flow: Flow, now: Nanos) -> None:
+        """Retransmissions first, then ACK, then everything that opens a server transaction."""
+        key = server_key(request)
+        known = self._context.layer.find_server(key)
+        if known is not None and not self._context.layer.receive_request(known, request, now):
+            return
+        if request.method == "ACK":
+            self._on_ack(request, now)
+            return
+        reply = reply_flow(request.via, flow)
+        stamped = stamp_via(request, flow)
+        if len(self._context.layer) >= self._context.options.max_transactions:
+            error = SipError(503, "Service Unavailable", "limit: max_transactions")
+            self._respond_stateless(stamped, reply, error, [("Retry-After", "5")])
+            return
+        transaction = self._context.layer.open_server(key, stamped, reply)
+        try:
+            self._dispatch(transaction, flow, now)
+        except SipError as error:
+            self._refuse(transaction, error, now)
+
+    def _on_ack(self, request: Request, now: Nanos) -> None:
+        session = self._find(request)
+        if session is not None:
+            session.on_ack(request, now)
+
+    def _find(self, request: Request) -> Session | None:
+        """The call whose dialog a request belongs to (RFC 3261 12.2.2)."""
+        session = self._context.dialogs.get((request.call_id, request.to.tag))
+        if session is None or session.dialog is None or session.dialog.remote_tag != request.from_.tag:
+            return None
+        return session
+
+    def _dispatch(self, transaction: ServerTransaction, flow: Flow, now: Nanos) -> None:
+        request = transaction.request
+        if request.method == "CANCEL":
+            self._on_cancel(transaction, now)
+        elif request.to.tag:
+            session = self._find(request)
+            if session is None:
+                raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3261 12.2.2: no such dialog")
+            session.on_request(transaction, now)
+        else:
+            self._on_new(transaction, flow, now)
+
+    def _on_cancel(self, transaction: ServerTransaction, now: Nanos) -> None:
+        """200 if the INVITE is known, whatever its state; it has an effect before the final response only (9.2)."""
+        target = self._context.layer.find_server(server_key(transaction.request, "INVITE"))
+        if not isinstance(target, InviteServer):
+            raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3261 9.2: nothing to cancel")
+        tag = target.user.key[1] if isinstance(target.user, Session) else self._context.token()
+        self._context.respond(transaction, 200, now, tag=tag)
+        if target.user is not None:
+            target.user.on_cancel(target, transaction.request, now)
+
+    def _on_new(self, transaction: ServerTransaction, flow: Flow, now: Nanos) -> None:
+        """A request outside any dialog, checked in the order of RFC 3261 8.2."""
+        request = transaction.request
+        check_method(request)
+        if self._context.layer.is_merged(transaction):
+            raise SipError(482, "Loop Detected", "RFC 3261 8.2.2.2: merged request")
+        check_acceptable(request)
+        check_hops(request)
+        check_body(request)
+        if request.method == "BYE":
+            raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3261 15.1.2: no such dialog")
+        if self._context.closing:
+            raise SipError(503, "Service Unavailable", "the endpoint is closing")
+        if isinstance(transaction, InviteServer):
+            if len(self._context.sessions) >= self._context.options.max_calls:
+                raise SipError(503, "Service Unavailable", "limit: max_calls")
+            IncomingCall(self._context, transaction, flow, now)
+        else:
+            headers = [ALLOW, ACCEPT, SUPPORTED, self._context.contact(flow)]
+            self._context.respond(transaction, 200, now, tag=self._context.token(), headers=headers)
+
+    def _refuse(self, transaction: ServerTransaction, error: SipError, now: Nanos) -> None:
+        """The final response that an error deserves, with the headers that its status demands (RFC 3261 21)."""
+        host = self._context.host(transaction.flow.local)
+        extra: dict[int, Header] = {
+            405: ALLOW, 406: ACCEPT, 415: ACCEPT, 501: ALLOW, 503: ("Retry-After", "5"), 500: ("Retry-After", "3"),
+            420: ("Unsupported", ", ".join(transaction.request.all("Require"))),
+        }  # fmt: skip
+        headers = [warning(host, error.rule), *([extra[error.status]] if error.status in extra else [])]
+        tag = self._context.token()
+        self._context.respond(transaction, error.status, now, reason=error.reason, tag=tag, headers=headers)
+        self._context.events.append(Refused(transaction.flow, error.status, error.rule))
