@@ -47,11 +47,14 @@ cdef extern from "<sys/socket.h>" nogil:
     int AF_INET
     int AF_INET6
     int AF_UNSPEC
+    int SOCK_DGRAM
+    int SOCK_CLOEXEC
     int SOL_SOCKET
     int SO_TIMESTAMPNS
     int MSG_DONTWAIT
     int MSG_NOSIGNAL
     int MSG_TRUNC
+    int socket(int family, int type, int protocol)
     int connect(int fd, const sockaddr *address, socklen_t size)
     ssize_t send(int fd, const void *data, size_t size, int flags)
     ssize_t sendto(int fd, const void *data, size_t size, int flags, const sockaddr *address, socklen_t address_size)

@@ -35,6 +35,7 @@ cdef struct Shard:
     int epoll
     int timer
     int wake_fd
+    int stamping                # a socket whose only use is that the kernel stamps packets while it is open
     uint64_t stop
     uint64_t stopped
     uint64_t signalled

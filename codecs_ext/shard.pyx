@@ -21,6 +21,7 @@ from codecs_ext.downlink cimport (
 )
 from codecs_ext.leg cimport Connection, Leg, leg_connect, leg_receive, leg_send
 from codecs_ext.linux cimport (
+    AF_INET,
     CLOCK_MONOTONIC,
     CLOCK_REALTIME,
     CMSG_DATA,
@@ -36,6 +37,8 @@ from codecs_ext.linux cimport (
     MSG_DONTWAIT,
     MSG_TRUNC,
     SO_TIMESTAMPNS,
+    SOCK_CLOEXEC,
+    SOCK_DGRAM,
     SOL_SOCKET,
     TFD_CLOEXEC,
     TFD_TIMER_ABSTIME,
@@ -51,7 +54,9 @@ from codecs_ext.linux cimport (
     nanoseconds,
     read,
     recvmmsg,
+    setsockopt,
     sockaddr_storage,
+    socket,
     timerfd_create,
     timerfd_settime,
     timespec,
@@ -87,6 +92,7 @@ cdef int64_t OLDEST_NS = 2_000_000_000      # a kernel stamp further back than t
 cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes) noexcept nogil:
     """NULL without memory or descriptors."""
     cdef Shard *shard = <Shard *>calloc(1, sizeof(Shard))
+    cdef int on = 1
     if shard == NULL:
         return NULL
     shard.capacity = capacity
@@ -97,9 +103,13 @@ cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes
     shard.epoll = epoll_create1(EPOLL_CLOEXEC)
     shard.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC)
     shard.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+    # The kernel turns stamping on some time after the first socket asks for it, and off with the last: the first packets
+    # of a call would be stamped when they are read.
+    shard.stamping = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
+    setsockopt(shard.stamping, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
     if (not ring_init(&shard.events, event_bytes) or not ring_init(&shard.commands, command_bytes)
             or shard.legs == NULL or shard.due == NULL or shard.wake == NULL or shard.ready == NULL
-            or shard.epoll < 0 or shard.timer < 0 or shard.wake_fd < 0):
+            or shard.epoll < 0 or shard.timer < 0 or shard.wake_fd < 0 or shard.stamping < 0):
         shard_free(shard)
         return NULL
     _wire_messages(shard)
@@ -116,6 +126,7 @@ cdef void shard_free(Shard *shard) noexcept nogil:
     _close(shard.epoll)
     _close(shard.timer)
     _close(shard.wake_fd)
+    _close(shard.stamping)
     ring_free(&shard.events)
     ring_free(&shard.commands)
     blocks_free(&shard.freed)

@@ -101,7 +101,7 @@ class PlaneLeg:
 
 
 class Verbs:
-    """Verbs on their way to one shard. They wait here only if its ring is full: the thread has not run for long then."""
+    """Verbs on their way to one shard. They wait here only while its ring is full: the thread has not run for long."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

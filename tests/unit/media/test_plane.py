@@ -1,0 +1,326 @@
+"""The media plane over real sockets: what goes in comes out, and nobody else gets in."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+
+import pytest
+
+from codecs_ext import rtp
+from codecs_ext.g711 import linear_to_ulaw, ulaw_to_linear
+from gateway.errors import MisuseError, ResourceError
+from gateway.media.contract import FrameFlags, Stream
+from tests.unit.media.peer import Ear, phone_running, plane_running
+
+MS = 1_000_000
+LOUD = linear_to_ulaw(struct.pack("<160h", *([9000, 9000, -9000, -9000] * 40)))
+
+
+async def test_the_callers_audio_is_handed_up_with_its_arrival():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear, uplink_rate=8000)
+        leg.connect(phone.stream())
+        payloads = [bytes([0x80 + number] * 160) for number in range(5)]
+        before = time.monotonic_ns()
+        sent = [phone.send(leg, payload) for payload in payloads]
+        await ear.wait("audio", 5)
+        frames = ear.named("audio")
+        assert [frame[0] for frame in frames] == [ulaw_to_linear(payload) for payload in payloads]
+        assert [frame[1] for frame in frames] == [0, 160, 320, 480, 640]
+        # The kernel stamps a packet inside the call that sends it; its clock is another one, converted once per tick.
+        began = [before, *sent[:-1]]
+        for start, end, (_, _, arrival, _) in zip(began, sent, frames, strict=True):
+            assert start - MS // 5 <= arrival <= end + MS // 5
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 24000, 48000])
+async def test_a_frame_has_the_uplink_rate(rate):
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear, uplink_rate=rate)
+        leg.connect(phone.stream())
+        phone.send(leg)
+        assert len((await ear.wait("audio"))[0]) == rate // 50 * 2
+
+
+async def test_silence_flows_every_20_ms_and_an_answer_begins_within_a_tick():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream())
+        before = await phone.receive(5)
+        asked = time.monotonic_ns()
+        leg.play(struct.pack("<h", 5000) * 480, 24000)
+        leg.mark(3)
+        sent, position = await ear.wait("playout_started")
+        assert position == 0
+        assert sent - asked < 6 * MS
+        assert await ear.wait("mark") == (3, sent, 160)
+        after = await phone.receive(3)
+        numbers = [packet[2] for packet in before + after]
+        assert numbers == [(numbers[0] + n) % 65536 for n in range(8)]
+        assert [packet[1] for packet in after].count(True) == 1
+        assert {packet[4] for packet in before + after} == {before[0][4]}
+
+
+async def test_speech_starts_and_ends_with_the_arrival_of_its_packets():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream())
+        for number in range(30):
+            phone.send(leg, LOUD if 5 <= number < 15 else b"\xff" * 160)
+        await ear.wait("speech_ended")
+        arrivals = {media_time: arrival for _, media_time, arrival, _ in ear.named("audio")}
+        assert ear.named("speech_started") == [(800, arrivals[800])]
+        assert ear.named("speech_ended") == [(2400, arrivals[2240])]
+        assert [bool(frame[3] & FrameFlags.SPEECH) for frame in ear.named("audio")][:15] == [False] * 5 + [True] * 10
+
+
+async def test_flush_stops_within_a_frame_and_tells_what_was_played():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream())
+        leg.play(struct.pack("<h", 5000) * 16000, 8000)
+        leg.mark(1)
+        await ear.wait("playout_started")
+        await phone.receive(4)
+        asked = time.monotonic_ns()
+        leg.flush(2)
+        number, sent, position = await ear.wait("flushed")
+        assert number == 2
+        assert sent < asked + 6 * MS
+        assert position % 160 == 0
+        assert 160 <= position <= 160 * 6
+        assert ear.named("mark") == []
+
+
+async def test_digits():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream())
+        phone.send(leg)
+        for _ in range(3):
+            data = rtp.build(101, False, phone.number, 160, 77, struct.pack(">BBH", 9, 0x8A, 800))
+            phone.socket.sendto(data, leg.local)
+            phone.number += 1
+        assert (await ear.wait("digit"))[:2] == ("9", 100)
+        phone.send(leg)
+        await ear.wait("audio", 2)
+        assert len(ear.named("digit")) == 1
+
+
+async def test_the_first_valid_packet_locks_the_source():
+    async with plane_running() as plane, phone_running() as named, phone_running() as phone, phone_running() as other:
+        ear = Ear()
+        leg = plane.open_leg(ear, uplink_rate=8000)
+        leg.connect(named.stream())
+        other.socket.sendto(b"not rtp", leg.local)
+        phone.send(leg, b"\x80" * 160)
+        await ear.wait("audio")
+        other.send(leg, b"\x90" * 160, ssrc=77)
+        named.send(leg, b"\x91" * 160, ssrc=77)
+        phone.send(leg, b"\x81" * 160)
+        await ear.wait("audio", 2)
+        assert [frame[0] for frame in ear.named("audio")] == [ulaw_to_linear(bytes([0x80 + n] * 160)) for n in range(2)]
+        await phone.receive(3)
+        assert leg.stats().packets_refused == 1  # the kernel refuses the others, since the socket is connected
+
+
+async def test_without_symmetric_rtp_only_the_address_of_the_sdp_is_heard():
+    async with plane_running(symmetric=False) as plane, phone_running() as phone, phone_running() as other:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream())
+        other.send(leg)
+        other.send(leg)
+        phone.send(leg)
+        await ear.wait("audio")
+        assert len(ear.named("audio")) == 1
+        assert leg.stats().packets_refused == 2
+        await phone.receive(2)
+
+
+async def test_garbage_wrong_payload_types_and_oversize_are_refused_and_counted():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream())
+        for data in [b"", b"\x80", bytes(200), rtp.build(9, False, 0, 0, 1, bytes(160)), b"\x80" + bytes(3000)]:
+            phone.socket.sendto(data, leg.local)
+        phone.send(leg)
+        await ear.wait("audio")
+        assert (leg.stats().packets_refused, leg.stats().packets_received) == (5, 1)
+
+
+async def test_a_new_address_in_a_reoffer_moves_the_stream():
+    async with plane_running() as plane, phone_running() as first, phone_running() as second:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(first.stream())
+        first.send(leg)
+        await ear.wait("audio")
+        leg.connect(second.stream())
+        await second.receive(2)
+        second.send(leg, ssrc=78)
+        await ear.wait("audio", 2)
+        assert [frame[1] for frame in ear.named("audio")] == [0, 160]
+
+
+async def test_an_unchanged_reoffer_changes_nothing():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream())
+        packets = await phone.receive(3)
+        leg.connect(phone.stream())
+        packets += await phone.receive(3)
+        assert [packet[2] - packets[0][2] & 0xFFFF for packet in packets] == list(range(6))
+        assert [packet[3] - packets[0][3] & 0xFFFFFFFF for packet in packets] == [160 * n for n in range(6)]
+
+
+async def test_hold_and_resume():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream(send=False, receive=False))
+        phone.send(leg)
+        leg.mark(1)
+        await ear.wait("mark")
+        await asyncio.sleep(0.03)
+        assert ear.named("audio") == []
+        with pytest.raises(BlockingIOError):
+            phone.socket.recv(2048)
+        leg.connect(phone.stream())
+        await phone.receive()
+        phone.send(leg)
+        await ear.wait("audio")
+
+
+async def test_a_far_end_that_closes_its_port_does_no_harm():
+    async with plane_running(rtp_timeout="100ms") as plane:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        async with phone_running() as phone:
+            leg.connect(phone.stream())
+            phone.send(leg)
+            await ear.wait("audio")
+        await ear.wait("rtp_timeout")
+        leg.close()
+        await ear.wait("closed")
+        assert ear.stats.packets_sent >= 5
+
+
+async def test_ipv6():
+    async with plane_running(address="::1") as plane, phone_running("::1") as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        assert leg.local[0] == "::1"
+        leg.connect(phone.stream())
+        await phone.receive(2)
+        phone.send(leg)
+        await ear.wait("audio")
+        await phone.receive(2)
+
+
+async def test_closing_is_told_once_and_verbs_after_it_are_nothing():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream())
+        await phone.receive()
+        leg.close()
+        leg.close()
+        leg.play(bytes(320), 8000)
+        leg.flush(1)
+        await ear.wait("closed")
+        assert ear.events[-1][0] == "closed"
+        assert ear.named("closed") == [(leg.stats(),)]
+        assert leg.stats().packets_sent >= 1
+        assert plane.legs_open == 0
+
+
+async def test_stopping_closes_every_leg():
+    ears = [Ear() for _ in range(20)]
+    async with plane_running(shards=2) as plane, phone_running() as phone:
+        legs = [plane.open_leg(ear) for ear in ears]
+        for leg in legs[:10]:
+            leg.connect(phone.stream())
+            leg.play(bytes(16000), 8000)
+        await phone.receive(3)
+        legs[0].close()
+    assert [len(ear.named("closed")) for ear in ears] == [1] * 20
+    legs[5].play(bytes(320), 8000)
+
+
+async def test_ports_are_even_go_round_and_end():
+    async with plane_running(ports="43000-43009") as plane:
+        ears = [Ear() for _ in range(5)]
+        legs = [plane.open_leg(ear) for ear in ears]
+        assert [leg.local[1] for leg in legs] == [43000, 43002, 43004, 43006, 43008]
+        with pytest.raises(ResourceError, match=r"media.ports 43000-43009"):
+            plane.open_leg(Ear())
+        legs[1].close()
+        await ears[1].wait("closed")
+        assert plane.open_leg(Ear()).local[1] == 43002
+
+
+async def test_misuse_is_told():
+    async with plane_running() as plane, phone_running() as phone:
+        leg = plane.open_leg(Ear())
+        with pytest.raises(MisuseError, match="44100"):
+            leg.play(bytes(2), 44100)
+        with pytest.raises(MisuseError, match="3 bytes"):
+            leg.play(bytes(3), 8000)
+        with pytest.raises(MisuseError, match="G729"):
+            leg.connect(Stream(phone.address, 18, "G729"))
+        with pytest.raises(MisuseError, match="is not an IP address"):
+            leg.connect(Stream(("example.org", 5004), 0, "PCMU"))
+        with pytest.raises(MisuseError, match="11025"):
+            plane.open_leg(Ear(), uplink_rate=11025)
+        with pytest.raises(MisuseError, match="runs already"):
+            plane.start()
+    with pytest.raises(MisuseError, match="does not run"):
+        plane.open_leg(Ear())
+
+
+async def test_an_observer_that_raises_costs_nobody_else_an_event():
+    class Broken(Ear):
+        def on_audio(self, *_: object) -> None:
+            raise LookupError("a bug")
+
+    errors = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    async with plane_running() as plane, phone_running() as one, phone_running() as two:
+        broken, ear = Broken(), Ear()
+        first, second = plane.open_leg(broken), plane.open_leg(ear)
+        first.connect(one.stream())
+        second.connect(two.stream())
+        one.send(first)
+        two.send(second)
+        await ear.wait("audio")
+        first.close()
+        await broken.wait("closed")
+    assert [type(error) for error in errors] == [LookupError]
+
+
+async def test_costs_are_counted():
+    async with plane_running() as plane, phone_running() as phone:
+        leg = plane.open_leg(Ear())
+        leg.connect(phone.stream())
+        before = plane.costs()
+        phone.send(leg)
+        await phone.receive(5)
+        costs = plane.costs().since(before)
+        assert costs.packets_received == 1
+        assert costs.packets_sent >= 4
+        assert costs.ticks >= 12
+        assert costs.syscalls >= 2 * costs.ticks
+        assert sum(costs.deviations) == costs.packets_sent
+        assert costs.busy_s > 0
+        assert costs.us_per_pair > 0
