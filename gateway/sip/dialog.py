@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.errors import SipError
 from gateway.sip.flow import Address, Flow
+from gateway.sip.memo import memo
 from gateway.sip.message import Header, Message, Request, Response
 from gateway.sip.uri import Uri, parse_uri
 from gateway.sip.values import parse_address
@@ -106,6 +107,7 @@ class Dialog:
         return Flow(self.flow.transport, self.flow.local, address)
 
 
+@memo
 def is_numeric(host: str) -> bool:
     """Whether a host is an IP address; names need a resolver (RFC 3263), which is not the core's business."""
     try:

@@ -41,7 +41,7 @@ class OutgoingCall(Session):
         context.add(self)
 
         self._invite = self._build(sdp, headers)
-        context.layer.open_client(self._invite, flow, self._on_response, now)
+        self._transaction = context.layer.open_client(self._invite, flow, self._on_response, now)
         self._sleep_until(Nanos(now + context.options.ring_limit))
 
     def _build(self, sdp: bytes, headers: Iterable[Header]) -> Request:
@@ -70,7 +70,9 @@ class OutgoingCall(Session):
         elif self.wake is None or now < self.wake:
             return
         elif self._farewell is not None:
-            self._context.forget(self)  # CANCEL was answered, the INVITE never was (RFC 3261 9.1)
+            # CANCEL was answered, perhaps, but the INVITE never was (RFC 3261 9.1).
+            self._context.layer.destroy(self._transaction)
+            self._context.forget(self)
         else:
             self._give_up(now, "not answered in time")
             self._tell_ended("local", 408, "not answered in time")

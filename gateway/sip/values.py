@@ -138,6 +138,7 @@ def parse_address(value: str) -> NameAddress:
     return NameAddress("", uri.strip(), parse_parameters(semicolon + rest))
 
 
+@memo
 def parse_via(value: str) -> Via:
     """Parses one Via value; whitespace around the slashes is legal (RFC 3261 25.1)."""
     head, semicolon, rest = value.partition(";")
@@ -151,6 +152,7 @@ def parse_via(value: str) -> Via:
     return Via(words[0].upper(), host, port, parse_parameters(semicolon + rest))
 
 
+@memo
 def parse_cseq(value: str) -> CSeq:
     """Parses CSeq; the number must fit 31 bits (RFC 3261 8.1.1.5)."""
     words = value.split()

@@ -17,11 +17,14 @@ picks = st.integers(0, 1 << 16)
 class TwoEndpoints(RuleBasedStateMachine):
     """Verbs are called on handles that are alive, over or were never there: all of it is legal."""
 
-    @initialize(seed=picks, loss=st.sampled_from([0, 0.1, 0.4]), duplication=st.sampled_from([0, 0.3]))
-    def start(self, seed: int, loss: float, duplication: float) -> None:
+    @initialize(
+        seed=picks, loss=st.sampled_from([0, 0.1, 0.4]), duplication=st.sampled_from([0, 0.3]), cut=st.booleans()
+    )
+    def start(self, seed: int, loss: float, duplication: float, cut: bool) -> None:
         self.hosts = [Host(("10.0.0.1", 5060), seed), Host(("10.0.0.2", 5060), seed + 1)]
         self.network = Network(seed, *self.hosts, loss=loss, duplication=duplication, delay=(1, 900))
         self.placed: list[list[int]] = [[], []]
+        self.cut = cut
 
     def any_call(self, side: int, pick: int) -> int:
         return pick % (len(self.placed[0]) + len(self.placed[1]) + 2)
@@ -73,6 +76,8 @@ class TwoEndpoints(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "hosts"):
             return
+        if self.cut:
+            self.network.loss = 1  # the cable is pulled before the end
         for host in self.hosts:
             host.endpoint.close(self.network.now)
             self.network.flush(host)

@@ -51,6 +51,10 @@ class Transaction:
         self._resend, self._expires = resend, expires
         self.wake = resend if expires is None or (resend is not None and resend < expires) else expires
 
+    def destroy(self) -> None:
+        """Ends it without a word; for its user, who has waited long enough (RFC 3261 9.1)."""
+        self._enter(State.TERMINATED)
+
     def _linger(self, state: State, span: Nanos, now: Nanos) -> None:
         """A state that only absorbs retransmissions; it is empty on a reliable flow (timers D, I, J, K)."""
         if self.flow.reliable:

@@ -85,6 +85,11 @@ class TransactionLayer:
         transaction.handle_timer(now)
         self._settle(transaction)
 
+    def destroy(self, transaction: ClientTransaction) -> None:
+        """Forgets a transaction whose final response its user no longer waits for (RFC 3261 9.1)."""
+        transaction.destroy()
+        self._settle(transaction)
+
     def _settle(self, transaction: ServerTransaction | ClientTransaction) -> None:
         if transaction.state is not State.TERMINATED:
             self._wakeups.arm(transaction)

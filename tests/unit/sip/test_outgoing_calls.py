@@ -133,7 +133,8 @@ def test_cancel_is_answered_but_the_invite_never_is() -> None:
     wire.send(reply(cancel, 200))
     assert wire.endpoint.calls == 1
     wire.later(32)
-    assert wire.endpoint.calls == 0
+    assert (wire.endpoint.calls, wire.endpoint.transactions, wire.endpoint.next_timer()) == (0, 0, None)
+    assert wire.send(reply(invite, 200, more=CONTACT)) == []
 
 
 def test_nobody_picks_up() -> None:
