@@ -28,11 +28,11 @@ setup: .venv/built
 	@python="$$(.ci/system)" && { [ -x $(BIN)/python ] || "$$python" -m venv --clear .venv; }
 	@echo 'Installing the packages of pyproject.toml into .venv (about a minute) ...'
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check $$($(BIN)/python .ci/build-requires)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation -e '.[dev]'
+	@LINECARD_SKIP_BUILD=1 $(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation -e '.[dev]'
 	@touch $@
 
 .venv/built: .venv/installed setup.py $(CYTHON)
-	@echo 'Building the Cython modules ...'
+	@echo 'Building the Cython modules (about a minute from nothing) ...'
 	@mkdir -p build && { $(BIN)/python setup.py -q build_ext --inplace >build/build.log 2>&1 || { cat build/build.log; exit 1; }; }
 	@touch $@
 

@@ -2,6 +2,8 @@
 
 ``LINECARD_DEBUG=1`` builds for finding faults and not for speed: bounds checks wherever a kernel does not switch them
 off itself, and AddressSanitizer and UBSan for the places where it does (.ci/run tests the kernels that way).
+``LINECARD_SKIP_BUILD=1`` leaves the modules out: the Makefile builds them itself, in place and only what changed, and pip
+would compile all of them a first time into a directory that it throws away.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ extensions = [
         libraries=["m"],
     )
     for source in sorted(Path("codecs_ext").glob("*.pyx"))
+    if os.environ.get("LINECARD_SKIP_BUILD") != "1"
 ]
 
 setup(
@@ -36,5 +39,6 @@ setup(
         build_dir="build/cython-debug" if DEBUG else "build/cython",
         # autotestdict adds a __test__ attribute that no stub declares, and stubtest would complain of it.
         compiler_directives={"language_level": "3", "autotestdict": False, "embedsignature": True},
-    )
+    ),
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
 )
