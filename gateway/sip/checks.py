@@ -77,7 +77,8 @@ def check_body(request: Request) -> None:
         raise SipError(415, "Unsupported Media Type", "RFC 3261 8.2.3: only application/sdp")
     if request.body and (request.get("Content-Encoding") or "identity").strip().lower() != "identity":
         raise SipError(415, "Unsupported Media Type", "RFC 3261 8.2.3: no Content-Encoding")
-    if request.method == "INVITE" and "Accept" in dict(request.headers):
+    accept = request.get("Accept")
+    if request.method == "INVITE" and accept is not None and accept != "application/sdp":
         ranges = {item.partition(";")[0].strip().lower() for item in request.all("Accept")}
         if not ranges & {"application/sdp", "application/*", "*/*"}:
             raise SipError(406, "Not Acceptable", "RFC 3261 21.4.7: Accept excludes application/sdp")

@@ -39,7 +39,14 @@ class Message:
     def all(self, name: str) -> list[str]:
         """Values of every header of that name in order, comma lists split (RFC 3261 7.3.1)."""
         name = KNOWN.get(name) or canonical(name)
+        if name not in self._first:
+            return []
         return [item for header, value in self.headers if header == name for item in split_list(value) if item]
+
+    @property
+    def repeats(self) -> bool:
+        """Whether any header comes more than once."""
+        return len(self._first) != len(self.headers)
 
     def _required(self, name: str) -> str:
         value = self._first.get(name)

@@ -71,8 +71,7 @@ def _headers(lines: list[str]) -> tuple[list[Header], SipError | None]:
 
 def _frame(message: Message, rest: bytes) -> SipError | None:
     """Gives the message its body, and says what is wrong with its framing."""
-    twice = _repeated(message)
-    if twice:
+    if message.repeats and (twice := _repeated(message)):
         return _bad(f"7.3.1: {twice} comes twice")
     length = message.get("Content-Length")
     if length is None:
