@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -43,6 +44,7 @@ class Driver(Generic[Out, Event]):
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._armed: Nanos | None = None
+        self._undelivered: deque[Event] = deque()
         self._draining = False
         self._closed = False
 
@@ -63,6 +65,10 @@ class Driver(Generic[Out, Event]):
         self._draining = True
         try:
             self._drain()
+        except BaseException:
+            # A handler's mistake must not cost other calls their events: the rest follows in the loop's next round.
+            self._loop.call_soon(self.poke)
+            raise
         finally:
             self._draining = False
             self._arm()
@@ -78,13 +84,11 @@ class Driver(Generic[Out, Event]):
         while True:
             for item in self._machine.outgoing():
                 self._send(item)
-            events = list(self._machine.events())
-            if not events:
+            self._undelivered.extend(self._machine.events())
+            if not self._undelivered:
                 break
-            for event in events:
-                self._on_event(event)
-        for item in self._machine.outgoing():
-            self._send(item)
+            while self._undelivered:
+                self._on_event(self._undelivered.popleft())
 
     def _arm(self) -> None:
         wake = self._machine.next_timer()
