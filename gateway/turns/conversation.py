@@ -164,8 +164,8 @@ class Conversation:
             self._generate(Answer(turn, "answer", heard=text))
         elif not understood:
             self._say(Answer(turn, "answer", understood=False), self._options.not_understood)
-        else:  # noise
-            self._timeline.take(turn)
+        else:
+            self._reports.append(TurnDone("noise", "", "", understood, False, self._timeline.take(turn)))
             self._listen(now)
 
     @property

@@ -120,7 +120,8 @@ class TurnDone:
     """A turn is over: its answer was played or cut, or it got none."""
 
     kind: str
-    """``greeting``, ``answer``, ``prompt`` (spoken unasked), ``apology`` (a model failed) or ``unanswered``."""
+    """``greeting``, ``answer``, ``prompt`` (spoken unasked), ``apology`` (a model failed), ``unanswered`` (the caller
+    went on before the answer) or ``noise``."""
     heard: str
     said: str
     """What the caller heard of the answer."""
