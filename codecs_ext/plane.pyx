@@ -235,10 +235,10 @@ cdef class PlaneShard:
         uplink_init(&leg.up, &options, &self.shard.events, slot, &leg.counters)
         downlink_init(&leg.down, &self.shard.events, slot, &leg.counters, &self.shard.freed, self.playout_limit,
                       slot % GROUPS, ssrc, sequence, timestamp)
+        setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
         if not ring_tell(&self.shard.commands, DO_OPEN, slot, <int64_t>leg, 0, 0):
             free(leg)
             raise MemoryError("the command ring is full")
-        setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
         self.free_slots.pop()
         self.legs[slot] = leg
         self.observers[slot] = observer

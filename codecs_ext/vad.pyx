@@ -6,7 +6,7 @@ loud fan that is switched on must not be speech for ever.
 """
 
 from libc.math cimport log10
-from libc.stdint cimport int16_t, int64_t, uint8_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 
 __all__ = ["Detector"]
 
@@ -28,6 +28,19 @@ cdef void vad_init(Vad *vad, double threshold_db, double min_level_db, int attac
     vad.run = vad.filled = vad.events_count = 0
     vad.total = vad.squares = 0
     vad.first_media = vad.first_arrival = vad.last_media = vad.last_arrival = 0
+
+
+cdef inline void _sum(Vad *vad, const int16_t *samples, int count) noexcept nogil:
+    """At most a block, so that 32 bits hold the sum."""
+    cdef int i
+    cdef int32_t total = 0
+    cdef int64_t squares = 0
+    for i in range(count):
+        total += samples[i]
+        squares += <int32_t>samples[i] * samples[i]
+    vad.total += total
+    vad.squares += squares
+    vad.filled += count
 
 
 cdef double _level(Vad *vad) noexcept nogil:
@@ -95,15 +108,17 @@ cdef bint vad_run(Vad *vad, const int16_t *samples, int count, int64_t media_tim
     What began or ended stands in ``events`` afterwards. ``learn`` is false for samples that were made up: they move time
     on, but neither the floor nor the last packet of speech.
     """
-    cdef int i
+    cdef int place = 0, step
     cdef bint loud = False
     vad.events_count = 0
-    for i in range(count):
-        vad.total += samples[i]
-        vad.squares += <int64_t>samples[i] * samples[i]
-        vad.filled += 1
+    while place < count:
+        step = VAD_BLOCK - vad.filled
+        if step > count - place:
+            step = count - place
+        _sum(vad, samples + place, step)
+        place += step
         if vad.filled == VAD_BLOCK:
-            loud |= _block(vad, media_time + i + 1 - VAD_BLOCK, media_time + count, arrival, learn)
+            loud |= _block(vad, media_time + place - VAD_BLOCK, media_time + count, arrival, learn)
     return loud
 
 

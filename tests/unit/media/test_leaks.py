@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import resource
 from pathlib import Path
 
 from codecs_ext.plane import PlaneShard
 from tests.unit.media.peer import Ear, phone_running, plane_running
+
+# AddressSanitizer keeps what was freed for a while.
+GROWTH_KIB = 300_000 if "libasan" in os.environ.get("LD_PRELOAD", "") else 2000
 
 
 def descriptors() -> int:
@@ -51,7 +55,7 @@ def test_a_thousand_starts_and_stops_leave_nothing():
     start_and_stop(1000)
     gc.collect()
     assert (descriptors(), threads()) == before
-    assert resident_kib() - memory < 2000
+    assert resident_kib() - memory < GROWTH_KIB
 
 
 def test_a_shard_that_is_forgotten_ends_by_itself():
@@ -87,7 +91,7 @@ async def test_thousands_of_legs_leave_nothing():
         gc.collect()
         assert (descriptors(), threads()) == before
         assert plane.legs_open == 0
-        assert resident_kib() - memory < 2000
+        assert resident_kib() - memory < GROWTH_KIB
 
 
 async def test_planes_with_calls_on_them_start_and_stop():
@@ -109,4 +113,4 @@ async def test_planes_with_calls_on_them_start_and_stop():
         await once()
     gc.collect()
     assert (descriptors(), threads()) == before
-    assert resident_kib() - memory < 2000
+    assert resident_kib() - memory < GROWTH_KIB

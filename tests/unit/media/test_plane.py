@@ -324,3 +324,26 @@ async def test_costs_are_counted():
         assert sum(costs.deviations) == costs.packets_sent
         assert costs.busy_s > 0
         assert costs.us_per_pair > 0
+
+
+async def test_an_event_loop_that_hangs_costs_audio_but_no_other_event():
+    async with plane_running(event_ring=1) as plane, phone_running() as one, phone_running() as two:
+        ears = [Ear(), Ear()]
+        legs = [plane.open_leg(ear, uplink_rate=48000) for ear in ears]
+        for leg, phone in zip(legs, (one, two), strict=True):
+            leg.connect(phone.stream())
+        await asyncio.gather(one.receive(), two.receive())
+        for number in range(100):  # 400 frames of 2 kB are more than three quarters of the ring
+            for _ in range(2):
+                one.send(legs[0])
+                two.send(legs[1], LOUD if number == 80 else b"\xff" * 160)
+            time.sleep(0.0025)
+        legs[1].play(bytes(320), 8000)
+        legs[1].mark(1)
+        await ears[1].wait("mark")
+        await ears[1].wait("speech_ended")
+        for leg, ear in zip(legs, ears, strict=True):
+            leg.close()
+            await ear.wait("closed")
+        assert sum(ear.stats.overflows for ear in ears) > 0
+        assert [len(ear.named("audio")) + ear.stats.overflows for ear in ears] == [200, 200]

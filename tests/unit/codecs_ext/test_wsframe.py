@@ -1,0 +1,128 @@
+"""Audio frames: our builder against websockets' parser, our reader against websockets' serialiser, at any cut."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
+
+from codecs_ext.wsframe import HEADER_BYTES, MAX_PAYLOAD, Reader, Writer, unpack
+
+ids = st.integers(0, 2**32 - 1)
+audio = st.tuples(ids, ids, st.integers(0, 2**64 - 1), ids, st.integers(0, 0xFFFF), st.binary(max_size=400))
+others = st.tuples(st.sampled_from([Opcode.TEXT, Opcode.PING, Opcode.PONG, Opcode.CLOSE]), st.binary(max_size=125))
+
+
+def parsed(data: bytes, mask: bool) -> Frame:
+    reader = StreamReader()
+    reader.feed_data(data)
+    parser = Frame.parse(reader.read_exact, mask=mask)
+    try:
+        next(parser)
+    except StopIteration as stop:
+        frame: Frame = stop.value
+        return frame
+    raise AssertionError("not a whole frame")
+
+
+def message(item: tuple[int, int, int, int, int, bytes]) -> bytes:
+    *numbers, pcm = item
+    return struct.pack(">IIQIHH", *numbers, 0) + pcm
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@given(item=audio)
+def test_what_we_build_websockets_parses(masked: bool, item: tuple[int, int, int, int, int, bytes]) -> None:
+    frame = parsed(Writer(masked=masked).audio(*item), masked)
+    assert (frame.opcode, frame.fin, bytes(frame.data)) == (Opcode.BINARY, True, message(item))
+    assert unpack(bytes(frame.data)) == item
+
+
+@pytest.mark.parametrize("size", [0, 101, 102, 125, 126, 640, 65511, 65512, MAX_PAYLOAD])
+@pytest.mark.parametrize("masked", [True, False])
+def test_every_length_form(masked: bool, size: int) -> None:
+    item = (1, 2, 3, 4, 5, bytes(range(256)) * (size // 256) + bytes(size % 256))
+    data = Writer(masked=masked).audio(*item)
+    assert bytes(parsed(data, masked).data) == message(item)
+    assert Reader(masked=masked).feed(data) == [item]
+
+
+def test_too_much_audio_is_our_misuse() -> None:
+    with pytest.raises(ValueError, match="the limit is"):
+        Writer(masked=True).audio(1, 1, 1, 1, 0, bytes(MAX_PAYLOAD + 1))
+
+
+def test_a_short_message_is_refused() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        unpack(bytes(HEADER_BYTES - 1))
+
+
+def test_masks_differ() -> None:
+    writer = Writer(masked=True)
+    frames = {writer.audio(1, 1, 1, 1, 0, b"") for _ in range(3000)}  # more than one draw of entropy
+    assert len(frames) > 2990
+
+
+@settings(max_examples=200)
+@given(
+    parts=st.lists(audio | others, max_size=6),
+    masked=st.booleans(),
+    cuts=st.lists(st.integers(1, 300), min_size=1, max_size=40),
+)
+def test_any_cut_of_a_stream_gives_the_same_messages(parts: list[object], masked: bool, cuts: list[int]) -> None:
+    stream, wanted, rest = bytearray(), [], bytearray()
+    for part in parts:
+        if isinstance(part[0], Opcode):  # type: ignore[index]
+            opcode, payload = part  # type: ignore[misc]
+            data = Frame(opcode, payload).serialize(mask=masked)
+            rest += data
+        else:
+            wanted.append(part)
+            data = Frame(Opcode.BINARY, message(part)).serialize(mask=masked)  # type: ignore[arg-type]
+        stream += data
+    reader, got, passed, at = Reader(masked=masked), [], bytearray(), 0
+    while at < len(stream):
+        size = cuts[at % len(cuts)]
+        for item in reader.feed(bytes(stream[at : at + size])):
+            if isinstance(item, bytes):
+                passed += item
+            else:
+                got.append(item)
+        at += size
+    assert got == wanted
+    assert passed == rest
+
+
+def test_order_between_audio_and_the_rest_is_kept() -> None:
+    text = Frame(Opcode.TEXT, b"{}").serialize(mask=False)
+    item = (1, 2, 3, 4, 5, b"ab")
+    frame = Writer(masked=False).audio(*item)
+    assert Reader(masked=False).feed(frame + text + frame) == [item, text, item]
+
+
+def test_a_binary_frame_inside_a_fragmented_message_is_left_to_websockets() -> None:
+    first = Frame(Opcode.TEXT, b"{", fin=False).serialize(mask=False)
+    frame = Writer(masked=False).audio(1, 2, 3, 4, 5, b"ab")
+    last = Frame(Opcode.CONT, b"}").serialize(mask=False)
+    assert b"".join(Reader(masked=False).feed(first + frame + last)) == first + frame + last  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_wrong_masking_oversize_and_short_headers_are_left_to_websockets(masked: bool) -> None:
+    wrong = Writer(masked=not masked).audio(1, 2, 3, 4, 5, b"ab")
+    short = Frame(Opcode.BINARY, b"x").serialize(mask=masked)
+    long = Frame(Opcode.BINARY, bytes(MAX_PAYLOAD + HEADER_BYTES + 2)).serialize(mask=masked)
+    hostile = b"\x82" + bytes([127 | (0x80 if masked else 0)]) + b"\xff" * 12
+    for data in (wrong, short, long, hostile):
+        assert Reader(masked=masked).feed(data) == [data]
+
+
+@given(st.lists(st.binary(max_size=64), max_size=20), st.booleans())
+def test_noise_never_raises_and_is_not_lost(chunks: list[bytes], masked: bool) -> None:
+    reader = Reader(masked=masked)
+    for chunk in chunks:
+        reader.feed(chunk)
