@@ -64,7 +64,7 @@ def _report(terminal: Terminal, result: CallResult, record: str | None) -> int:
         early = ", while the caller was still speaking" if turn.talked_over else ""
         stop = "" if turn.stop is None else f", agent silent {to_ms(turn.stop):.1f} ms after the interruption"
         terminal.note(f"  {turn.number}  {gap}{early}{stop}", style="default")
-    terminal.table("At the wire", outside_rows([result]))
+    terminal.table({"measured on the wire": outside_rows([result])})
     stats = result.stats
     terminal.note(
         f"  RTP: {stats.packets_sent} packets sent, {stats.packets_received} received, {stats.packets_lost} lost, "

@@ -68,6 +68,8 @@ class Conversation:
         if self.caller is None or line.call_id != self.caller.result.call_id:
             return
         match line.event:
+            case "heard":
+                self._terminal.understood(str(line.fields.get("heard", "")))
             case "turn":
                 self._on_turn(read_turn(line))
             case "barge_in":
@@ -79,8 +81,6 @@ class Conversation:
 
     def _on_turn(self, turn: InsideTurn) -> None:
         self.turns.append(turn)
-        if turn.heard:
-            self._terminal.understood(turn.heard)
         if turn.said:
             at = turn.stamps.get("first_packet", self._terminal.start)
             self._terminal.speaks("agent", at, turn.said + (" —" if turn.interrupted else ""), _remark(turn))

@@ -68,9 +68,9 @@ class _Demo:
         async with AsyncExitStack() as stack:
             models = await self._start(stack)
             failed = await self._call(models)
-            if once:
-                return failed
-            await self._stay()
+            if not once:
+                with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C is the way to end it, and no failure
+                    await self._stay()
         return failed
 
     # --- processes ----------------------------------------------------------------------------------------------------
@@ -109,11 +109,13 @@ class _Demo:
         target = await find(self._address())
         clips = await clips_for(scenario, models)
         self._terminal.headline(f"A synthetic caller calls {target.uri}")
-        async with CallerHost(target) as host:
-            caller = host.caller(scenario, clips, notify=self._conversation.on_caller)
-            self._conversation.caller = caller
-            result = await host.run(caller)
-        await self._last_lines()
+        with self._terminal.busy("it rings") as tell:
+            async with CallerHost(target) as host:
+                caller = host.caller(scenario, clips, notify=self._conversation.on_caller)
+                caller.ear.on_edge = lambda edge: tell("the agent speaks" if edge.started else "the agent is silent")
+                self._conversation.caller = caller
+                result = await host.run(caller)
+            await self._last_lines()
         self._conversation.release()
         return self._report(result, scenario.interruptions)
 
@@ -123,9 +125,9 @@ class _Demo:
 
     def _report(self, result: CallResult, interruptions: int) -> int:
         turns, stops = self._conversation.turns, self._conversation.interruptions
-        self._terminal.table("Measured on the wire by the caller", outside_rows([result]))
-        self._terminal.table("Stamped in the gateway", inside_rows(turns, stops))
-        self._terminal.headline("")
+        outside, inside = outside_rows([result]), inside_rows(turns, stops)
+        self._terminal.table({"measured on the wire, by the caller": outside, "stamped in the gateway": inside})
+        self._terminal.note("")
         found = faults(result, turns, stops, interruptions)
         for fault in found:
             self._terminal.failure(fault)

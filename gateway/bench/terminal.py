@@ -6,12 +6,12 @@ anything that needs a cursor to be moved.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -68,6 +68,15 @@ class Terminal:
     def failure(self, text: str) -> None:
         self.console.print(Text(f"{'FAILED' if self._ascii else '✘'} {text}", style="bold red"), soft_wrap=True)
 
+    @contextmanager
+    def busy(self, what: str) -> Iterator[Callable[[str], None]]:
+        """A line at the bottom that says what is going on, and can be told something else; nothing in a pipe."""
+        if not self.console.is_terminal or self._ascii:
+            yield lambda _: None
+            return
+        with self.console.status(what, spinner_style="bright_black") as status:
+            yield lambda text: status.update(Text(text, style="bright_black"))
+
     # --- the conversation ---------------------------------------------------------------------------------------------
 
     def speaks(self, who: str, at: int, text: str, remark: str = "") -> None:
@@ -101,24 +110,28 @@ class Terminal:
 
     def stopped(self, stop_ms: float, confirm_ms: float) -> None:
         """How long the agent went on after it was interrupted."""
-        text = f"{'':{_INDENT}}the agent fell silent {stop_ms:.1f} ms after the first packet of the interruption"
-        self.console.print(Text(f"{text} ({confirm_ms:.0f} ms of it to be sure it is one)", "yellow"), soft_wrap=True)
+        text = f"{'':{_INDENT}}the agent fell silent {stop_ms:.1f} ms after the caller's first packet"
+        self.console.print(Text(f"{text} (confirmation window {confirm_ms:.0f} ms)", "yellow"), soft_wrap=True)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
-    def table(self, title: str, rows: Iterable[Row]) -> None:
-        """Percentiles in milliseconds."""
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2))
-        table.add_column("milliseconds", style="default")
+    def table(self, groups: Mapping[str, Sequence[Row]]) -> None:
+        """Percentiles in milliseconds, under one headline per group."""
+        table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 2), show_header=True, header_style="bright_black")
+        table.add_column("")
         for name in ("n", "p50", "p95", "max"):
-            table.add_column(name, justify="right")
-        for row in rows:
-            figures = (row.summary.p50, row.summary.p95, row.summary.max)
-            table.add_row(
-                Text(f"  {row.label}" if row.stage else row.label, style="bright_black" if row.stage else "default"),
-                str(row.summary.count),
-                *(f"{value:.1f}" for value in figures),
-                style="bright_black" if row.stage else None,
-            )
+            table.add_column(name, justify="right", min_width=7)
+        table.add_column("")
+        for title, rows in groups.items():
+            table.add_row(Text(title, style="bold"))
+            for row in rows:
+                _add(table, row)
         self.console.print()
-        self.console.print(Padding(table, (0, 0, 0, 2)))
+        self.console.print(table)
+
+
+def _add(table: Table, row: Row) -> None:
+    style = "bright_black" if row.stage else "default"
+    figures = [f"{value:.1f}" for value in (row.summary.p50, row.summary.p95, row.summary.max)]
+    label = Text(f"    {row.label}" if row.stage else f"  {row.label}", style=style)
+    table.add_row(label, str(row.summary.count), *figures, "ms", style=style)

@@ -18,6 +18,10 @@ LABELS: Final[Mapping[str, str]] = {
 """Stages in their order, with what people call them."""
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+_LION: Final = 0.6
+"""A stage that takes more than this share of the time is drawn with a break, so that the others can be seen."""
+_SHORTENED: Final = 0.3
+"""Share of the width that it gets instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +34,34 @@ class Bar:
 
 
 def bars(stages_ms: Mapping[str, float], width: int, *, ascii_only: bool = False) -> list[Bar]:
-    """One bar per stage, on a common scale that fills ``width`` columns. A stage too short to see is a thin line."""
-    total = sum(stages_ms.values()) or 1.0
+    """One bar per stage, following each other over ``width`` columns. A stage too short to see is a thin line.
+
+    The configured hangover usually dwarfs everything else: a stage beyond all proportion is drawn shorter, with a gap
+    in its bar that says so. All other bars share one scale.
+    """
+    stages = [(stage, max(0.0, stages_ms[stage])) for stage in LABELS if stage in stages_ms]
+    total = sum(ms for _, ms in stages)
+    lion = next((stage for stage, ms in stages if ms > _LION * total and len(stages) > 1 and width >= 12), None)
     drawn: list[Bar] = []
     reached = 0.0
-    for stage, label in LABELS.items():
-        if stage not in stages_ms:
-            continue
-        start = reached / total * width
-        reached += stages_ms[stage]
-        end = reached / total * width
-        drawn.append(Bar(stage, label, _draw(start, end, width, ascii_only=ascii_only), stages_ms[stage]))
+    for stage, ms in stages:
+        start, reached = reached, reached + _share(stage, ms, total, lion, stages_ms) * width
+        drawing = _draw(start, reached, width, ascii_only=ascii_only)
+        drawn.append(Bar(stage, LABELS[stage], _broken(drawing) if stage == lion else drawing, stages_ms[stage]))
     return drawn
+
+
+def _share(stage: str, ms: float, total: float, lion: str | None, stages_ms: Mapping[str, float]) -> float:
+    """Of the width."""
+    if stage == lion:
+        return _SHORTENED
+    others = total - (max(0.0, stages_ms[lion]) if lion else 0.0)
+    return ms / others * (1 - _SHORTENED if lion else 1) if others > 0 else 0.0
+
+
+def _broken(drawing: str) -> str:
+    middle = len(drawing) // 2
+    return drawing[: middle - 1] + "//" + drawing[middle + 1 :]
 
 
 def _draw(start: float, end: float, width: int, *, ascii_only: bool) -> str:

@@ -59,8 +59,10 @@ def test_a_table_holds_percentiles() -> None:
     terminal, file = plain()
     summary = summarise([100.0, 200.0, 300.0])
     assert summary is not None
-    terminal.table("Title", [Row("response gap", summary), Row("hangover", summary, stage=True)])
-    assert ["response", "gap", "3", "200.0", "300.0", "300.0"] in [line.split() for line in text(file).splitlines()]
+    terminal.table({"outside": [Row("response gap", summary)], "inside": [Row("hangover", summary, stage=True)]})
+    rows = [line.split() for line in text(file).splitlines()]
+    assert ["response", "gap", "3", "200.0", "300.0", "300.0", "ms"] in rows
+    assert ["inside"] in rows
 
 
 def test_a_call_without_measurements_has_no_rows() -> None:

@@ -17,6 +17,13 @@ def test_bars_follow_each_other_and_fill_the_width() -> None:
     assert len(last) == 40
 
 
+def test_a_stage_beyond_all_proportion_is_shortened_and_says_so() -> None:
+    hangover, stt, last = (bar.drawing for bar in bars({"hangover": 500.0, "stt": 3.0, "first_packet": 1.0}, 40))
+    assert hangover == "█████//█████"
+    assert stt == " " * 12 + "█" * 21
+    assert last == " " * 33 + "█" * 7
+
+
 def test_plain_text() -> None:
     assert bars({"hangover": 3.0, "stt": 1.0}, 8, ascii_only=True)[1].drawing == "      ##"
 
