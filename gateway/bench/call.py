@@ -7,13 +7,13 @@ from pathlib import Path
 from gateway.bench.caller import Happening, PickedUp, Rang, Speaks, Target
 from gateway.bench.host import CallerHost, find, quiet_log
 from gateway.bench.onset import Edge
-from gateway.bench.results import CallResult
+from gateway.bench.results import CallResult, spans
 from gateway.bench.scenario import Scenario, load_scenario
 from gateway.bench.summary import outside_rows
 from gateway.bench.terminal import Terminal
 from gateway.bench.voice import clips_for
 from gateway.errors import ConfigError
-from gateway.units import to_ms
+from gateway.units import SECOND, to_ms
 
 __all__ = ["main_async"]
 
@@ -47,8 +47,8 @@ async def _call(
 
     def on_agent(edge: Edge) -> None:
         if not edge.started:
-            started = next(e for e in reversed(caller.ear.edges[: caller.ear.edges.index(edge)]) if e.started)
-            terminal.speaks("agent", started.packet, f"(spoke for {(edge.at - started.at) / 1e9:.1f} s)")
+            started = spans(caller.ear.edges)[-1].start
+            terminal.speaks("agent", started.packet, f"(spoke for {(edge.at - started.at) / SECOND:.1f} s)")
 
     async with CallerHost(target) as host:
         caller = host.caller(scenario, clips, record=record is not None, notify=on_caller)
@@ -64,13 +64,14 @@ def _report(terminal: Terminal, result: CallResult, record: str | None) -> int:
         early = ", while the caller was still speaking" if turn.talked_over else ""
         stop = "" if turn.stop is None else f", agent silent {to_ms(turn.stop):.1f} ms after the interruption"
         terminal.note(f"  {turn.number}  {gap}{early}{stop}", style="default")
-    terminal.table({"measured on the wire": outside_rows([result])})
-    stats = result.stats
-    terminal.note(
-        f"  RTP: {stats.packets_sent} packets sent, {stats.packets_received} received, {stats.packets_lost} lost, "
-        f"jitter {stats.jitter_ms:.1f} ms"
-    )
-    if record is not None:
+    if result.answered is not None:
+        stats = result.stats
+        terminal.table({"measured on the wire": outside_rows([result])})
+        terminal.note(
+            f"  RTP: {stats.packets_sent} packets sent, {stats.packets_received} received, {stats.packets_lost} lost, "
+            f"jitter {stats.jitter_ms:.1f} ms"
+        )
+    if record is not None and Path(record).exists():
         terminal.note(f"  recording: {record} (left caller, right agent)")
     if result.success:
         terminal.success("answered, and every turn was")

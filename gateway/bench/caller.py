@@ -116,6 +116,7 @@ class Caller:
         self._offer: bytes = sdp.offer(self._leg.local, self._session_id)
         self._answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
+        self._why = ""
 
     # --- the call -----------------------------------------------------------------------------------------------------
 
@@ -169,7 +170,8 @@ class Caller:
 
     def _cut_short(self) -> None:
         if self.result.answered is None:
-            self.result.failure = f"not answered: {self.result.status or 'no response'} {self.result.ended_by}".strip()
+            status = "" if self.result.status is None else f"{self.result.status} "
+            self.result.failure = f"not answered: {status}{self._why}"
         elif len(self.sayings) < self.scenario.turns:
             self.result.failure = f"the call ended ({self.result.ended_by}) before the caller had said everything"
 
@@ -201,7 +203,7 @@ class Caller:
                 self._reanswer(call, offer)
             case Ended(by=by, status=status, reason=reason):
                 self.result.ended, self.result.status = self._now(), status
-                self.result.ended_by = f"{by}: {reason}" if reason else by
+                self.result.ended_by, self._why = f"{by}: {reason}" if reason else by, reason or by
                 self._ended.set()
             case _:
                 pass
