@@ -333,7 +333,7 @@ async def test_an_event_loop_that_hangs_costs_audio_but_no_other_event():
         for leg, phone in zip(legs, (one, two), strict=True):
             leg.connect(phone.stream())
         await asyncio.gather(one.receive(), two.receive())
-        for number in range(100):  # 400 frames of 2 kB are more than three quarters of the ring
+        for number in range(150):  # 600 frames of 2 kB, where three quarters of 1 MiB are theirs
             for _ in range(2):
                 one.send(legs[0])
                 two.send(legs[1], LOUD if number == 80 else b"\xff" * 160)
@@ -346,4 +346,4 @@ async def test_an_event_loop_that_hangs_costs_audio_but_no_other_event():
             leg.close()
             await ear.wait("closed")
         assert sum(ear.stats.overflows for ear in ears) > 0
-        assert [len(ear.named("audio")) + ear.stats.overflows for ear in ears] == [200, 200]
+        assert [len(ear.named("audio")) + ear.stats.overflows for ear in ears] == [300, 300]
