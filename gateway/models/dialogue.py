@@ -103,6 +103,10 @@ class Dialogue:
         spotted = self._spot(said)
         return ("spotted", spotted) if spotted else ("fallback", {})
 
+    def covers(self, text: str) -> bool:
+        """Whether the whole sentence is one that the patterns foresee."""
+        return self.understand(text)[0] not in {"spotted", "fallback"}
+
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _spot(self, said: list[str]) -> dict[str, str]:

@@ -132,12 +132,20 @@ class _Connection:
             self._refuse(number, "unknown_role", f"no role {message['role']!r} here", transient=False)
         elif role.rates and rate not in role.rates:
             self._refuse(number, "bad_rate", f"{role.role} works at {role.rates}, not at {rate}", transient=False)
+        elif not self._speaks(message.get("language")):
+            text = f"{self._server.models.dialogue.script.language!r} is spoken here, not {message['language']!r}"
+            self._refuse(number, "bad_language", text, transient=False)
         elif len(self._streams) >= self._server.options.streams:
             self._refuse(number, "busy", f"{len(self._streams)} streams are open", transient=True)
         else:
             stream = role(self, self._server.models, number, rate, message["credit"])
             self._streams[number] = stream
             self.send("opened", stream=number, model=stream.model(), credit=stream.window)
+
+    def _speaks(self, language: str | None) -> bool:
+        """BCP 47: the primary subtag decides."""
+        ours = self._server.models.dialogue.script.language
+        return language is None or language.lower().partition("-")[0] == ours.lower().partition("-")[0]
 
     def _refuse(self, number: int, code: str, text: str, *, transient: bool) -> None:
         self.send("error", stream=number, transient=transient, code=code, message=text)

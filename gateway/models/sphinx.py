@@ -8,7 +8,7 @@ ctypes releases the GIL around each.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ import pocketsphinx
 
 from gateway.errors import ResourceError
 
-__all__ = ["MODEL", "Decoder", "Heard", "Setting"]
+__all__ = ["MODEL", "Decoder", "Heard", "Setting", "pronunciations"]
 
 MODEL: Final = Path(pocketsphinx.__file__).parent / "model" / "en-us"
 
@@ -26,11 +26,15 @@ Setting = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The best path: its words, and its score per frame against the best that any sound of the model would score."""
+    """The best path: its words, and how well they fit. Scores are per frame of 10 ms, 0 the best there can be."""
 
     words: tuple[str, ...]
     score: float
-    complete: bool = True
+    """Mean over the words."""
+    worst: float
+    """That of the word that fits least."""
+    longest_ms: int
+    """Of the words' durations."""
 
 
 class _Library:
@@ -53,8 +57,11 @@ class _Library:
             ("ps_start_utt", ctypes.c_int, [pointer]),
             ("ps_process_raw", ctypes.c_int, [pointer, text, size, ctypes.c_int, ctypes.c_int]),
             ("ps_end_utt", ctypes.c_int, [pointer]),
-            ("ps_get_hyp", text, [pointer, ctypes.POINTER(ctypes.c_int32)]),
-            ("ps_get_n_frames", ctypes.c_int, [pointer]),
+            ("ps_seg_iter", pointer, [pointer]),
+            ("ps_seg_next", pointer, [pointer]),
+            ("ps_seg_word", text, [pointer]),
+            ("ps_seg_frames", None, [pointer, pointer, pointer]),
+            ("ps_seg_prob", ctypes.c_int32, [pointer, pointer, pointer, pointer]),
             ("ps_get_cmn", text, [pointer, ctypes.c_int]),
             ("ps_set_cmn", ctypes.c_int, [pointer, text]),
         ):
@@ -80,7 +87,6 @@ class Decoder:
             self._decoder, b"turn"
         ):
             raise ResourceError("pocketsphinx refuses the grammar")
-        self.fresh_cmn = self.cmn()
 
     def _set(self, config: int, name: bytes, value: Setting) -> None:
         match value:
@@ -108,10 +114,28 @@ class Decoder:
     def finish(self) -> Heard:
         """Ends the utterance."""
         self._c.ps_end_utt(self._decoder)
-        score = ctypes.c_int32(0)
-        text = self._c.ps_get_hyp(self._decoder, ctypes.byref(score))
-        frames = max(1, self._c.ps_get_n_frames(self._decoder))
-        return Heard(tuple(text.decode().split()) if text else (), score.value / frames)
+        segments = list(self._segments())
+        if not segments:
+            return Heard((), 0.0, 0.0, 0)
+        frames = sum(length for _, length, _ in segments)
+        return Heard(
+            tuple(word for word, _, _ in segments),
+            sum(score for _, _, score in segments) / frames,
+            min(score / length for _, length, score in segments),
+            max(length for _, length, _ in segments) * 10,
+        )
+
+    def _segments(self) -> Iterator[tuple[str, int, int]]:
+        """(word, frames, score) along the best path, without silence and noise."""
+        first, last, score = ctypes.c_int(), ctypes.c_int(), ctypes.c_int32()
+        segment = self._c.ps_seg_iter(self._decoder)
+        while segment:
+            word = self._c.ps_seg_word(segment).decode()
+            if word[0] not in "<[(":
+                self._c.ps_seg_frames(segment, ctypes.byref(first), ctypes.byref(last))
+                self._c.ps_seg_prob(segment, ctypes.byref(score), None, None)
+                yield word.partition("(")[0], last.value - first.value + 1, score.value
+            segment = self._c.ps_seg_next(segment)
 
     def close(self) -> None:
         if self._decoder:

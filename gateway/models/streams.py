@@ -213,7 +213,8 @@ class SttStream(Stream):
                 self._given -= len(pcm)  # its credit was given back when it came
 
     def _final(self, request: int, result: Result) -> None:
-        self._cmn = result.cmn
+        if result.text:  # what was not understood says little of the caller's voice and line
+            self._cmn = result.cmn
         if request != self._request:
             return
         self._request = 0

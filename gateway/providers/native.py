@@ -129,7 +129,7 @@ class NativeProvider:
 
     def _ready(self, role: str) -> Connection:
         connection = self._connection
-        if connection is None:
+        if connection is None or connection.lost.done():
             raise ProviderError(self.name, self._refused or "not connected", transient=True)
         if role not in connection.roles:
             raise ProviderError(self.name, f"the server has no {role} role", transient=False)

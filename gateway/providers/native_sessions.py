@@ -274,6 +274,8 @@ class Stt(Session[SttResult]):
         self._send_audio(pcm, media_time, flags)
 
     def begin_turn(self, turn: int, media_time: Samples) -> None:
+        for open_turn in [request for request in self._pending if request not in self._timed]:
+            del self._pending[open_turn]  # it is replaced, and nothing will answer it
         self._request(turn, "begin", at=from_clock(media_time, self._rate))
 
     def end_turn(self, turn: int, media_time: Samples) -> None:
