@@ -22,12 +22,12 @@ from gateway.bench.results import CallResult
 from gateway.bench.scenario import Scenario
 from gateway.units import to_ms
 
-SPREAD_S = 4.0
+SPREAD_S = 2.5
 """Callers begin evenly over one turn's length, so that turns fall everywhere and not together."""
 
 
 def scenario(turns: int) -> Scenario:
-    talk = [{"think": "200ms"}, {"say": "yes please"}, "listen"] * turns
+    talk = [{"think": "100ms"}, {"say": "yes please"}, {"listen": {"quiet": "300ms"}}] * turns
     return Scenario.model_validate({"name": "load", "limit": "120s", "steps": ["listen", *talk, "hang_up"]})
 
 
@@ -82,7 +82,7 @@ def report(bench: Bench, results: list[CallResult], shares: tuple[float, float, 
 async def main(calls: int, turns: int) -> int:
     quiet_log()
     print(f"{machine()}\n{calls} calls at once, {turns} turns each, models that answer at once")
-    async with gateway(prompt=True) as bench:
+    async with gateway(prompt=True, answer_s=0.8) as bench:
         results, *shares = await place_all(bench, calls, scenario(turns))
         good = report(bench, results, (shares[0], shares[1], shares[2]), calls)
     return 0 if good else 1
@@ -91,6 +91,6 @@ async def main(calls: int, turns: int) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=1)
-    parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--turns", type=int, default=6)
     options = parser.parse_args()
     raise SystemExit(uvloop.run(main(options.calls, options.turns)))
