@@ -6,6 +6,7 @@ what they deliver. Every hand-over is a plain call on the event loop: no task or
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -36,6 +37,9 @@ from gateway.units import Nanos, Samples, to_ms
 __all__ = ["SPEC", "FailureOptions", "Pipeline", "PipelineOptions", "PipelineSession"]
 
 _SPEECH: Final = int(FrameFlags.SPEECH)
+_RETRY_FIRST: Final = 0.1
+_RETRY_LONGEST: Final = 3.0
+"""Seconds between a call's attempts to have its models again."""
 
 
 class FailureOptions(Options):
@@ -96,6 +100,7 @@ class PipelineSession(BaseSession):
         super().__init__(call)
         self._options = options
         self._apology = apology
+        self._reconnecting = False
         self._conversation = Conversation(
             options,
             call.timeline,
@@ -132,6 +137,15 @@ class PipelineSession(BaseSession):
     async def _connect(self) -> None:
         for failure in await self._models.connect():
             self.call.log("provider.failed", provider=failure.provider, reason=str(failure))
+
+    async def _reconnect(self) -> None:
+        """While the call goes on; the provider's own log lines tell how it fares."""
+        pause = _RETRY_FIRST
+        while not self._models.complete:
+            await asyncio.sleep(pause)
+            await self._models.connect()
+            pause = min(2 * pause, _RETRY_LONGEST)
+        self._reconnecting = False
 
     # --- what the leg hears -------------------------------------------------------------------------------------------
 
@@ -254,8 +268,9 @@ class PipelineSession(BaseSession):
         if self._conversation.speech(request, self._apology.samples, now):
             leg.play(self._apology.pcm, self._apology.rate)
         self._conversation.speech_done(request, now)
-        if not self._models.complete and self._options.on_failure.then == "continue":
-            self.call.spawn(self._connect())
+        if not self._models.complete and self._options.on_failure.then == "continue" and not self._reconnecting:
+            self._reconnecting = True
+            self.call.spawn(self._reconnect())
 
     # --- what the conversation reports --------------------------------------------------------------------------------
 

@@ -120,7 +120,7 @@ def configuration(**plug: Any) -> dict[str, Any]:
     first = 20000 + 200 * (os.getpid() % 100)
     return {
         "sip": {"listen": f"udp://127.0.0.1:{free_port()}"},
-        "media": {"address": "127.0.0.1", "ports": f"{first}-{first + 199}", "rtp_timeout": "2s"},
+        "media": {"address": "127.0.0.1", "ports": f"{first}-{first + 199}", "rtp_timeout": "30s"},
         "providers": {"embedded": {"kind": "native", "url": f"ws://127.0.0.1:{free_port(socket.SOCK_STREAM)}/"}},
         "plugs": {
             "pizza": {

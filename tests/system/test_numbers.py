@@ -137,10 +137,14 @@ async def test_digits_are_heard_once(gateway: House, phone: Phone) -> None:
     assert len(gateway.gateway.events("digit")) == 1
 
 
-async def test_a_dead_caller_is_hung_up(gateway: House, phone: Phone) -> None:
-    await phone.dial()
-    await phone.talk([SILENCE] * 3)
-    assert "RTP timeout" in await phone.asked("BYE")
+async def test_a_caller_whose_media_stops_is_hung_up(tmp_path: Path) -> None:
+    config = configuration()
+    config["media"]["rtp_timeout"] = "500ms"
+    async with house(tmp_path, config) as built:
+        phone = await Phone(built.sip, "echo").dial()
+        await phone.talk([SILENCE] * 3)
+        assert "RTP timeout" in await phone.asked("BYE")
+        phone.close()
 
 
 class TestMediaFromStrangers:

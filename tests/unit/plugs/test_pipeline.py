@@ -136,7 +136,6 @@ async def test_a_call_that_goes_on_finds_its_models_again() -> None:
         table.provider.last(role).tell(gone)
     await asyncio.gather(*table.call.tasks)
     now = table.session._drive.now()
-    table.session.on_flushed(table.leg.flushes[-1], now, Samples(800)) if table.leg.flushes else None
     table.session.on_playout_idle(now, Samples(table.leg.samples))
     assert not table.call.hung_up
     turn = table.speak()
