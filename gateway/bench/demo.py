@@ -95,10 +95,13 @@ class _Demo:
         """Until Ctrl-C, or until a child dies."""
         terminal = self._terminal
         terminal.headline("The gateway stays up.")
-        terminal.note(f"  call it with any softphone   {self._address()}", style="default")
-        terminal.note("  or once more with            linecard call " + self._address(), style="default")
-        terminal.note(f"  for a real trunk             in {self._path}, " + self._trunk_line(), style="default")
-        terminal.note("  end                          Ctrl-C", style="default")
+        for what, how in (
+            ("any softphone can call", self._address()),
+            ("and so can you", f"linecard call {self._address()}"),
+            ("for a real trunk", self._trunk_line()),
+            ("to end it", "Ctrl-C"),
+        ):
+            terminal.note(f"  {what:<24}{how}", style="default")
         dead = await _first_to_die(self._children)
         raise ResourceError(f"{dead.name} has ended: {dead.epitaph()}")
 
@@ -144,10 +147,13 @@ class _Demo:
         return f"sip:{route}@{host}:{listen.port}"
 
     def _trunk_line(self) -> str:
-        """Where the carrier's addresses go: the line of ``trunks`` in the file."""
-        lines = Path(self._path).read_text().splitlines()
-        number = next((n for n, line in enumerate(lines, 1) if line.startswith("trunks:")), len(lines))
-        return f"under trunks (line {number}): - {{name: carrier, from: [198.51.100.0/24]}}  and sip.listen"
+        """The line of the file that lets a carrier in: the example that stands there as a comment, or the block."""
+        lines = list(enumerate(Path(self._path).read_text().splitlines(), 1))
+        for number, line in lines:
+            if "name: carrier" in line:
+                return f"{self._path}:{number}   {line.strip().removeprefix('# ').partition('  #')[0].rstrip()}"
+        number = next((number for number, line in lines if line.startswith("trunks:")), 1)
+        return f"{self._path}:{number}   trunks: [{{name: carrier, from: [198.51.100.0/24]}}]"
 
 
 def _models_address(config: Config) -> tuple[str, int]:

@@ -32,7 +32,7 @@ def inside_rows(turns: Sequence[InsideTurn], interruptions: Sequence[InsideInter
         rows += _rows_ms((label, (turn.stages_ms.get(stage) for turn in answered)), stage=True)
     return rows + _rows_ms(
         ("ours: gap - hangover - models", (turn.ours_ms for turn in answered)),
-        ("interruption to silence, in the gateway", (stop.stop_ms for stop in interruptions)),
+        ("interruption to silence", (stop.stop_ms for stop in interruptions)),
     )
 
 
