@@ -20,7 +20,7 @@ from gateway.bench.results import CallResult, Saying, measure, spans
 from gateway.bench.scenario import HangUp, Interrupt, Listen, Say, Scenario, Silence, Step, Think
 from gateway.bench.speech import RATE
 from gateway.errors import SdpError
-from gateway.media.contract import Leg, LegObserver, Stream
+from gateway.media.contract import Leg, LegObserver
 from gateway.sip.events import Answered, Ended, Event, Reoffered, Ringing
 from gateway.units import MS, SECOND, Nanos
 
@@ -162,7 +162,7 @@ class Caller:
     async def _script(self) -> None:
         answer = await self._answer
         stream = sdp.accept(answer or b"", self._offer)
-        self._connect(stream)
+        self._leg.connect(stream)
         for step in self.scenario.steps:
             await self._do(step)
         if not isinstance(self.scenario.steps[-1], HangUp):
@@ -220,20 +220,7 @@ class Caller:
             self._phone.reject(call, 488, str(error))
             return
         self._phone.answer(call, agreement.sdp)
-        self._connect(agreement.stream)
-
-    def _connect(self, agreed: sdp.MediaAgreement) -> None:
-        self._leg.connect(
-            Stream(
-                remote=agreed.remote,
-                payload_type=agreed.payload_type,
-                codec=agreed.codec,
-                event_payload_type=agreed.event_payload_type,
-                ptime_ms=agreed.ptime_ms,
-                send=agreed.send,
-                receive=agreed.receive,
-            )
-        )
+        self._leg.connect(agreement.stream)
 
     # --- the script ---------------------------------------------------------------------------------------------------
 

@@ -11,9 +11,8 @@ import contextlib
 import signal
 import socket
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from gateway.bench.children import Child
@@ -30,6 +29,8 @@ from gateway.errors import ConfigError, ResourceError
 
 __all__ = ["main_async"]
 
+Result = TypeVar("Result")
+
 _SCENARIO: Final = "pizza"
 _READY: Final = ("ready",)
 _START_LIMIT: Final = 20.0
@@ -41,6 +42,8 @@ INTERRUPTED: Final = 130
 
 async def main_async(path: str, config: Config, *, once: bool = False) -> int:
     """Exit status 0 only if every turn of the call was understood, answered and measured."""
+    if config.log.format == "console":
+        raise ConfigError([f"{path}: log.format: the demo reads the gateway's log; leave it at auto, or make it json"])
     quiet_log()
     return await _until_stopped(_Demo(path, config).run(once=once))
 
@@ -63,36 +66,54 @@ class _Demo:
         self._config = config
         self._terminal = Terminal()
         self._conversation = Conversation(self._terminal)
+        self._children: list[Child] = []
 
     async def run(self, *, once: bool) -> int:
-        async with AsyncExitStack() as stack:
-            models = await self._start(stack)
-            failed = await self._call(models)
+        try:
+            models = await self._start()
+            failed = await self._while_they_live(self._call(models))
             if not once:
                 with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C is the way to end it, and no failure
-                    await self._stay()
+                    self._invite()
+                    await self._while_they_live(asyncio.Event().wait())
+        finally:
+            await asyncio.gather(*(child.stop(_STOP_GRACE) for child in self._children))
         return failed
 
     # --- processes ----------------------------------------------------------------------------------------------------
 
-    async def _start(self, stack: AsyncExitStack) -> str:
-        """Models first, so that the gateway finds them; stopped in reverse order. Returns the models' URL."""
+    async def _start(self) -> str:
+        """Models first, so that the gateway finds them. Returns the models' URL."""
         host, port = _models_address(self._config)
         _require_free(socket.SOCK_STREAM, host, port, f"the models' port (providers, {self._path})")
         listen = self._config.sip.listen
         _require_free(socket.SOCK_DGRAM, listen.host, listen.port, f"the SIP port (sip.listen, {self._path})")
         models, url = await start_models(host, port)
-        stack.push_async_callback(models.stop, _STOP_GRACE)
+        self._children.append(models)
         gateway = await Child.start("linecard run", ["run", self._path, "--no-redact"], self._conversation.on_line)
-        stack.push_async_callback(gateway.stop, _STOP_GRACE)
+        self._children.append(gateway)
         await gateway.ready(_READY, _START_LIMIT)
-        self._children = (models, gateway)
         self._terminal.success(f"linecard models   pid {models.pid}, {url}")
         self._terminal.success(f"linecard run      pid {gateway.pid}, sip:{listen.host}:{listen.port}")
         return url
 
-    async def _stay(self) -> None:
-        """Until Ctrl-C, or until a child dies."""
+    async def _while_they_live(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Raises ``ResourceError`` as soon as a child dies."""
+        main = asyncio.create_task(work)
+        lives = {asyncio.create_task(child.ended()): child for child in self._children}
+        try:
+            done, _ = await asyncio.wait({main, *lives}, return_when=asyncio.FIRST_COMPLETED)
+            if main in done:
+                return main.result()
+            dead = next(child for task, child in lives.items() if task in done)
+            raise ResourceError(f"{dead.name} has ended; the last it said: {dead.epitaph()}")
+        finally:
+            for task in (main, *lives):
+                task.cancel()
+            await asyncio.gather(main, *lives, return_exceptions=True)
+
+    def _invite(self) -> None:
+        """What to do next."""
         terminal = self._terminal
         terminal.headline("The gateway stays up.")
         for what, how in (
@@ -102,8 +123,6 @@ class _Demo:
             ("to end it", "Ctrl-C"),
         ):
             terminal.note(f"  {what:<24}{how}", style="default")
-        dead = await _first_to_die(self._children)
-        raise ResourceError(f"{dead.name} has ended: {dead.epitaph()}")
 
     # --- the call -----------------------------------------------------------------------------------------------------
 
@@ -176,13 +195,3 @@ def _require_free(kind: socket.SocketKind, host: str, port: int, what: str) -> N
         except OSError as error:
             reason = error.strerror or str(error)
             raise ResourceError(f"{host}:{port}, {what}: {reason.lower()}; end what uses it or change it") from error
-
-
-async def _first_to_die(children: tuple[Child, ...]) -> Child:
-    tasks = {asyncio.create_task(child.ended()): child for child in children}
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return tasks[done.pop()]
-    finally:
-        for task in tasks:
-            task.cancel()

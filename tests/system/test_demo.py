@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import socket
@@ -68,3 +69,26 @@ def _check(output: str) -> None:
     assert re.search(r"the agent fell silent \d+\.\d ms", output)
     assert "sip:pizza@127.0.0.1:" in output
     assert re.search(r"linecard\.yaml:\d+ +- \{name: carrier", output)
+
+
+async def test_the_demo_ends_with_one_line_when_a_process_of_its_dies(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway.cli", "demo", str(shipped_on_free_ports(tmp_path)), "--once",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            begun = (await process.stdout.readuntil(b"caller  ")).decode()
+        pids = [int(pid) for pid in re.findall(r"pid (\d+)", begun)]
+        os.kill(pids[1], signal.SIGKILL)
+        rest = (await asyncio.wait_for(process.stdout.read(), 5)).decode()
+        status = await asyncio.wait_for(process.wait(), 5)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert status == 1
+    assert "Traceback" not in rest
+    assert rest.splitlines()[-1].startswith("linecard: linecard run has ended")
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
