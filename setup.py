@@ -2,8 +2,8 @@
 
 ``LINECARD_DEBUG=1`` builds for finding faults and not for speed: bounds checks wherever a kernel does not switch them
 off itself, and AddressSanitizer and UBSan for the places where it does (.ci/run tests the kernels that way).
-``LINECARD_SKIP_BUILD=1`` leaves the modules out: the Makefile builds them itself, in place and only what changed, and pip
-would compile all of them a first time into a directory that it throws away.
+``LINECARD_SKIP_BUILD=1`` leaves the modules out: the Makefile builds them itself, in place and only what changed, and
+pip would compile all of them a first time into a directory that it throws away.
 """
 
 from __future__ import annotations
