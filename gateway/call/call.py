@@ -20,11 +20,11 @@ from gateway.call.options import LimitOptions, RouteOptions, TrunkOptions
 from gateway.call.records import Records
 from gateway.errors import ProviderError, ResourceError, SdpError
 from gateway.machine import Machine
-from gateway.media.contract import Leg, LegObserver, LegStats, Stream
+from gateway.media.contract import Leg, LegObserver, LegStats
 from gateway.net.driver import Driver
 from gateway.plugs.contract import Drive, Plug, PlugSession
 from gateway.providers.contract import Provider
-from gateway.sdp import MediaAgreement, accept, answer, offer
+from gateway.sdp import Stream, accept, answer, offer
 from gateway.sip.events import Confirmed, Ended, Invited, Reconfirmed, Reoffered
 from gateway.timeline import Timeline
 from gateway.units import SECOND
@@ -265,7 +265,7 @@ class Call:
         if theirs is None:
             return offer(local, session, version=version), None
         agreement = answer(theirs, local, session, version=version)
-        return agreement.sdp, _stream(agreement.stream)
+        return agreement.sdp, agreement.stream
 
     def _connect_late(self, theirs: bytes | None) -> None:
         """The ACK carries the answer to an offer of ours (late offer)."""
@@ -276,7 +276,7 @@ class Call:
             self.hang_up("no answer to our offer in the ACK (RFC 3261 13.2.1)")
             return
         try:
-            self._leg.connect(_stream(accept(theirs, ours)))
+            self._leg.connect(accept(theirs, ours))
         except SdpError as error:
             self._refuse(488, str(error), error.warning)
 
@@ -294,8 +294,3 @@ class Call:
         if stream is not None:
             self._leg.connect(stream)
         self._house.sip.answer(self._invited.call, sdp)
-
-
-def _stream(media: MediaAgreement) -> Stream:
-    """What was agreed on, as the plane takes it: the two rooms do not know each other."""
-    return Stream(**asdict(media))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import time
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ async def run(config: Config) -> int:
     notifier = Notifier.from_environment()
     async with AsyncExitStack() as stack:
         plane, sip = await _open(config, stack)
+        _settle_garbage()
         address = advertised(config)
         structlog.get_logger().info(
             "ready", version=__version__, sip=f"udp:{sip.local[0]}:{sip.local[1]}", contact=address.contact
@@ -54,6 +56,14 @@ async def run(config: Config) -> int:
         await asyncio.gather(watchdog, return_exceptions=True)
     structlog.get_logger().info("stopped")
     return 0
+
+
+def _settle_garbage() -> None:
+    """What start-up made lives as long as the process: it need not be looked through again, and calls leave few cycles.
+    A full collection of the heap after start-up takes 24 ms on the machine of benchmarks/README.md."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 async def _open(config: Config, stack: AsyncExitStack) -> tuple[MediaPlane, EndpointDriver]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Protocol
 
+from gateway.sdp.types import Stream
 from gateway.units import Nanos, Samples
 
 __all__ = ["FrameFlags", "Leg", "LegObserver", "LegStats", "Stream"]
@@ -27,23 +28,6 @@ class FrameFlags(IntFlag):
     """The voice activity detector calls it speech."""
     CONCEALED = 2
     """No packet came in time; the samples were made up so that media time goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """What offer and answer agreed on for one leg."""
-
-    remote: tuple[str, int]
-    """Where to send, and where the first packet is expected from."""
-    payload_type: int
-    codec: str
-    """Encoding name as in ``a=rtpmap``: ``PCMU`` or ``PCMA``."""
-    event_payload_type: int | None = None
-    """Payload type of telephone-event (RFC 4733), if negotiated."""
-    ptime_ms: int = 20
-    send: bool = True
-    receive: bool = True
-    """Direction, from our side (RFC 3264 6.1)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from gateway.sdp.negotiation import accept, answer, offer
 from gateway.sdp.parser import parse
-from gateway.sdp.types import Agreement, Codec, Media, MediaAgreement, SessionDescription
+from gateway.sdp.types import Agreement, Codec, Media, SessionDescription, Stream
 
 __all__ = [
     "Agreement",
     "Codec",
     "Media",
-    "MediaAgreement",
     "SessionDescription",
+    "Stream",
     "accept",
     "answer",
     "offer",

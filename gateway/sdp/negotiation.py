@@ -12,7 +12,7 @@ from typing import Final
 
 from gateway.errors import SdpError
 from gateway.sdp.parser import parse
-from gateway.sdp.types import Agreement, Codec, Media, MediaAgreement, SessionDescription
+from gateway.sdp.types import Agreement, Codec, Media, SessionDescription, Stream
 
 __all__ = ["accept", "answer", "offer"]
 
@@ -59,7 +59,7 @@ def answer(
     return Agreement(sdp, _agreement(chosen, codec, event, direction))
 
 
-def accept(answer: bytes | SessionDescription, offer: bytes | SessionDescription) -> MediaAgreement:
+def accept(answer: bytes | SessionDescription, offer: bytes | SessionDescription) -> Stream:
     """What an answer to our offer means."""
     described = answer if isinstance(answer, SessionDescription) else parse(answer)
     offered = offer if isinstance(offer, SessionDescription) else parse(offer)
@@ -104,14 +104,14 @@ def _event(media: Media) -> Codec | None:
     return next((codec for codec in media.codecs if codec.name == "TELEPHONE-EVENT" and codec.rate == 8000), None)
 
 
-def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str) -> MediaAgreement:
+def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str) -> Stream:
     """``direction`` is ours. A connection address of zero is a hold of old (RFC 3264 8.4)."""
     held = media.host in ("0.0.0.0", "::")
     try:
         ip_address(media.host)
     except ValueError:
         raise SdpError("RFC 8866 5.7: the connection address is not an IP address", 301) from None
-    return MediaAgreement(
+    return Stream(
         remote=(media.host, media.port),
         payload_type=codec.payload_type,
         codec=codec.name,

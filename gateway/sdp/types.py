@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Agreement", "Codec", "Media", "MediaAgreement", "SessionDescription"]
+__all__ = ["Agreement", "Codec", "Media", "SessionDescription", "Stream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,20 @@ class SessionDescription:
 
 
 @dataclass(frozen=True, slots=True)
-class MediaAgreement:
-    """What offer and answer agreed on for the audio stream; field for field what the media plane takes."""
+class Stream:
+    """What offer and answer agreed on for one leg: what the media plane is connected with."""
 
     remote: tuple[str, int]
+    """Where to send, and where the first packet is expected from."""
     payload_type: int
     codec: str
+    """Encoding name as in ``a=rtpmap``: ``PCMU`` or ``PCMA``."""
     event_payload_type: int | None = None
+    """Payload type of telephone-event (RFC 4733), if negotiated."""
     ptime_ms: int = 20
     send: bool = True
     receive: bool = True
-    """Direction, from our side."""
+    """Direction, from our side (RFC 3264 6.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +67,4 @@ class Agreement:
     """Our answer, and what it means."""
 
     sdp: bytes
-    stream: MediaAgreement
+    stream: Stream

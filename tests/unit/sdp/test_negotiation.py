@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import SdpError
-from gateway.sdp import MediaAgreement, accept, answer, offer, parse
+from gateway.sdp import Stream, accept, answer, offer, parse
 
 US = ("192.0.2.1", 20000)
 
@@ -21,14 +21,14 @@ def test_our_offer_and_our_answer_agree() -> None:
     ours = offer(US, 7, ("PCMA", "PCMU"), version=3)
     assert (parse(ours).session_id, parse(ours).version) == ("7", "3")
     agreement = answer(ours, ("192.0.2.9", 30000), 8)
-    assert agreement.stream == MediaAgreement(US, 8, "PCMA", 101)
-    assert accept(agreement.sdp, ours) == MediaAgreement(("192.0.2.9", 30000), 8, "PCMA", 101)
+    assert agreement.stream == Stream(US, 8, "PCMA", 101)
+    assert accept(agreement.sdp, ours) == Stream(("192.0.2.9", 30000), 8, "PCMA", 101)
 
 
 def test_what_the_offerer_prefers_is_taken_with_its_payload_types() -> None:
     media = ("m=audio 4000 RTP/AVP 9 97 0 8 96", "a=rtpmap:97 PCMA/8000", "a=rtpmap:96 telephone-event/8000")
     agreement = answer(described(*media), US, 1)
-    assert agreement.stream == MediaAgreement(("192.0.2.9", 4000), 97, "PCMA", 96)
+    assert agreement.stream == Stream(("192.0.2.9", 4000), 97, "PCMA", 96)
     assert b"m=audio 20000 RTP/AVP 97 96\r\na=rtpmap:97 PCMA/8000\r\na=rtpmap:96 telephone-event/8000" in agreement.sdp
 
 
