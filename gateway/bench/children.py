@@ -93,8 +93,9 @@ class Child:
 
     async def stop(self, grace: float) -> int:
         """Asks it to end, insists after ``grace`` seconds; returns its exit status."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+        if not self._reader.done():  # of one that has ended by itself, terminate() would take the status from the loop
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
         try:
             await asyncio.wait_for(self._process.wait(), grace)
         except TimeoutError:
