@@ -2,9 +2,10 @@
 
     python benchmarks/models/stt.py
 
-Every example sentence of the dialogue, and sentences that it cannot know, spoken by several espeak-ng voices at several speeds, at
-8 kHz through G.711 mu-law with line noise, as 20 ms frames. Prints the share of sentences with the right intent and slots, of
-foreign sentences and of noises turned away, CPU per second of speech, and the time from the end of a turn to its final.
+Every example sentence of the dialogue, and sentences that it cannot know, spoken by several espeak-ng voices at
+several speeds, at 8 kHz through G.711 mu-law with line noise, as 20 ms frames. Prints the share of sentences with the
+right intent and slots, of foreign sentences and of noises turned away, CPU per second of speech, and the time from
+the end of a turn to its final.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import resource
+from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +60,7 @@ async def hear(recogniser: Recogniser, pcm: bytes) -> Result:
     turn = recogniser.begin(None, done.set_result)
     for at in range(0, len(pcm), 640):
         turn.audio(pcm[at : at + 640])
-    while turn.decoded < len(pcm):  # in a call the audio has long been decoded when the turn ends
+    while turn.decoded < len(pcm):  # noqa: ASYNC110 - in a call the audio has long been decoded when the turn ends
         await asyncio.sleep(0.001)
     turn.end()
     return await done
@@ -89,12 +91,12 @@ async def main() -> None:
         for _ in range(4)
     ]
 
-    began, wrong, refused, finals = cpu(), [], 0, []
+    began, wrong, refused, finals = cpu(), [], [], []
     for text, pcm in cases:
         result = await hear(recogniser, pcm)
         finals.append(result.elapsed_ns / 1e6)
         if not result.text:
-            refused += 1
+            refused.append(text)
         elif script.understand(result.text) != script.understand(text):
             wrong.append((text, result.text))
     seconds = sum(len(pcm) for _, pcm in cases) / 32000
@@ -102,17 +104,19 @@ async def main() -> None:
     away = sum([not (await hear(recogniser, pcm)).text for pcm in foreign])
     quiet = sum([not (await hear(recogniser, pcm)).text for pcm in noises])
     finals.sort()
-    print(
-        f"sentences          {len(cases)}: right {1 - (len(wrong) + refused) / len(cases):.1%}, asked again {refused / len(cases):.1%}, wrong {len(wrong) / len(cases):.1%}"
-    )
+    total = len(cases)
+    right = total - len(wrong) - len(refused)
+    print(f"sentences          {total}: right {right / total:.1%}, asked again {len(refused) / total:.1%}", end="")
+    print(f", wrong {len(wrong) / total:.1%}")
     print(f"foreign sentences  {len(foreign)}: turned away {away / len(foreign):.1%}")
     print(f"noises             {len(noises)}: turned away {quiet / len(noises):.1%}")
     print(f"CPU                {load:.2%} of a core per stream of speech")
-    print(
-        f"final              p50 {finals[len(finals) // 2]:.2f} ms, p99 {finals[len(finals) * 99 // 100]:.2f} ms after the end of the turn"
-    )
+    p50, p99 = finals[total // 2], finals[total * 99 // 100]
+    print(f"final              p50 {p50:.2f} ms, p99 {p99:.2f} ms after the end of the turn")
     for text, heard in wrong:
         print(f"  wrong: {text!r} heard as {heard!r}")
+    for text, times in Counter(refused).most_common():
+        print(f"  asked again: {text!r}, {times} of {len(VOICES) * len(SPEEDS)}")
     await recogniser.close()
 
 

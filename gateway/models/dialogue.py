@@ -1,9 +1,9 @@
 """A scripted dialogue in the place of a language model: a pure function from the history to the next answer.
 
-It fills a form: what the caller says is matched against the patterns of the intents, slots are remembered, what is still
-missing is asked for, and the whole is confirmed. Nothing is kept between requests: the state is worked out anew from the
-messages, as a language model does, so a history that a barge-in has cut needs no special case. One rule matters there: a
-"yes" counts only if the question before it was heard, at least in part.
+It fills a form: what the caller says is matched against the patterns of the intents, slots are remembered, what is
+still missing is asked for, and the whole is confirmed. Nothing is kept between requests: the state is worked out anew
+from the messages, as a language model does, so a history that a barge-in has cut needs no special case. One rule
+matters there: a "yes" counts only if the question before it was heard, at least in part.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ class Dialogue:
 def _check(script: Script, intents: Mapping[str, Sequence[pattern.Item]]) -> None:
     problems = []
     for intent, items in intents.items():
-        for slot in sorted(_slots_of(items) - set(script.slots)):
-            problems.append(f"{script.name}: intent {intent!r} names the unknown slot <{slot}>")
+        unknown = sorted(_slots_of(items) - set(script.slots))
+        problems += [f"{script.name}: intent {intent!r} names the unknown slot <{slot}>" for slot in unknown]
     problems += [
         f"{script.name}: the form asks for the unknown slot {q.slot!r}"
         for q in script.form

@@ -1,7 +1,7 @@
 """espeak-ng through ctypes: text in, bursts of 16-bit PCM out.
 
-GPL-3, so it is loaded here, in the models' own process, and nowhere else. The library keeps global state: one process has
-one synthesiser, and one thread may use it. ctypes releases the GIL while it works.
+GPL-3, so it is loaded here, in the models' own process, and nowhere else. The library keeps global state: one process
+has one synthesiser, and one thread may use it. ctypes releases the GIL while it works.
 """
 
 from __future__ import annotations

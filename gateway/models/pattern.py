@@ -95,7 +95,7 @@ def _sequence(text: str, tokens: list[str], at: int) -> tuple[Item, int]:
             if at == len(tokens) or tokens[at] != {"[": "]", "(": ")"}[token]:
                 raise ConfigError([f"pattern {text!r}: a {token!r} is not closed"])
             at += 1
-            items.append(Optional(inner) if token == "[" else inner)
+            items.append(Optional(inner) if tokens[at - 1] == "]" else inner)
         else:
             items.append(Slot(token[1:]) if token[0] == "<" else Word(token))
     if not items:
@@ -142,7 +142,7 @@ def match(item: Item, said: list[str], slots: Slots) -> dict[str, str] | None:
     return None
 
 
-def _ends(item: Item, said: list[str], at: int, slots: Slots) -> list[tuple[int, dict[str, str]]]:
+def _ends(item: Item, said: list[str], at: int, slots: Slots) -> list[tuple[int, dict[str, str]]]:  # noqa: C901 - one branch per kind
     """Every position where the item may end that begins at ``at``; one per position, so the work stays small."""
     match item:
         case Word(text):

@@ -54,6 +54,7 @@ class _Connection:
         self._server = server
         self._streams: dict[int, Stream] = {}
         self._socket: WebSocket | None = None
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def bind(self, socket: WebSocket) -> WebSocket:
         self._socket = socket
@@ -102,6 +103,7 @@ class _Connection:
 
     def on_lost(self, reason: str) -> None:
         self._server.connections.discard(self)
+        self.gone.set_result(None)
         for stream in self._streams.values():
             stream.close()
         self._streams.clear()
@@ -112,7 +114,9 @@ class _Connection:
         if self._socket is not None:
             self._socket.send_text(encode(kind, **fields))
 
-    def send_audio(self, stream: int, sequence: int, timestamp: int, request: int, flags: int, pcm: bytes) -> bool:
+    def send_audio(  # noqa: PLR0917 - the header, field by field
+        self, stream: int, sequence: int, timestamp: int, request: int, flags: int, pcm: bytes
+    ) -> bool:
         return self._socket is not None and self._socket.send_audio(stream, sequence, timestamp, request, flags, pcm)
 
     def drop(self, number: int) -> None:
@@ -162,7 +166,8 @@ class Server:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Raises ``ConfigError`` for a bad dialogue, ``ResourceError`` if the port is taken or a model does not start."""
+        """Raises ``ConfigError`` for a bad dialogue, ``ResourceError`` if the port is taken or a model does not
+        start."""
         options = self.options
         script = dialogue.load(options.dialogue)
         loop = asyncio.get_running_loop()
@@ -191,9 +196,8 @@ class Server:
         self._server.close()
         for connection in list(self.connections):
             connection.close()
-        deadline = asyncio.get_running_loop().time() + _CLOSE_LIMIT
-        while self.connections and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+        if self.connections:
+            await asyncio.wait([connection.gone for connection in self.connections], timeout=_CLOSE_LIMIT)
         await self.models.recogniser.close()
         await self.models.synthesiser.close()
 

@@ -1,8 +1,8 @@
 """pocketsphinx through ctypes: a decoder of one grammar that takes audio as it comes.
 
-The package's own Cython class holds the GIL while it decodes (seen in 5.1: its binary never calls PyEval_SaveThread), so
-two decoders would not run at once and would hold up the event loop; the same shared object exports the C functions, and
-ctypes releases the GIL around each.
+The package's own Cython class holds the GIL while it decodes (seen in 5.1: its binary never calls PyEval_SaveThread),
+so two decoders would not run at once and would hold up the event loop; the same shared object exports the C
+functions, and ctypes releases the GIL around each.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ __all__ = ["MODEL", "Decoder", "Heard", "Setting", "pronunciations"]
 
 MODEL: Final = Path(pocketsphinx.__file__).parent / "model" / "en-us"
 
+_PAUSE_FRAMES: Final = 8
+
 Setting = str | int | float | bool
 
 
@@ -35,6 +37,8 @@ class Heard:
     """That of the word that fits least."""
     longest_ms: int
     """Of the words' durations."""
+    pause: float
+    """Score of what was taken as silence before, between and after them: speech that found no place hides there."""
 
 
 class _Library:
@@ -114,27 +118,29 @@ class Decoder:
     def finish(self) -> Heard:
         """Ends the utterance."""
         self._c.ps_end_utt(self._decoder)
-        segments = list(self._segments())
+        path = list(self._segments())
+        segments = [step for step in path if step[0][0] not in "<[("]
         if not segments:
-            return Heard((), 0.0, 0.0, 0)
+            return Heard((), 0.0, 0.0, 0, 0.0)
+        pauses = [score / length for word, length, score in path if word[0] in "<[" and length > _PAUSE_FRAMES]
         frames = sum(length for _, length, _ in segments)
         return Heard(
             tuple(word for word, _, _ in segments),
             sum(score for _, _, score in segments) / frames,
             min(score / length for _, length, score in segments),
             max(length for _, length, _ in segments) * 10,
+            min(pauses, default=0.0),
         )
 
     def _segments(self) -> Iterator[tuple[str, int, int]]:
-        """(word, frames, score) along the best path, without silence and noise."""
+        """(word, frames, score) along the best path; silence and noise are words in <> or []."""
         first, last, score = ctypes.c_int(), ctypes.c_int(), ctypes.c_int32()
         segment = self._c.ps_seg_iter(self._decoder)
         while segment:
-            word = self._c.ps_seg_word(segment).decode()
-            if word[0] not in "<[(":
-                self._c.ps_seg_frames(segment, ctypes.byref(first), ctypes.byref(last))
-                self._c.ps_seg_prob(segment, ctypes.byref(score), None, None)
-                yield word.partition("(")[0], last.value - first.value + 1, score.value
+            word: str = self._c.ps_seg_word(segment).decode()
+            self._c.ps_seg_frames(segment, ctypes.byref(first), ctypes.byref(last))
+            self._c.ps_seg_prob(segment, ctypes.byref(score), None, None)
+            yield word[:1] + word[1:].partition("(")[0], last.value - first.value + 1, score.value
             segment = self._c.ps_seg_next(segment)
 
     def close(self) -> None:

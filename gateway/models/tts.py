@@ -1,4 +1,5 @@
-"""Speech synthesis as a service: one thread, because espeak-ng's state is global, serves all streams in order of asking.
+"""Speech synthesis as a service: one thread, because espeak-ng's state is global, serves all streams in order of
+asking.
 
 It runs a hundred times faster than speech, so a hundred streams share it well; sentences said before come from a cache.
 """

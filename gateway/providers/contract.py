@@ -1,9 +1,9 @@
 """What the house asks of a model provider.
 
 A *provider* is one configured account or server, shared by all calls of the process. It opens *sessions*, one per call
-and role. A session's verbs never wait; its results arrive at the listener it was opened with, on the event loop, and end
-with at most one ``Failed``. ``elapsed`` is the time that the model itself reports for its work, so that a report can
-tell the model's share of a stage from the network's and ours.
+and role. A session's verbs never wait; its results arrive at the listener it was opened with, on the event loop, and
+end with at most one ``Failed``. ``elapsed`` is the time that the model itself reports for its work, so that a report
+can tell the model's share of a stage from the network's and ours.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class ModelInfo:
 class Transcript:
     """What an STT heard. Each ``end_turn`` is answered by exactly one with ``final`` set.
 
-    Of a final, ``text`` and ``understood`` together say: words (text, True); noise or nothing said (empty, True: the turn
-    is dropped); speech that the model could not put into words (empty, False: the agent asks again).
+    Of a final, ``text`` and ``understood`` together say: words (text, True); noise or nothing said (empty, True: the
+    turn is dropped); speech that the model could not put into words (empty, False: the agent asks again).
     """
 
     turn: int
@@ -88,7 +88,8 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """A burst of synthesised audio: 16-bit little-endian mono at ``rate`` Hz. ``request`` is 0 from a realtime model."""
+    """A burst of synthesised audio: 16-bit little-endian mono at ``rate`` Hz. ``request`` is 0 from a realtime
+    model."""
 
     request: int
     pcm: bytes

@@ -1,7 +1,8 @@
 """The native plug protocol: models that stand next to the gateway, all calls of a provider on one WebSocket.
 
-The protocol is ``docs/plug-protocol.md``; ``gateway.wire`` encodes and decodes it. Here are the YAML block, the provider,
-and the task that keeps its connection: ``native_connection.py`` is one connection, ``native_sessions.py`` the sessions.
+The protocol is ``docs/plug-protocol.md``; ``gateway.wire`` encodes and decodes it. Here are the YAML block, the
+provider, and the task that keeps its connection: ``native_connection.py`` is one connection, ``native_sessions.py``
+the sessions.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class NativeOptions(Options):
 
 
 class NativeProvider:
-    """One server, one connection, every call's sessions on it. While there is no connection, ``open_`` fails at once."""
+    """One server, one connection, every call's sessions on it. While there is no connection, ``open_`` fails at
+    once."""
 
     def __init__(self, name: str, options: NativeOptions, *, jitter: random.Random | None = None) -> None:
         self.name = name

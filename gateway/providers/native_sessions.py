@@ -1,7 +1,8 @@
 """The four sessions of the native plug protocol: verbs to control messages, messages to results.
 
-A session is a stream on the provider's connection. Its audio path makes no task and waits for nothing; what the server's
-credit does not cover is left out and counted, because late audio is worth nothing to a model that listens live.
+A session is a stream on the provider's connection. Its audio path makes no task and waits for nothing; what the
+server's credit does not cover is left out and counted, because late audio is worth nothing to a model that listens
+live.
 """
 
 from __future__ import annotations

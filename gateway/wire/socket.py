@@ -1,8 +1,9 @@
-"""A WebSocket on asyncio, either side: handshake, text and control frames by ``websockets`` without I/O, audio in Cython.
+"""A WebSocket on asyncio, either side: handshake, text and control frames by ``websockets`` without I/O, audio in
+Cython.
 
-``websockets`` takes 33 µs for a pair of 20 ms messages, this path under 1 (ARCHITECTURE.md, decision 6), so audio frames
-never pass through it; everything that is difficult or rare does. Nothing here is awaited per message: what arrives is
-handed to the owner at once, what is sent is written to the transport at once.
+``websockets`` takes 33 µs for a pair of 20 ms messages, this path under 1 (ARCHITECTURE.md, decision 6), so audio
+frames never pass through it; everything that is difficult or rare does. Nothing here is awaited per message: what
+arrives is handed to the owner at once, what is sent is written to the transport at once.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _SEND_LIMIT: Final = 4 * 1024 * 1024
 
 
 class Owner(Protocol):
-    """Who uses a WebSocket. A ``RemoteError`` raised by ``on_text`` or ``on_audio`` closes it with its text as reason."""
+    """Who uses a WebSocket. A ``RemoteError`` raised by ``on_text`` or ``on_audio`` closes it with its text as
+    reason."""
 
     def on_open(self) -> None:
         """The handshake is complete and the subprotocol agreed."""
@@ -85,7 +87,9 @@ class WebSocket(asyncio.Protocol):
             self._core.send_text(text.encode())
             self._flush()
 
-    def send_audio(self, stream: int, sequence: int, timestamp: int, request: int, flags: int, pcm: bytes) -> bool:
+    def send_audio(  # noqa: PLR0917 - the header, field by field
+        self, stream: int, sequence: int, timestamp: int, request: int, flags: int, pcm: bytes
+    ) -> bool:
         """Sends an audio message, or says False: not open, or the peer does not read fast enough."""
         transport = self._transport
         if not self._open or transport is None or transport.get_write_buffer_size() > self._send_limit:

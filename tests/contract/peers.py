@@ -1,7 +1,7 @@
 """The servers that the contract is tried against: for each kind of provider, one that behaves and all that do not.
 
-A provider joins the contract by an entry in ``PEERS``: ``serve(fault)`` is a context that yields the provider's YAML block,
-with a server behind it that plays all the roles and, at the first request of a stream, commits the fault.
+A provider joins the contract by an entry in ``PEERS``: ``serve(fault)`` is a context that yields the provider's YAML
+block, with a server behind it that plays all the roles and, at the first request of a stream, commits the fault.
 """
 
 from __future__ import annotations
@@ -98,7 +98,12 @@ async def native(fault: Fault) -> AsyncIterator[dict[str, Any]]:
             third_party.Stream = previous
 
     async with serve(
-        connection, "127.0.0.1", 0, subprotocols=["linecard.plug.v1"], compression=None, close_timeout=0.2  # type: ignore[list-item]
+        connection,
+        "127.0.0.1",
+        0,
+        subprotocols=["linecard.plug.v1"],
+        compression=None,
+        close_timeout=0.2,  # type: ignore[list-item]
     ) as server:
         port = server.sockets[0].getsockname()[1]
         yield native_block(port)

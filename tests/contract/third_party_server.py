@@ -1,5 +1,5 @@
-"""A model server written from docs/plug-protocol.md alone: it imports nothing of Linecard's. Deaf, dim, and monotone, but
-it plays all four roles: ``python third_party_server.py PORT``."""
+"""A model server written from docs/plug-protocol.md alone: it imports nothing of Linecard's. Deaf, dim, and monotone,
+but it plays all four roles: ``python third_party_server.py PORT``."""
 
 import asyncio
 import json
@@ -11,7 +11,12 @@ from collections import deque
 from websockets.asyncio.server import serve
 
 HEADER = struct.Struct(">IIQIHH")
-ROLES = {"stt": {"rates": [8000, 16000]}, "llm": {}, "tts": {"rates": [8000, 16000]}, "realtime": {"rates": [8000, 16000]}}
+ROLES = {
+    "stt": {"rates": [8000, 16000]},
+    "llm": {},
+    "tts": {"rates": [8000, 16000]},
+    "realtime": {"rates": [8000, 16000]},
+}
 
 
 class Stream:
@@ -72,7 +77,9 @@ class Stream:
 
 async def connection(socket):
     streams = {}
-    await socket.send(json.dumps({"type": "hello", "protocol": 1, "server": {"name": "acme", "version": "7"}, "roles": ROLES}))
+    await socket.send(
+        json.dumps({"type": "hello", "protocol": 1, "server": {"name": "acme", "version": "7"}, "roles": ROLES})
+    )
     async for data in socket:
         if isinstance(data, bytes):
             number, *_ = HEADER.unpack_from(data)
@@ -83,7 +90,9 @@ async def connection(socket):
         number = message.get("stream")
         if message["type"] == "open":
             streams[number] = Stream(socket, message)
-            await streams[number].say("opened", model={"name": f"acme-{message['role']}", "version": "7"}, credit=128000)
+            await streams[number].say(
+                "opened", model={"name": f"acme-{message['role']}", "version": "7"}, credit=128000
+            )
         elif message["type"] == "close" and number in streams:
             await streams.pop(number).say("closed")
         elif number in streams:

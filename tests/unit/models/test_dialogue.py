@@ -32,7 +32,13 @@ def talk(pizza: Dialogue, *turns: str, heard: bool = True) -> tuple[list[str], b
 
 
 def test_an_order_from_greeting_to_goodbye(pizza: Dialogue) -> None:
-    answers, hang_up = talk(pizza, "I would like a large pizza with mushrooms, please.", "delivery please", "no pick up please", "yes please")
+    answers, hang_up = talk(
+        pizza,
+        "I would like a large pizza with mushrooms, please.",
+        "delivery please",
+        "no pick up please",
+        "yes please",
+    )
     assert answers[0] == "Is that for delivery or pickup?"
     assert "large mushroom pizza for delivery" in answers[1]
     assert "for pickup" in answers[2]
@@ -74,7 +80,10 @@ def test_repeat_says_the_last_answer_again(pizza: Dialogue) -> None:
 
 
 def test_other_words_still_fill_slots(pizza: Dialogue) -> None:
-    assert pizza.understand("erm well I guess the large one with pepperoni on it") == ("spotted", {"size": "large", "topping": "pepperoni"})
+    assert pizza.understand("erm well I guess the large one with pepperoni on it") == (
+        "spotted",
+        {"size": "large", "topping": "pepperoni"},
+    )
 
 
 def test_what_is_not_understood_says_so(pizza: Dialogue) -> None:
@@ -105,11 +114,22 @@ def test_a_word_without_a_sound_is_named() -> None:
 
 def test_all_problems_of_a_script_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        Dialogue(Script(name="x", intents={"a": ["<nope>"]}, answers={}, hang_up=["b"], confirm="{what}", form=[{"slot": "s", "ask": "?"}]))
+        Dialogue(
+            Script(
+                name="x",
+                intents={"a": ["<nope>"]},
+                answers={},
+                hang_up=["b"],
+                confirm="{what}",
+                form=[{"slot": "s", "ask": "?"}],
+            )
+        )
     assert len(caught.value.problems) == 5
 
 
-@pytest.mark.parametrize("text", ["intents: [", "name: x", "- 1", "name: x\nintents: {a: [b]}\nanswers: {fallback: f}\nmore: 1"])
+@pytest.mark.parametrize(
+    "text", ["intents: [", "name: x", "- 1", "name: x\nintents: {a: [b]}\nanswers: {fallback: f}\nmore: 1"]
+)
 def test_a_bad_file_is_a_config_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "d.yaml"
     path.write_text(text)

@@ -9,7 +9,10 @@ import pytest
 from gateway.errors import ConfigError
 from gateway.models import pattern
 
-SLOTS = {"size": {"large": pattern.parse("large | big"), "small": pattern.parse("small")}, "how": {"up": pattern.parse("pick up | pickup")}}
+SLOTS = {
+    "size": {"large": pattern.parse("large | big"), "small": pattern.parse("small")},
+    "how": {"up": pattern.parse("pick up | pickup")},
+}
 
 
 @pytest.mark.parametrize(
