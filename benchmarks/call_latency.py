@@ -2,6 +2,7 @@
 
     python benchmarks/call_latency.py --calls 1 --turns 10
     python benchmarks/call_latency.py --calls 100
+    python benchmarks/call_latency.py --calls 8 --embedded
 
 ``ours`` is the gap on the wire minus the configured hangover minus the models' own time, from the gateway's turn
 records; beside it stands what the callers measured from outside. All processes share the machine, callers included.
@@ -79,10 +80,11 @@ def report(bench: Bench, results: list[CallResult], shares: tuple[float, float, 
     return not failed
 
 
-async def main(calls: int, turns: int) -> int:
+async def main(calls: int, turns: int, *, embedded: bool) -> int:
     quiet_log()
-    print(f"{machine()}\n{calls} calls at once, {turns} turns each, models that answer at once")
-    async with gateway(prompt=True, answer_s=0.8) as bench:
+    models = "the embedded models" if embedded else "models that answer at once"
+    print(f"{machine()}\n{calls} calls at once, {turns} turns each, {models}")
+    async with gateway(prompt=not embedded, answer_s=0.8) as bench:
         results, *shares = await place_all(bench, calls, scenario(turns))
         good = report(bench, results, (shares[0], shares[1], shares[2]), calls)
     return 0 if good else 1
@@ -92,5 +94,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=1)
     parser.add_argument("--turns", type=int, default=6)
+    parser.add_argument("--embedded", action="store_true", help="real recognition and synthesis, on the same machine")
     options = parser.parse_args()
-    raise SystemExit(uvloop.run(main(options.calls, options.turns)))
+    raise SystemExit(uvloop.run(main(options.calls, options.turns, embedded=options.embedded)))
