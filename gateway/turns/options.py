@@ -22,8 +22,8 @@ class TurnOptions(Options):
     """Who has the floor, and when it changes hands."""
 
     hangover: Duration = Field(default="500ms", validate_default=True)
-    """Silence after the caller's last speech packet that ends a turn. Shorter answers sooner and cuts people off; it has
-    an effect down to `media.vad.release`, before which silence is not known to be one."""
+    """Silence after the caller's last speech packet that ends a turn. Shorter answers sooner and cuts people off. Below
+    `media.vad.release` it has no further effect: until then silence is not known to be one."""
     barge_in: bool = True
     """May the caller interrupt the agent?"""
     barge_in_confirm: Duration = Field(default="120ms", validate_default=True)

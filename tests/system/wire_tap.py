@@ -1,8 +1,8 @@
 """An independent listener between a caller and the gateway: imports nothing of ours, knows nothing of either.
 
 It relays one call's SIP (rewriting the session description, so that RTP comes past it as well) and RTP, decodes mu-law
-with a table made from ITU-T G.711 here, and stamps each packet by the kernel. It ends when its standard input does, and then
-writes what it heard as one JSON object: ``{"caller": [[stamp_ns, dbfs], ...], "gateway": [...]}``.
+with a table made from ITU-T G.711 here, and stamps each packet by the kernel. It ends when its standard input does, and
+then writes what it heard as one JSON object: ``{"caller": [[stamp_ns, dbfs], ...], "gateway": [...]}``.
 
     python tests/system/wire_tap.py 127.0.0.1:5060      # prints the address to call instead
 """
