@@ -46,14 +46,16 @@ async def _call(
                 terminal.speaks("caller", at, text, "(interrupts)" if interrupting else "")
 
     def on_agent(edge: Edge) -> None:
+        tell("the agent speaks" if edge.started else "the agent is silent")
         if not edge.started:
             started = spans(caller.ear.edges)[-1].start
             terminal.speaks("agent", started.packet, f"(spoke for {(edge.at - started.at) / SECOND:.1f} s)")
 
-    async with CallerHost(target) as host:
-        caller = host.caller(scenario, clips, record=record is not None, notify=on_caller)
-        caller.ear.on_edge = on_agent
-        return await host.run(caller, record)
+    with terminal.busy(f"calling {target.uri}") as tell:
+        async with CallerHost(target) as host:
+            caller = host.caller(scenario, clips, record=record is not None, notify=on_caller)
+            caller.ear.on_edge = on_agent
+            return await host.run(caller, record)
 
 
 def _report(terminal: Terminal, result: CallResult, record: str | None) -> int:

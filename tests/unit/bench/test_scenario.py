@@ -6,6 +6,7 @@ import pytest
 
 from gateway.bench.scenario import HangUp, Interrupt, Listen, Say, Silence, Think, load_scenario, shipped
 from gateway.errors import ConfigError
+from gateway.models import dialogue
 from gateway.units import MS
 
 
@@ -24,6 +25,15 @@ def test_pizza_asks_for_three_things_agrees_and_interrupts_once() -> None:
     plot = load_scenario("pizza")
     assert sum(isinstance(step, Say) for step in plot.steps) == 4
     assert (plot.interruptions, plot.turns) == (1, 5)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_embedded_dialogue_knows_what_the_shipped_callers_say(name: str) -> None:
+    """Its grammar is all that the embedded recogniser can hear."""
+    known = dialogue.load(None)
+    for text in load_scenario(name).texts():
+        intent, _ = known.understand(text.lower())
+        assert intent not in {"fallback", "spotted"}, text
 
 
 def test_each_step_has_its_short_form(tmp_path: Path) -> None:
