@@ -29,7 +29,7 @@ MODEL_RATE: Final = 16000
 TELEPHONE_CMN: Final = b"42.14,21.35,-31.29,41.27,-26.21,-2.30,5.10,-29.23,14.27,-10.65,4.44,0.86,-10.2"
 """Mean of the cepstra of speech that went through G.711 at 8 kHz. The model's own start value is for a microphone,
 and the mean stays as it is during an utterance: with that value the first turn of a call got 28% of sentences right,
-with this 97%."""
+with this 97% (92 sentences of four voices, nothing turned away)."""
 _FITS: Final = -60.0
 _WORD_FITS: Final = -90.0
 _PAUSE_FITS: Final = -42.0
