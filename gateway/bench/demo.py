@@ -49,10 +49,10 @@ async def main_async(path: str, config: Config, *, once: bool = False) -> int:
 
 
 async def _until_stopped(work: Coroutine[Any, Any, int]) -> int:
-    """Ctrl-C and SIGTERM cancel the work, which takes down what it has put up."""
+    """Ctrl-C, SIGTERM and a closed terminal cancel the work, which takes down what it has put up."""
     task = asyncio.create_task(work)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, task.cancel)
     try:
         return await task

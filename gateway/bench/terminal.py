@@ -110,8 +110,8 @@ class Terminal:
 
     def stopped(self, stop_ms: float, confirm_ms: float) -> None:
         """How long the agent went on after it was interrupted."""
-        text = f"{'':{_INDENT}}the agent fell silent {stop_ms:.1f} ms after the caller's first packet"
-        self.console.print(Text(f"{text} (confirmation window {confirm_ms:.0f} ms)", "yellow"), soft_wrap=True)
+        text = f"{'':{_INDENT}}agent silent {stop_ms:.1f} ms after the caller's first packet"
+        self.console.print(Text(f"{text} (window {confirm_ms:.0f} ms)", "yellow"), soft_wrap=True)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
