@@ -319,13 +319,21 @@ async def test_a_port_in_use_is_one_clear_error(server: Server) -> None:
 
 
 async def test_the_process_says_when_it_is_ready_and_ends_on_sigterm() -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.cli", "models", "--port", "0", stdout=asyncio.subprocess.PIPE
-    )
+    pipe = asyncio.subprocess.PIPE
+    command = (sys.executable, "-m", "gateway.cli", "models", "--port", "0")
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
     assert process.stdout is not None
-    async with asyncio.timeout(15):
-        ready = json.loads(await process.stdout.readline())
-        assert ready["event"] == "models.ready"
-        assert ready["url"].startswith("ws://127.0.0.1:")
-        process.send_signal(signal.SIGTERM)
-        assert await process.wait() == 0
+    try:
+        async with asyncio.timeout(30):
+            line = await process.stdout.readline()
+            assert line, (await process.communicate())[1].decode()
+            ready = json.loads(line)
+            assert ready["event"] == "models.ready", ready
+            assert ready["url"].startswith("ws://127.0.0.1:")
+            process.send_signal(signal.SIGTERM)
+            _, errors = await process.communicate()
+        assert (process.returncode, errors.decode()) == (0, "")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
