@@ -110,8 +110,8 @@ class Terminal:
 
     def stopped(self, stop_ms: float, confirm_ms: float) -> None:
         """How long the agent went on after it was interrupted."""
-        text = f"{'':{_INDENT}}agent silent {stop_ms:.1f} ms after the caller's first packet"
-        self.console.print(Text(f"{text} (window {confirm_ms:.0f} ms)", "yellow"), soft_wrap=True)
+        text = f"{'':{_INDENT}}agent silent after {stop_ms:.1f} ms (confirmation window {confirm_ms:.0f} ms)"
+        self.console.print(Text(text, "yellow"), soft_wrap=True)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

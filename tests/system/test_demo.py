@@ -66,7 +66,7 @@ def _check(output: str) -> None:
     for number, gap in enumerate(gaps):
         assert sum(map(float, stages[number * 5 : number * 5 + 5])) == pytest.approx(gap, abs=0.3)
         assert heard[number] == pytest.approx(gap, abs=20)
-    assert re.search(r"agent silent \d+\.\d ms", output)
+    assert re.search(r"agent silent after \d+\.\d ms", output)
     assert "sip:pizza@127.0.0.1:" in output
     assert re.search(r"linecard\.yaml:\d+ +- \{name: carrier", output)
 

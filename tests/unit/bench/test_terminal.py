@@ -135,7 +135,7 @@ def test_an_interruption_is_shown_after_what_it_interrupts() -> None:
     )
     assert [part.split()[1] for part in lines[:2]] == ["agent", "caller"]
     assert lines[0].endswith("Which one would —")
-    assert "agent silent 141.5 ms" in lines[2]
+    assert "agent silent after 141.5 ms" in lines[2]
     assert len(lines[2]) <= 80
 
 
