@@ -12,6 +12,7 @@ from typing import Final, cast
 
 from gateway.errors import ResourceError
 from gateway.net.driver import Driver
+from gateway.sip.auth import Credentials
 from gateway.sip.endpoint import Endpoint
 from gateway.sip.events import Event
 from gateway.sip.flow import Address, Datagram, Flow
@@ -109,14 +110,19 @@ class EndpointDriver:
         caller: str,
         headers: Iterable[tuple[str, str]] = (),
         remote: Address | None = None,
+        credentials: Credentials | None = None,
     ) -> int:
         """Places a call. A target that names a host needs ``remote``: see ``resolver.resolve``."""
         return self._driver.run(
-            lambda now: self._endpoint.invite(target, sdp, now, caller=caller, headers=headers, remote=remote)
+            lambda now: self._endpoint.invite(
+                target, sdp, now, caller=caller, headers=headers, remote=remote, credentials=credentials
+            )
         )
 
-    def options_ping(self, target: str, *, remote: Address | None = None) -> None:
-        self._driver.run(lambda now: self._endpoint.options_ping(target, now, remote=remote))
+    def options_ping(
+        self, target: str, *, remote: Address | None = None, credentials: Credentials | None = None
+    ) -> None:
+        self._driver.run(lambda now: self._endpoint.options_ping(target, now, remote=remote, credentials=credentials))
 
     async def close(self, *, patience: float = 0.5) -> None:
         """Hangs up every call, waits at most ``patience`` seconds for the answers, and closes the socket."""

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import count
 from typing import Final
 
 from gateway.errors import MisuseError, ResourceError, SipError
+from gateway.sip.auth import Credentials, Login
 from gateway.sip.context import Context, Randomness
 from gateway.sip.dialog import next_hop
 from gateway.sip.events import Event, Pinged
+from gateway.sip.exchange import exchange
 from gateway.sip.flow import Address, Datagram, Flow
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.options import EndpointOptions
@@ -134,32 +137,45 @@ class Endpoint:
         caller: str,
         headers: Iterable[Header] = (),
         remote: Address | None = None,
+        credentials: Credentials | None = None,
     ) -> int:
-        """Places a call; returns its handle. ``remote`` is where the INVITE goes if the target's host is a name."""
+        """Places a call; returns its handle. ``remote`` is where the INVITE goes if the target's host is a name,
+        ``credentials`` answer its challenges (RFC 3261 22)."""
         flow = self._flow_to(target, remote)
         if self._context.closing or len(self._context.sessions) >= self._options.max_calls:
             raise ResourceError("no more calls: the endpoint is closing, or sip.max_calls is met")
         if _UNSAFE_USER.search(caller):
             raise MisuseError(f"caller {caller!r} does not fit into a URI: escape it")
         headers = [_checked(header) for header in headers]
-        return OutgoingCall(self._context, target, flow, caller, sdp=sdp, headers=headers, now=now).handle
+        login = self._login(credentials)
+        call = OutgoingCall(self._context, target, flow, caller, sdp=sdp, headers=headers, now=now, login=login)
+        return call.handle
 
-    def options_ping(self, target: str, now: Nanos, *, remote: Address | None = None) -> None:
+    def options_ping(
+        self, target: str, now: Nanos, *, remote: Address | None = None, credentials: Credentials | None = None
+    ) -> None:
         """OPTIONS outside a dialog (RFC 3261 11); ``Pinged`` follows."""
         flow = self._flow_to(target, remote)
         context = self._context
         identity = f"<sip:{context.host(flow.local)}>;tag={context.token()}"
-        headers: list[Header] = [
-            ("Via", context.via(flow)), ("Max-Forwards", "70"), ("From", identity), ("To", f"<{target}>"),
-            ("Call-ID", f"{context.token()}@{context.host(flow.local)}"), ("CSeq", "1 OPTIONS"), context.contact(flow),
-            ACCEPT,
-        ]  # fmt: skip
+        call_id = f"{context.token()}@{context.host(flow.local)}"
+        numbers = count(1)
+
+        def build() -> tuple[Request, Flow]:
+            headers: list[Header] = [
+                ("Via", context.via(flow)), ("Max-Forwards", "70"), ("From", identity), ("To", f"<{target}>"),
+                ("Call-ID", call_id), ("CSeq", f"{next(numbers)} OPTIONS"), context.contact(flow), ACCEPT,
+            ]  # fmt: skip
+            return Request("OPTIONS", target, headers), flow
 
         def told(response: Response | None, now: Nanos) -> None:
             if response is None or response.status >= 200:
                 context.events.append(Pinged(target, response.status if response else None))
 
-        self._layer.open_client(Request("OPTIONS", target, headers), flow, told, now)
+        exchange(context, build, told, now, self._login(credentials))
+
+    def _login(self, credentials: Credentials | None) -> Login | None:
+        return Login(credentials, self._context.token) if credentials else None
 
     def close(self, now: Nanos) -> None:
         """Hangs up every call and refuses new ones with 503. The endpoint may go when ``calls`` is 0."""

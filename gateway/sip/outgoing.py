@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gateway.sip.auth import Login
 from gateway.sip.context import Context
 from gateway.sip.dialog import Dialog
 from gateway.sip.events import Answered, Ringing
+from gateway.sip.exchange import MAX_TRIES
 from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.responses import ACCEPT, ALLOW, SUPPORTED
@@ -30,11 +32,14 @@ class OutgoingCall(Session):
         sdp: bytes,
         headers: Iterable[Header],
         now: Nanos,
+        login: Login | None = None,
     ) -> None:
         host = context.host(flow.local)
         super().__init__(context, context.new_handle(), (f"{context.token()}@{host}", context.token()), caller)
         self._target = target
         self._flow = flow
+        self._login = login
+        self._tries = 1
         self._provisional = False
         self._cancelled = False
         self._acks: dict[str, Datagram] = {}  # To tag -> ACK, for a 200 that comes again
@@ -56,6 +61,20 @@ class OutgoingCall(Session):
         if context.options.user_agent:
             fixed.append(("User-Agent", context.options.user_agent))
         return Request("INVITE", self._target, [*fixed, *headers, ("Content-Type", "application/sdp")], sdp)
+
+    def _try_again(self, now: Nanos) -> None:
+        """The same INVITE with credentials: CSeq + 1 and a new branch, all else as it was (RFC 3261 22.1)."""
+        self._tries += 1
+        self._provisional = False
+        renewed = {"Via": self._context.via(self._flow), "CSeq": f"{self._tries} INVITE"}
+        headers = [
+            (name, renewed.get(name, value))
+            for name, value in self._invite.headers
+            if name not in ("Authorization", "Proxy-Authorization")
+        ]
+        request = Request("INVITE", self._invite.uri, headers, self._invite.body)
+        self._invite = self._login.sign(request) if self._login else request
+        self._transaction = self._context.layer.open_client(self._invite, self._flow, self._on_response, now)
 
     def hang_up(self, now: Nanos, reason: str) -> None:
         if self.phase is not Phase.EARLY:
@@ -102,9 +121,17 @@ class OutgoingCall(Session):
             self._on_provisional(response, now)
         elif response.status < 300:
             self._on_success(response, now)
+        elif self._is_worth_another_try(response):
+            self._try_again(now)
         else:
             self._tell_ended("remote", response.status, reason_text(response) or plain(response.reason))
             self._context.forget(self)
+
+    def _is_worth_another_try(self, response: Response) -> bool:
+        """A challenge that we have credentials for, while the call is still wanted."""
+        if self._login is None or self._farewell is not None or self._tries >= MAX_TRIES:
+            return False
+        return self._login.learn(response, self._invite)
 
     def _on_provisional(self, response: Response, now: Nanos) -> None:
         self._provisional = True
@@ -124,7 +151,9 @@ class OutgoingCall(Session):
         if len(self._acks) >= 16:
             return  # nobody forks one call to more phones than this; a limit against a hostile peer
         flow = dialog.next_flow()
-        ack = dialog.request("ACK", self._context.via(flow), cseq=self._invite.cseq.number)
+        ack = dialog.request(
+            "ACK", self._context.via(flow), headers=self._credentials(flow), cseq=self._invite.cseq.number
+        )
         self._acks[tag] = self._context.send(ack, flow)
         if self.dialog is not None:
             self._dismiss(dialog, now)
@@ -134,6 +163,15 @@ class OutgoingCall(Session):
             self._leave(now, self._farewell)  # CANCEL and 200 have crossed
         else:
             self._context.events.append(Answered(self.handle, response.sdp))
+
+    def _credentials(self, flow: Flow) -> list[Header]:
+        """The ACK carries the credentials of its INVITE (13.2.2.4), but only to whom they were meant for."""
+        if flow != self._flow:
+            return []
+        return [header for header in self._invite.headers if header[0] in ("Authorization", "Proxy-Authorization")]
+
+    def _login_for(self, flow: Flow) -> Login | None:
+        return self._login if flow == self._flow else None
 
     def _dismiss(self, dialog: Dialog, now: Nanos) -> None:
         flow = dialog.next_flow()

@@ -9,17 +9,21 @@ already: what remains is courtesy to the peer.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Literal
 
 from gateway.errors import MisuseError, SipError
+from gateway.sip.auth import Login
 from gateway.sip.checks import check_acceptable, check_body, check_method
 from gateway.sip.context import Context
 from gateway.sip.dialog import Dialog
 from gateway.sip.events import Confirmed, Ended, Reconfirmed, Reoffered
+from gateway.sip.exchange import exchange
 from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Header, Message, Request, Response
 from gateway.sip.responses import ACCEPT, ALLOW, SUPPORTED, warning
+from gateway.sip.transaction.invite_client import Tell
 from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.layer import ServerTransaction
 from gateway.sip.values import parse_parameters, plain, quote
@@ -195,10 +199,22 @@ class Session:
 
     def _send_bye(self, now: Nanos, reason: str) -> None:
         self.phase = Phase.LEAVING
+        self._request("BYE", self._on_bye_answered, now, headers=reason_header(reason))
+
+    def _request(self, method: str, tell: Tell, now: Nanos, *, headers: Iterable[Header] = ()) -> None:
+        """A request other than INVITE within the dialog."""
         dialog = self._live_dialog()
-        flow = dialog.next_flow()
-        request = dialog.request("BYE", self._context.via(flow), headers=reason_header(reason))
-        self._context.layer.open_client(request, flow, self._on_bye_answered, now)
+
+        def build() -> tuple[Request, Flow]:
+            flow = dialog.next_flow()
+            return dialog.request(method, self._context.via(flow), headers=headers), flow
+
+        exchange(self._context, build, tell, now, self._login_for(dialog.next_flow()), in_dialog=True)
+
+    def _login_for(self, flow: Flow) -> Login | None:
+        """Credentials for a request that goes there. A caller's challenge is never answered: whom we have called may
+        ask for credentials, whoever calls us may not."""
+        return None
 
     def _on_bye_answered(self, response: Response | None, now: Nanos) -> None:
         """Any final answer ends the dialog, and so does none (RFC 3261 15.1.1)."""

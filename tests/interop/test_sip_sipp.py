@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.sdp import accept, offer
+from gateway.sip.auth import Credentials
 from gateway.sip.events import Answered, Confirmed, Ended, Event, Invited, Reconfirmed, Reoffered, Ringing
 from tests.interop.peer import RTP, SCENARIOS, Switch, free_port, needs_sipp, sipp, switch
 
@@ -65,3 +66,17 @@ async def test_we_call_sipp(tmp_path: Path) -> None:
         assert len(house.events(Answered)) == len(house.events(Ringing)) == 10
         await peer
         assert house.sip.calls == 0
+
+
+@pytest.mark.parametrize(("password", "status"), [("secret", None), ("wrong", 403)])
+async def test_sipp_asks_for_a_password(tmp_path: Path, password: str, status: int | None) -> None:
+    """The digest is verified by SIPp's own implementation of RFC 2617."""
+    async with switch() as house:
+        port = free_port()
+        house.on_event = lambda event: house.sip.hang_up(event.call) if isinstance(event, Answered) else None
+        peer = asyncio.create_task(sipp(tmp_path, "-sf", str(SCENARIOS / "challenge.xml"), "-m", "1", port=port))
+        credentials = Credentials("linecard", password)
+        house.sip.invite(f"sip:sipp@127.0.0.1:{port}", offer(RTP, 9), caller="alice", credentials=credentials)
+        (ended,) = await house.until(Ended)
+        assert ended.status == status  # type: ignore[attr-defined]
+        await peer
