@@ -18,7 +18,8 @@ import yaml
 Line = dict[str, Any]
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """Where nobody listens at the moment."""
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -49,7 +50,7 @@ class Process:
     def events(self, event: str) -> list[Line]:
         return [line for line in self.lines if line["event"] == event]
 
-    async def line(self, event: str, where: Callable[[Line], bool] = lambda _: True, timeout: float = 10) -> Line:
+    async def line(self, event: str, where: Callable[[Line], bool] = lambda _: True, timeout: float = 20) -> Line:
         """The first such line, now or later."""
         async with asyncio.timeout(timeout):
             while True:
@@ -65,7 +66,7 @@ class Process:
         if self.process.returncode is None and not self.events("eof"):  # Popen.send_signal would reap a zombie unseen
             self.process.send_signal(number)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(15):
                 status = await self.process.wait()
         except TimeoutError:
             self.process.kill()
@@ -93,25 +94,28 @@ class House:
 
     def __init__(self, config: dict[str, Any], directory: Path, stack: AsyncExitStack) -> None:
         self.config = config
-        self.sip = ("127.0.0.1", int(config["sip"]["listen"].rsplit(":", 1)[1]))
+        self.sip = ("127.0.0.1", 0)
         self.directory = directory
         self.gateway: Process
         self.models: Process | None = None
         self._stack = stack
 
     async def start_gateway(self) -> Process:
+        """On a port that the kernel chose; afterwards the file names it, as an operator's would."""
         path = self.directory / "linecard.yaml"
         path.write_text(yaml.safe_dump(self.config, sort_keys=False))
         self.gateway = await start("run", str(path), "--no-redact")
         self._stack.push_async_callback(self.gateway.stop)
-        await self.gateway.line("ready")
+        _, host, port = (await self.gateway.line("ready"))["sip"].split(":")
+        self.sip = (host, int(port))
+        self.config["sip"]["listen"] = f"udp://{host}:{port}"
+        path.write_text(yaml.safe_dump(self.config, sort_keys=False))
         return self.gateway
 
     async def start_models(self) -> Process:
-        port = self.config["providers"]["embedded"]["url"].rsplit(":", 1)[1].strip("/")
-        self.models = await start("models", "--port", port)
+        self.models = await start("models", "--port", "0")
         self._stack.push_async_callback(self.models.stop)
-        await self.models.line("models.ready")
+        self.config["providers"]["embedded"]["url"] = (await self.models.line("models.ready"))["url"]
         return self.models
 
 
@@ -119,9 +123,9 @@ def configuration(**plug: Any) -> dict[str, Any]:
     """A configuration on free ports. ``plug`` overrides keys of the plug ``pizza``."""
     first = 20000 + 200 * (os.getpid() % 100)
     return {
-        "sip": {"listen": f"udp://127.0.0.1:{free_port()}"},
+        "sip": {"listen": "udp://127.0.0.1:0"},
         "media": {"address": "127.0.0.1", "ports": f"{first}-{first + 199}", "rtp_timeout": "30s"},
-        "providers": {"embedded": {"kind": "native", "url": f"ws://127.0.0.1:{free_port(socket.SOCK_STREAM)}/"}},
+        "providers": {"embedded": {"kind": "native", "url": f"ws://127.0.0.1:{free_port()}/"}},
         "plugs": {
             "pizza": {
                 "kind": "pipeline", "stt": "embedded", "llm": "embedded", "tts": "embedded",

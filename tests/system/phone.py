@@ -117,14 +117,14 @@ class Phone:
         self.ack()
         return self
 
-    async def response(self, status: int, method: str = "INVITE", timeout: float = 5) -> str:
+    async def response(self, status: int, method: str = "INVITE", timeout: float = 15) -> str:
         pattern = re.compile(rf"SIP/2.0 {status} .*^CSeq: \d+ {method}\b", re.DOTALL | re.MULTILINE | re.IGNORECASE)
         return await self._wait(lambda: next((r for r in self.responses if pattern.match(r)), None), timeout)
 
-    async def asked(self, method: str, timeout: float = 5) -> str:
+    async def asked(self, method: str, timeout: float = 15) -> str:
         return await self._wait(lambda: next((r for r in self.requests if r.startswith(method)), None), timeout)
 
-    async def packets(self, condition: Callable[[list[Heard]], bool], timeout: float = 5) -> list[Heard]:
+    async def packets(self, condition: Callable[[list[Heard]], bool], timeout: float = 15) -> list[Heard]:
         """Waits until what was heard fulfils the condition."""
         return await self._wait(lambda: self.heard if condition(self.heard) else None, timeout)
 

@@ -65,7 +65,7 @@ async def speak(phone: Phone) -> None:
 
 
 async def left(phone: Phone, house: House, reason: str) -> None:
-    assert reason in await phone.asked("BYE", timeout=15)
+    assert reason in await phone.asked("BYE")
     await house.gateway.line("call.ended")
     phone.close()
 
@@ -73,7 +73,7 @@ async def left(phone: Phone, house: House, reason: str) -> None:
 async def test_no_models_at_all(tmp_path: Path) -> None:
     async with house(tmp_path, configuration()) as built:
         phone = await Phone(built.sip, "pizza").dial()
-        await phone.packets(seconds(2), timeout=15)
+        await phone.packets(seconds(2))
         await left(phone, built, "a model failed")
         assert len(built.gateway.events("provider.failed")) == 3  # one for each role
 
@@ -84,7 +84,7 @@ async def test_models_that_work(tmp_path: Path) -> None:
         await phone.packets(seconds(0.9))
         await built.gateway.line("turn")
         await speak(phone)
-        line = await built.gateway.line("turn", lambda line: line["turn"] == 1, timeout=15)
+        line = await built.gateway.line("turn", lambda line: line["turn"] == 1)
         assert (line["heard"], line["said"]) == ("hello", "One. Two. Three.")
         assert sum(line["stages_ms"].values()) == pytest.approx(line["gap_ms"], abs=0.01)
         assert [asked["type"] for asked in models.script.asked] == ["speak", "end", "generate", *["speak"] * 3]
@@ -101,7 +101,7 @@ async def test_models_that_misbehave_in_a_turn(tmp_path: Path, wrong: str) -> No
         models.script.wrong = wrong
         before = loud(phone.heard)
         await speak(phone)
-        await phone.packets(lambda heard: loud(heard) - before >= 25, timeout=15)
+        await phone.packets(lambda heard: loud(heard) - before >= 25)
         await left(phone, built, "a model failed")
         failed = built.gateway.events("provider.failed")
         assert len(failed) == (3 if wrong == "garbage" else 1)  # garbage costs the connection, and all three sessions
@@ -113,7 +113,7 @@ async def test_models_that_die_in_mid_sentence(tmp_path: Path) -> None:
         await phone.packets(seconds(0.2))
         await models.drop()
         await models.stop()
-        await phone.packets(seconds(0.2 + 0.5), timeout=15)
+        await phone.packets(seconds(0.2 + 0.5))
         await left(phone, built, "a model failed")
         [apology] = [line for line in built.gateway.events("turn") if line["kind"] == "apology"]
         assert apology["turn"] == 0
@@ -125,9 +125,9 @@ async def test_a_call_goes_on_when_its_models_come_back(tmp_path: Path) -> None:
         await built.gateway.line("turn")
         await models.drop()
         await built.gateway.line("provider.failed")
-        await built.gateway.line("turn", lambda line: line["kind"] == "apology", timeout=15)
+        await built.gateway.line("turn", lambda line: line["kind"] == "apology")
         await speak(phone)
-        line = await built.gateway.line("turn", lambda line: line["heard"] == "hello", timeout=15)
+        line = await built.gateway.line("turn", lambda line: line["heard"] == "hello")
         assert line["kind"] == "answer"
         phone.bye()
         await phone.response(200, "BYE")
@@ -144,7 +144,7 @@ async def test_an_interruption_stops_the_agent_and_keeps_what_was_played(tmp_pat
         assert 0 < stopped["stop_ms"] <= stopped["confirm_ms"] + 60
         asked = await built.gateway.line("heard")
         assert asked["turn"] == 1
-        await built.gateway.line("turn", lambda line: line["turn"] == 1, timeout=15)
+        await built.gateway.line("turn", lambda line: line["turn"] == 1)
         [generate] = [asked for asked in models.script.asked if asked["type"] == "generate"]
         said, heard = generate["messages"]
         assert heard == {"role": "user", "text": "hello"}
@@ -164,5 +164,5 @@ async def test_the_models_process_dies(tmp_path: Path) -> None:
         phone = await Phone(built.sip, "pizza").dial()
         await phone.packets(seconds(0.3))
         built.models.process.kill()
-        await phone.packets(seconds(2.5), timeout=15)
+        await phone.packets(seconds(2.5))
         await left(phone, built, "a model failed")
