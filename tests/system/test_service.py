@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.system.house import configuration
+from tests.system.house import configuration, free_port
 
 pytestmark = pytest.mark.interop
 
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.interop
 async def service(directory: Path, **environ: str) -> AsyncIterator[tuple[socket.socket, asyncio.subprocess.Process]]:
     """`linecard run` beside a socket that hears what it tells its manager."""
     config = configuration()
+    config["sip"]["listen"] = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     del config["providers"], config["plugs"]["pizza"], config["routes"][0]
     (directory / "c.yaml").write_text(yaml.safe_dump(config))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
