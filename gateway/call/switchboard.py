@@ -10,7 +10,9 @@ import structlog
 from gateway.call.call import Call, House
 from gateway.call.options import RouteOptions, TrunkOptions
 from gateway.call.routing import find_route, find_trunk
+from gateway.call.throttle import Throttle
 from gateway.errors import SipError
+from gateway.net.driver import monotonic
 from gateway.sip.events import Confirmed, Ended, Event, Invited, Reconfirmed, Refused, Reoffered
 
 __all__ = ["Switchboard"]
@@ -26,6 +28,7 @@ class Switchboard:
         self._calls: dict[int, Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger()
+        self._throttle = Throttle()
 
     def __len__(self) -> int:
         """Calls that are not over yet."""
@@ -35,11 +38,18 @@ class Switchboard:
         match event:
             case Invited():
                 self._invited(event)
-            case Refused(flow, status, rule):
-                self._log.warning("sip.refused", source=flow.remote[0], status=status, rule=rule)
+            case Refused():
+                self._refused(event)
             case Confirmed() | Reoffered() | Reconfirmed() | Ended():
                 if call := self._calls.get(event.call):
                     call.on_event(event)
+
+    def _refused(self, refused: Refused) -> None:
+        suppressed = self._throttle.admit(monotonic())
+        if suppressed is not None:
+            fields = {"suppressed": suppressed} if suppressed else {}
+            source = refused.flow.remote[0]
+            self._log.warning("sip.refused", source=source, status=refused.status, rule=refused.rule, **fields)
 
     def _invited(self, invited: Invited) -> None:
         try:

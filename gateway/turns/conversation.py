@@ -115,7 +115,7 @@ class Conversation:
         if self._onset is None or arrival - self._onset < self._options.barge_in_confirm - _PACKET:
             return
         onset, self._onset = self._onset, None
-        if self._answer:
+        if self._answer and not self._deaf:
             self._cut(self._answer, onset, now)
 
     def speech_ended(self, media_time: Samples, arrival: Nanos, now: Nanos) -> None:
@@ -289,6 +289,8 @@ class Conversation:
     def _speak(self, answer: Answer, sentences: list[str], now: Nanos) -> None:
         for sentence in sentences:
             self._timeline.stamp(answer.turn, Stamp.LLM_FIRST_SENTENCE, now)
+            if any(phrase.casefold() in sentence.casefold() for phrase in self._options.uninterruptible):
+                answer.interruptible = False
             self._playback.expect(self._next_request(), sentence)
             self._effects.append(Speak(self._request, sentence))
 

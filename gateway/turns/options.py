@@ -28,6 +28,9 @@ class TurnOptions(Options):
     """May the caller interrupt the agent?"""
     barge_in_confirm: Duration = Field(default="120ms", validate_default=True)
     """Speech of the caller must last this long before the agent stops; shorter sounds are coughs."""
+    uninterruptible: list[str] = Field(default_factory=list)
+    """Phrases that must be heard, like `this call is recorded`: an answer that holds one cannot be interrupted any
+    more."""
     no_input_after: Duration = Field(default="8s", validate_default=True)
     """Silence of the caller after an answer until the agent asks again."""
     no_input_prompt: str = "Are you still there?"

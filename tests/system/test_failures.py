@@ -3,6 +3,7 @@ or goes on as configured, and the log has one line for each session that was los
 
 from __future__ import annotations
 
+import json
 import math
 import wave
 from collections.abc import AsyncIterator, Callable
@@ -37,6 +38,7 @@ async def connected(tmp_path: Path, **plug: Any) -> AsyncIterator[tuple[House, P
     models = PuppetModels()
     then = {"on_failure": {"play": str(recording(tmp_path)), "then": plug.pop("then", "hang_up")}}
     config = configuration(hangover="300ms", **then, **plug)
+    config["records"] = {"file": str(tmp_path / "records.jsonl")}
     config["providers"]["embedded"] |= {"url": f"ws://127.0.0.1:{await models.start()}/", **QUICK}
     try:
         async with house(tmp_path, config) as built:
@@ -79,6 +81,7 @@ async def test_no_models_at_all(tmp_path: Path) -> None:
 
 
 async def test_models_that_work(tmp_path: Path) -> None:
+    """And what is written down of the call: the same in the log and in the call record."""
     async with connected(tmp_path) as (built, models):
         phone = await Phone(built.sip, "pizza").dial()
         await phone.packets(seconds(0.9))
@@ -91,6 +94,12 @@ async def test_models_that_work(tmp_path: Path) -> None:
         phone.bye()
         await phone.response(200, "BYE")
         phone.close()
+        await built.gateway.line("call.ended")
+        assert await built.gateway.stop() == 0
+        records = [json.loads(record) for record in (tmp_path / "records.jsonl").read_text().splitlines()]
+        assert [record["event"] for record in records] == ["turn", "turn", "call.ended"]
+        assert records[1].items() <= line.items()
+        assert line["call_id"] == phone.call_id
 
 
 @pytest.mark.parametrize("wrong", ["stall", "garbage", "refuse"])

@@ -268,6 +268,17 @@ class TestBargeIn:
         desk.play(2.0)
         assert desk.take(do.BeginTurn).turn == 1
 
+    def test_an_answer_with_a_phrase_that_must_be_heard_cannot_be_interrupted(self) -> None:
+        desk = Desk(uninterruptible=["call is RECORDED"])
+        desk.greet()
+        generate = desk.say("tell me")
+        desk.conversation.token(generate.request, "This call is recorded. ", desk.now)
+        desk.speak(desk.take(do.Speak).request, 2.0, done=False)
+        desk.play(1.0, start_s=1.0, idle=False)
+        desk.start_speaking()
+        desk.keep_speaking(500)
+        desk.none(do.Flush)
+
 
 def test_speech_before_the_answer_gets_one_answer_to_all_of_it() -> None:
     desk = Desk()
