@@ -5,6 +5,7 @@ from libc.stdint cimport uint64_t
 cdef struct Counters:
     uint64_t received
     uint64_t sent
+    uint64_t octets         # of payload, sent
     uint64_t lost
     uint64_t late
     uint64_t duplicate

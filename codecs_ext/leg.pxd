@@ -1,5 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
+from codecs_ext.control cimport Control
 from codecs_ext.counters cimport Counters
 from codecs_ext.downlink cimport Downlink
 from codecs_ext.g711 cimport Law
@@ -10,6 +11,10 @@ cdef struct Connection:
     # What offer and answer agreed on, as the command carries it.
     sockaddr_storage remote
     socklen_t remote_size
+    sockaddr_storage control    # where RTCP goes
+    socklen_t control_size
+    bint mux                    # with RTP, on its port (RFC 5761)
+    bint metrics                # the far end asked for VoIP metrics
     Law law
     int payload_type
     int event_payload_type      # -1: none
@@ -19,19 +24,31 @@ cdef struct Connection:
 
 cdef struct Leg:
     int fd
+    int control_fd              # -1: none
     bint polled                 # in the shard's epoll set
     bint symmetric              # the first valid packet decides the source
     bint locked                 # it has: the socket is connected to ``remote``
     bint closing
+    bint mux
+    bint control_locked         # a report that fits has decided where reports go
     sockaddr_storage remote
     socklen_t remote_size
     sockaddr_storage agreed     # that offer and answer named
+    sockaddr_storage control_agreed
+    sockaddr_storage control_remote
+    socklen_t control_size
     Counters counters
+    Control control
     Uplink up
     Downlink down
 
-cdef bint leg_address(const char *host, uint16_t port, Connection *connection) noexcept nogil
-cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int64_t now) noexcept nogil
+cdef socklen_t leg_address(const char *host, uint16_t port, sockaddr_storage *address) noexcept nogil
+cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int64_t now,
+                      int64_t real_offset) noexcept nogil
 cdef void leg_receive(Leg *leg, const uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
                       int64_t now) noexcept nogil
+cdef void leg_receive_control(Leg *leg, const uint8_t *data, int size, const sockaddr_storage *source,
+                              int64_t arrival) noexcept nogil
+cdef bint leg_send_control(Leg *leg, const uint8_t *data, int size) noexcept nogil
+cdef int64_t leg_wake(const Leg *leg) noexcept nogil
 cdef bint leg_send(Leg *leg, const uint8_t *data, int size) noexcept nogil

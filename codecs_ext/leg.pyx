@@ -7,6 +7,7 @@ the kernel refuses everybody else, and sends 1.6 us faster. Until then each pack
 from libc.stdint cimport int64_t, uint8_t, uint16_t
 from libc.string cimport memcmp, memset
 
+from codecs_ext.control cimport control_connect, control_receive
 from codecs_ext.downlink cimport downlink_connect
 from codecs_ext.linux cimport (
     AF_INET,
@@ -27,41 +28,42 @@ from codecs_ext.linux cimport (
     sockaddr_storage,
     socklen_t,
 )
-from codecs_ext.uplink cimport uplink_connect, uplink_new_source, uplink_receive
+from codecs_ext.rtp cimport RTP_HEADER
+from codecs_ext.uplink cimport uplink_connect, uplink_new_source, uplink_receive, uplink_wake
 
 __all__: list[str] = []
 
 
-cdef bint leg_address(const char *host, uint16_t port, Connection *connection) noexcept nogil:
-    """False if ``host`` is neither an IPv4 nor an IPv6 address."""
-    cdef sockaddr_in *four = <sockaddr_in *>&connection.remote
-    cdef sockaddr_in6 *six = <sockaddr_in6 *>&connection.remote
-    memset(&connection.remote, 0, sizeof(sockaddr_storage))
+cdef socklen_t leg_address(const char *host, uint16_t port, sockaddr_storage *address) noexcept nogil:
+    """The size of the address, 0 if ``host`` is neither an IPv4 nor an IPv6 address."""
+    cdef sockaddr_in *four = <sockaddr_in *>address
+    cdef sockaddr_in6 *six = <sockaddr_in6 *>address
+    memset(address, 0, sizeof(sockaddr_storage))
     if inet_pton(AF_INET, host, &four.sin_addr) == 1:
         four.sin_family = <uint16_t>AF_INET
         four.sin_port = htons(port)
-        connection.remote_size = sizeof(sockaddr_in)
-        return True
+        return sizeof(sockaddr_in)
     if inet_pton(AF_INET6, host, &six.sin6_addr) == 1:
         six.sin6_family = <uint16_t>AF_INET6
         six.sin6_port = htons(port)
-        connection.remote_size = sizeof(sockaddr_in6)
-        return True
-    return False
+        return sizeof(sockaddr_in6)
+    return 0
 
 
-cdef bint _same(const sockaddr_storage *one, const sockaddr_storage *other) noexcept nogil:
-    """Address and port; an IPv6 flow label or scope does not matter."""
-    cdef const sockaddr_in *four_one = <const sockaddr_in *>one
-    cdef const sockaddr_in *four_other = <const sockaddr_in *>other
+cdef bint _same_host(const sockaddr_storage *one, const sockaddr_storage *other) noexcept nogil:
+    """The address alone; an IPv6 flow label or scope does not matter."""
     cdef const sockaddr_in6 *six_one = <const sockaddr_in6 *>one
     cdef const sockaddr_in6 *six_other = <const sockaddr_in6 *>other
     if one.ss_family != other.ss_family:
         return False
     if one.ss_family == AF_INET:
-        return four_one.sin_port == four_other.sin_port and four_one.sin_addr.s_addr == four_other.sin_addr.s_addr
-    return (six_one.sin6_port == six_other.sin6_port
-            and memcmp(&six_one.sin6_addr, &six_other.sin6_addr, sizeof(six_one.sin6_addr)) == 0)
+        return (<const sockaddr_in *>one).sin_addr.s_addr == (<const sockaddr_in *>other).sin_addr.s_addr
+    return memcmp(&six_one.sin6_addr, &six_other.sin6_addr, sizeof(six_one.sin6_addr)) == 0
+
+
+cdef bint _same(const sockaddr_storage *one, const sockaddr_storage *other) noexcept nogil:
+    """Address and port, which lies in the same place in both families."""
+    return (<const sockaddr_in *>one).sin_port == (<const sockaddr_in *>other).sin_port and _same_host(one, other)
 
 
 cdef void _lock(Leg *leg, const sockaddr_storage *source) noexcept nogil:
@@ -79,7 +81,19 @@ cdef void _unlock(Leg *leg) noexcept nogil:
     leg.locked = False
 
 
-cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int64_t now) noexcept nogil:
+cdef void _connect_control(Leg *leg, const Connection *connection, int64_t now, int64_t real_offset) noexcept nogil:
+    # What was learned stays, unless the far end now names another place.
+    if leg.control_size == 0 or not _same(&leg.control_agreed, &connection.control):
+        leg.control_locked = False
+        leg.control_agreed = leg.control_remote = connection.control
+        leg.control_size = connection.control_size
+    leg.mux = connection.mux
+    if connection.mux or leg.control_fd >= 0:
+        control_connect(&leg.control, connection.metrics, now, real_offset)
+
+
+cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int64_t now,
+                      int64_t real_offset) noexcept nogil:
     """Starts or changes the leg. True if it did not know a remote address before."""
     cdef bint first = leg.remote_size == 0
     if first or not _same(&leg.agreed, &connection.remote):
@@ -89,6 +103,7 @@ cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int6
         leg.remote = connection.remote
         leg.remote_size = connection.remote_size
         uplink_new_source(&leg.up)
+    _connect_control(leg, connection, now, real_offset)
     uplink_connect(&leg.up, connection.law, connection.payload_type, connection.event_payload_type, connection.receive,
                    now)
     downlink_connect(&leg.down, connection.law, <uint8_t>connection.payload_type, connection.ptime_ms, connection.send,
@@ -101,6 +116,9 @@ cdef void leg_receive(Leg *leg, const uint8_t *data, int size, const sockaddr_st
     """One datagram. A source that differs from SDP is taken for a NAT only while none is locked."""
     if (leg.locked or not leg.symmetric) and not _same(source, &leg.remote):
         leg.counters.refused += 1
+        return
+    if leg.mux and size > 1 and 192 <= data[1] <= 223:      # RFC 5761 4: no payload type in use looks like this
+        control_receive(&leg.control, &leg.up, &leg.counters, data, size, arrival)
         return
     if uplink_receive(&leg.up, data, size, arrival, now) and not leg.locked:
         _lock(leg, source)
@@ -120,4 +138,58 @@ cdef bint leg_send(Leg *leg, const uint8_t *data, int size) noexcept nogil:
             break
     if done >= 0:
         leg.counters.sent += 1
+        leg.counters.octets += size - RTP_HEADER
+    return done >= 0
+
+
+# --- RTCP -------------------------------------------------------------------------------------------------------------
+
+
+cdef int64_t leg_wake(const Leg *leg) noexcept nogil:
+    """When the leg's timers want to be looked at next."""
+    cdef int64_t wake = uplink_wake(&leg.up)
+    return leg.control.due if leg.control.due < wake else wake
+
+
+cdef void leg_receive_control(Leg *leg, const uint8_t *data, int size, const sockaddr_storage *source,
+                              int64_t arrival) noexcept nogil:
+    """One datagram of the RTCP port. It comes from where SDP said or, behind a NAT, from the host that media come from; the
+    first report that fits our session then decides (symmetric RTCP, RFC 4961)."""
+    cdef bint fits = _same(source, &leg.control_remote)
+    if not fits and leg.symmetric and not leg.control_locked:
+        fits = _same_host(source, &leg.remote) or _same_host(source, &leg.control_remote)
+    if not fits:
+        leg.control.counts.reports_refused += 1
+    elif control_receive(&leg.control, &leg.up, &leg.counters, data, size, arrival) and not leg.control_locked:
+        leg.control_locked = True
+        leg.control_remote = source[0]
+
+
+cdef bint _nowhere(const sockaddr_storage *address) noexcept nogil:
+    """The address of a hold of old (RFC 3264 8.4), to which Linux would send: to itself."""
+    cdef sockaddr_storage zero
+    memset(&zero, 0, sizeof(zero))
+    zero.ss_family = address.ss_family
+    return _same_host(address, &zero)
+
+
+cdef bint leg_send_control(Leg *leg, const uint8_t *data, int size) noexcept nogil:
+    """One compound packet, on the port that was agreed on. An earlier ICMP refusal means nothing for it."""
+    cdef ssize_t done = -1
+    cdef int attempt
+    if _nowhere(&leg.remote if leg.mux else &leg.control_remote):
+        return False
+    for attempt in range(2):
+        if leg.mux and leg.locked:
+            done = send(leg.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+        elif leg.mux:
+            done = sendto(leg.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, <const sockaddr *>&leg.remote,
+                          leg.remote_size)
+        else:
+            done = sendto(leg.control_fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL,
+                          <const sockaddr *>&leg.control_remote, leg.control_size)
+        if done >= 0 or errno != ECONNREFUSED:
+            break
+    if done >= 0:
+        leg.control.counts.reports_sent += 1
     return done >= 0

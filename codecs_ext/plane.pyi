@@ -22,6 +22,7 @@ class PlaneShard:
         max_gap: int,
         playout_limit: int,
         symmetric: bool,
+        report_ns: int,
         vad_threshold_db: float,
         vad_min_level_db: float,
         vad_attack: int,
@@ -35,7 +36,18 @@ class PlaneShard:
     def start(self, realtime: bool) -> bool: ...
     def request_stop(self) -> None: ...
     def finish(self) -> None: ...
-    def open(self, fd: int, observer: Any, rate: int, ssrc: int, sequence: int, timestamp: int) -> int: ...
+    def open(
+        self,
+        fd: int,
+        control_fd: int,
+        observer: Any,
+        rate: int,
+        ssrc: int,
+        sequence: int,
+        timestamp: int,
+        cname: bytes,
+        seed: int,
+    ) -> int: ...
     def connect(
         self,
         slot: int,
@@ -47,6 +59,10 @@ class PlaneShard:
         ptime_ms: int,
         send: bool,
         receive: bool,
+        control_host: str,
+        control_port: int,
+        mux: bool,
+        metrics: bool,
     ) -> bool: ...
     def play(self, slot: int, pcm: Buffer, rate: int) -> bool: ...
     def mark(self, slot: int, number: int) -> bool: ...

@@ -9,6 +9,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from codecs_ext.atomics cimport lc_exchange, lc_load, lc_store
+from codecs_ext.control cimport control_init
 from codecs_ext.downlink cimport GROUPS, downlink_init
 from codecs_ext.g711 cimport LAW_A, LAW_MU
 from codecs_ext.leg cimport Connection, Leg, leg_address
@@ -62,6 +63,7 @@ from codecs_ext.ring cimport (
     ring_reserve,
     ring_tell,
 )
+from codecs_ext.rtcp cimport CNAME_BYTES
 from codecs_ext.shard cimport DEVIATION_BINS, Shard, shard_close_leg, shard_free, shard_new, shard_run
 from codecs_ext.uplink cimport UplinkOptions, uplink_init
 
@@ -116,10 +118,11 @@ cdef class PlaneShard:
     cdef UplinkOptions uplink
     cdef int64_t playout_limit
     cdef bint symmetric
+    cdef int64_t report_interval
 
-    def __cinit__(self, capacity: int, on_error, on_closed, *, event_bytes: int, window_ns: int, stall_ns: int, timeout_ns: int,
-                  max_gap: int, playout_limit: int, symmetric: bool, vad_threshold_db: float, vad_min_level_db: float,
-                  vad_attack: int, vad_release: int) -> None:
+    def __cinit__(self, capacity: int, on_error, on_closed, *, event_bytes: int, window_ns: int, stall_ns: int,
+                  timeout_ns: int, max_gap: int, playout_limit: int, symmetric: bool, report_ns: int,
+                  vad_threshold_db: float, vad_min_level_db: float, vad_attack: int, vad_release: int) -> None:
         self.shard = shard_new(capacity, event_bytes, 1 << 21)
         self.legs = <Leg **>calloc(capacity, sizeof(Leg *))
         if self.shard == NULL or self.legs == NULL:
@@ -133,6 +136,7 @@ cdef class PlaneShard:
                                     vad_attack, vad_release)
         self.playout_limit = playout_limit
         self.symmetric = symmetric
+        self.report_interval = report_ns
 
     def __dealloc__(self) -> None:
         if self.shard != NULL:
@@ -213,9 +217,11 @@ cdef class PlaneShard:
 
     # --- legs ---------------------------------------------------------------------------------------------------------
 
-    def open(self, fd: int, observer, rate: int, ssrc: int, sequence: int, timestamp: int) -> int:
-        """A leg on a bound, non-blocking UDP socket, which the plane owns from here on; returns its slot.
+    def open(self, fd: int, control_fd: int, observer, rate: int, ssrc: int, sequence: int, timestamp: int,
+             cname: bytes, seed: int) -> int:
+        """A leg on bound, non-blocking UDP sockets, which the plane owns from here on; returns its slot.
 
+        ``control_fd`` is for RTCP, -1 if there is none; ``cname`` has 16 octets, ``seed`` 64 bits.
         Raises ``ValueError`` for an unknown rate, ``MemoryError`` without room; the socket is the caller's still then.
         """
         cdef UplinkOptions options = self.uplink
@@ -223,6 +229,8 @@ cdef class PlaneShard:
         cdef int slot, on = 1
         if not resample_rate_known(rate):
             raise ValueError(f"{rate} Hz is no rate of the uplink")
+        if len(cname) != CNAME_BYTES:
+            raise ValueError(f"a canonical name has {CNAME_BYTES} octets")
         if not self.free_slots:
             raise MemoryError("all slots of the shard are taken")
         leg = <Leg *>calloc(1, sizeof(Leg))
@@ -231,10 +239,14 @@ cdef class PlaneShard:
         slot = self.free_slots[-1]
         options.rate = rate
         leg.fd = fd
+        leg.control_fd = control_fd
         leg.symmetric = self.symmetric
         uplink_init(&leg.up, &options, &self.shard.events, slot, &leg.counters)
         downlink_init(&leg.down, &self.shard.events, slot, &leg.counters, &self.shard.freed, self.playout_limit,
                       slot % GROUPS, ssrc, sequence, timestamp)
+        control_init(&leg.control, ssrc, cname, self.report_interval, seed)
+        if control_fd >= 0:
+            setsockopt(control_fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
         setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
         if not ring_tell(&self.shard.commands, DO_OPEN, slot, <int64_t>leg, 0, 0):
             free(leg)
@@ -245,8 +257,10 @@ cdef class PlaneShard:
         return slot
 
     def connect(self, slot: int, host: str, port: int, payload_type: int, codec: str, event_payload_type: int,
-                ptime_ms: int, send: bool, receive: bool) -> bool:
-        """Where the leg's packets go and what they are; ``event_payload_type`` -1 is none.
+                ptime_ms: int, send: bool, receive: bool, control_host: str, control_port: int, mux: bool,
+                metrics: bool) -> bool:
+        """Where the leg's packets go and what they are; ``event_payload_type`` -1 is none. RTCP goes to the control
+        address, or with RTP if ``mux``; ``metrics`` adds VoIP metrics to it.
 
         Raises ``ValueError`` for what the plane cannot do: a host name, an unknown codec, a packet time outside 10 to 60.
         """
@@ -255,8 +269,13 @@ cdef class PlaneShard:
         if codec not in _LAWS or ptime_ms not in (10, 20, 30, 40, 50, 60):
             raise ValueError(f"the plane knows PCMU and PCMA in packets of 10 to 60 ms, not {codec} in {ptime_ms} ms")
         memset(&connection, 0, sizeof(connection))
-        if not leg_address(host.encode("ascii", "replace"), port, &connection):
-            raise ValueError(f"{host!r} is not an IP address")
+        connection.remote_size = leg_address(host.encode("ascii", "replace"), port, &connection.remote)
+        connection.control_size = leg_address(control_host.encode("ascii", "replace"), control_port,
+                                              &connection.control)
+        if not connection.remote_size or not connection.control_size:
+            raise ValueError(f"{host!r} or {control_host!r} is not an IP address")
+        connection.mux = mux
+        connection.metrics = metrics
         connection.law = _LAWS[codec]
         connection.payload_type = payload_type
         connection.event_payload_type = event_payload_type
@@ -369,8 +388,9 @@ cdef class PlaneShard:
     # --- figures ------------------------------------------------------------------------------------------------------
 
     def counts(self, slot: int):
-        """The counters of a leg that is open, by name; ``jitter`` in RTP clock units."""
-        return self.legs[slot].counters
+        """The counters of a leg that is open and its RTCP's, by name; jitters in RTP clock units."""
+        cdef Leg *leg = self.legs[slot]
+        return {**leg.counters, **leg.control.counts, "packet_ms": leg.down.samples // 8}
 
     def costs(self):
         """What the thread has cost so far, by name."""

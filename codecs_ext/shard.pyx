@@ -12,6 +12,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from codecs_ext.atomics cimport lc_exchange, lc_load, lc_store
+from codecs_ext.control cimport control_goodbye, control_timer
 from codecs_ext.downlink cimport (
     PACKET_BYTES,
     downlink_close,
@@ -21,7 +22,16 @@ from codecs_ext.downlink cimport (
     downlink_play,
     downlink_sent,
 )
-from codecs_ext.leg cimport Connection, Leg, leg_connect, leg_receive, leg_send
+from codecs_ext.leg cimport (
+    Connection,
+    Leg,
+    leg_connect,
+    leg_receive,
+    leg_receive_control,
+    leg_send,
+    leg_send_control,
+    leg_wake,
+)
 from codecs_ext.linux cimport (
     AF_INET,
     CLOCK_MONOTONIC,
@@ -80,11 +90,13 @@ from codecs_ext.ring cimport (
     ring_release,
     ring_tell,
 )
-from codecs_ext.uplink cimport uplink_timer, uplink_wake
+from codecs_ext.rtcp cimport RTCP_BYTES
+from codecs_ext.uplink cimport uplink_timer
 
 __all__: list[str] = []
 
 cdef int64_t OFF = INT64_MAX
+cdef uint32_t ON_CONTROL = 0x80000000       # in an epoll event: the slot's RTCP socket
 cdef int64_t OLDEST_NS = 2_000_000_000      # a kernel stamp further back than this tells of a clock that was set
 
 
@@ -101,7 +113,7 @@ cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes
     shard.legs = <Leg **>calloc(capacity, sizeof(Leg *))
     shard.due = <int64_t *>calloc(capacity, sizeof(int64_t))
     shard.wake = <int64_t *>calloc(capacity, sizeof(int64_t))
-    shard.ready = <epoll_event *>calloc(capacity, sizeof(epoll_event))
+    shard.ready = <epoll_event *>calloc(2 * capacity, sizeof(epoll_event))
     shard.epoll = epoll_create1(EPOLL_CLOEXEC)
     shard.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC)
     shard.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
@@ -168,12 +180,12 @@ cdef void _open(Shard *shard, uint32_t slot, Leg *leg) noexcept nogil:
         shard.highest = <int>slot + 1
 
 
-cdef void _poll(Shard *shard, uint32_t slot, Leg *leg) noexcept nogil:
+cdef bint _poll(Shard *shard, uint32_t name, int fd) noexcept nogil:
     cdef epoll_event event
     event.events = EPOLLIN
-    event.data.u32 = slot
-    leg.polled = epoll_ctl(shard.epoll, EPOLL_CTL_ADD, leg.fd, &event) == 0
+    event.data.u32 = name
     shard.costs.syscalls += 1
+    return epoll_ctl(shard.epoll, EPOLL_CTL_ADD, fd, &event) == 0
 
 
 cdef void shard_close_leg(Shard *shard, uint32_t slot) noexcept nogil:
@@ -182,8 +194,11 @@ cdef void shard_close_leg(Shard *shard, uint32_t slot) noexcept nogil:
     if leg.fd >= 0:
         if leg.polled:
             epoll_ctl(shard.epoll, EPOLL_CTL_DEL, leg.fd, NULL)
+        _goodbye(shard, leg)
         close(leg.fd)
         leg.fd = -1
+        _close(leg.control_fd)              # which takes it out of the epoll set: nobody else has it
+        leg.control_fd = -1
         downlink_close(&leg.down)
     leg.closing = True
     shard.due[slot] = OFF
@@ -207,8 +222,10 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
             block_return(&shard.freed, <Block *>record.number)
         return
     if record.kind == DO_CONNECT:
-        if leg_connect(leg, <const Connection *>(record + 1), shard.tick, shard.now):
-            _poll(shard, record.slot, leg)
+        if leg_connect(leg, <const Connection *>(record + 1), shard.tick, shard.now, shard.real_offset):
+            leg.polled = _poll(shard, record.slot, leg.fd)
+            if leg.control_fd >= 0:
+                _poll(shard, record.slot | ON_CONTROL, leg.control_fd)
     elif record.kind == DO_PLAY:
         downlink_play(&leg.down, <Block *>record.number, shard.tick)
     elif record.kind == DO_MARK:
@@ -219,7 +236,7 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
         shard_close_leg(shard, record.slot)
         return
     shard.due[record.slot] = leg.down.due
-    shard.wake[record.slot] = uplink_wake(&leg.up)
+    shard.wake[record.slot] = leg_wake(leg)
 
 
 cdef void _commands(Shard *shard) noexcept nogil:
@@ -262,19 +279,58 @@ cdef void _receive_leg(Shard *shard, uint32_t slot) noexcept nogil:
         _rewind(shard, i)
     if count > 0:
         shard.costs.packets_received += count
-        shard.wake[slot] = uplink_wake(&leg.up)
+        shard.wake[slot] = leg_wake(leg)
+
+
+cdef void _receive_control(Shard *shard, uint32_t slot) noexcept nogil:
+    cdef Leg *leg = shard.legs[slot]
+    cdef int count = recvmmsg(leg.control_fd, shard.messages, BATCH, MSG_DONTWAIT, NULL)
+    cdef int i
+    shard.costs.syscalls += 1
+    for i in range(count):
+        if shard.messages[i].msg_hdr.msg_flags & MSG_TRUNC:
+            leg.control.counts.reports_refused += 1
+        else:
+            leg_receive_control(leg, shard.datagrams[i], <int>shard.messages[i].msg_len, &shard.sources[i],
+                                _arrival(shard, i))
+        _rewind(shard, i)
 
 
 cdef void _receive(Shard *shard) noexcept nogil:
     cdef int i, count = 0
     if shard.highest > 0:
-        count = epoll_wait(shard.epoll, shard.ready, shard.capacity, 0)
+        count = epoll_wait(shard.epoll, shard.ready, 2 * shard.capacity, 0)
         shard.costs.syscalls += 1
     for i in range(count):
-        _receive_leg(shard, shard.ready[i].data.u32)
+        if shard.ready[i].data.u32 & ON_CONTROL:
+            _receive_control(shard, shard.ready[i].data.u32 & ~ON_CONTROL)
+        else:
+            _receive_leg(shard, shard.ready[i].data.u32)
 
 
 # --- timers and sending -----------------------------------------------------------------------------------------------
+
+
+cdef int64_t _packet_at(const Shard *shard, const Leg *leg) noexcept nogil:
+    """When the leg's next packet leaves; now, if none does."""
+    return shard.origin + leg.down.due * TICK_NS if leg.down.enabled else shard.now
+
+
+cdef void _report(Shard *shard, Leg *leg) noexcept nogil:
+    cdef uint8_t[RTCP_BYTES] data
+    cdef int size = control_timer(&leg.control, &leg.up, &leg.down, &leg.counters, _packet_at(shard, leg), shard.now,
+                                  data)
+    if size:
+        leg_send_control(leg, data, size)
+        shard.costs.syscalls += 1
+
+
+cdef void _goodbye(Shard *shard, Leg *leg) noexcept nogil:
+    cdef uint8_t[RTCP_BYTES] data
+    cdef int size = control_goodbye(&leg.control, &leg.up, &leg.down, &leg.counters, _packet_at(shard, leg), shard.now,
+                                    data)
+    if size:
+        leg_send_control(leg, data, size)
 
 
 cdef void _timers(Shard *shard) noexcept nogil:
@@ -284,7 +340,10 @@ cdef void _timers(Shard *shard) noexcept nogil:
             if shard.legs[slot].closing:
                 shard_close_leg(shard, <uint32_t>slot)
             else:
-                shard.wake[slot] = uplink_timer(&shard.legs[slot].up, shard.now)
+                uplink_timer(&shard.legs[slot].up, shard.now)
+                if shard.legs[slot].control.due <= shard.now:
+                    _report(shard, shard.legs[slot])
+                shard.wake[slot] = leg_wake(shard.legs[slot])
 
 
 cdef void _count_deviation(Shard *shard, int64_t deviation) noexcept nogil:

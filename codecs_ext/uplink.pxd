@@ -4,6 +4,7 @@ from codecs_ext.counters cimport Counters
 from codecs_ext.dtmf cimport DigitState
 from codecs_ext.g711 cimport Law
 from codecs_ext.plc cimport Concealer
+from codecs_ext.reception cimport Reception
 from codecs_ext.reorder cimport Reorder
 from codecs_ext.resample cimport Resampler
 from codecs_ext.ring cimport Ring
@@ -39,6 +40,7 @@ cdef struct Uplink:
     int64_t media_time          # samples handed up
     bint have_transit
     uint32_t transit
+    Reception reception
     # timers, in monotonic nanoseconds; NEVER if off
     int64_t fill_at
     int64_t timeout_at

@@ -16,6 +16,7 @@ from codecs_ext.dtmf cimport Digit, dtmf_finish, dtmf_receive
 from codecs_ext.events cimport events_list
 from codecs_ext.g711 cimport Law, g711_decode
 from codecs_ext.plc cimport plc_hear, plc_make
+from codecs_ext.reception cimport reception_handled, reception_packet, reception_reset
 from codecs_ext.reorder cimport (
     BEYOND,
     DROPPED,
@@ -172,6 +173,7 @@ cdef void _handle(Uplink *up, int payload_type, const uint8_t *payload, int size
                   bint lost, int64_t now) noexcept nogil:
     """One packet whose turn it is. ``lost``: packets before it are missing."""
     cdef Digit ended, told
+    reception_handled(&up.reception, up.counters.lost + up.counters.late)
     if payload_type == up.payload_type:
         up.fill_at = now + up.options.stall_ns if up.options.stall_ns else NEVER
         if size:
@@ -223,6 +225,7 @@ cdef void _begin_source(Uplink *up, uint32_t ssrc, uint32_t timestamp, int64_t n
     _tell_digit(up, &told)
     memset(&up.digits, 0, sizeof(up.digits))
     reorder_reset(&up.reorder)
+    reception_reset(&up.reception)
     up.have_ssrc = True
     up.ssrc = ssrc
     up.have_transit = False
@@ -272,6 +275,7 @@ cdef bint uplink_receive(Uplink *up, const uint8_t *data, int size, int64_t arri
     _rearm(up, now)
     if not up.have_ssrc or packet.ssrc != up.ssrc:
         _begin_source(up, packet.ssrc, packet.timestamp, now)
+    reception_packet(&up.reception, packet.sequence)
     if packet.payload_type == up.payload_type:
         _measure_jitter(up, packet.timestamp, arrival)
     _take(up, &packet, arrival, now)

@@ -17,7 +17,7 @@ from typing import Protocol
 from gateway.sdp.types import Stream
 from gateway.units import Nanos, Samples
 
-__all__ = ["FrameFlags", "Leg", "LegObserver", "LegStats", "Stream"]
+__all__ = ["FarReport", "FrameFlags", "Leg", "LegObserver", "LegStats", "Stream"]
 
 
 class FrameFlags(IntFlag):
@@ -28,6 +28,23 @@ class FrameFlags(IntFlag):
     """The voice activity detector calls it speech."""
     CONCEALED = 2
     """No packet came in time; the samples were made up so that media time goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FarReport:
+    """What the far end's last RTCP report says of the stream that we send it."""
+
+    packets_lost: int
+    """Since the start; negative if it got more than we sent, duplicates on the way."""
+    recent_loss: float
+    """Share lost between its last two reports."""
+    jitter_ms: float
+    r_factor: float
+    """Rated by us (ITU-T G.107) from its loss, our round trip, and the delay that it tells or its jitter suggests."""
+    mos: float
+    reported_r_factor: int | None = None
+    """As the far end itself rates it (RFC 3611 4.7.5), if it does."""
+    reported_mos: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +66,18 @@ class LegStats:
     """Commands or frames that found a full ring."""
     jitter_ms: float = 0.0
     """Interarrival jitter (RFC 3550 6.4.1)."""
+    r_factor: float | None = None
+    """Rating of what we heard (ITU-T G.107), 0 to 93.2. None if nothing came."""
+    mos: float | None = None
+    """The mean opinion score that the rating stands for, 1 to 4.4."""
+    round_trip_ms: float | None = None
+    """On the network, from RTCP; None until the far end has answered a report of ours."""
+    rtcp_sent: int = 0
+    rtcp_received: int = 0
+    rtcp_refused: int = 0
+    """Malformed, from elsewhere, or of another session."""
+    far: FarReport | None = None
+    """None if the far end has not reported."""
 
 
 class LegObserver(Protocol):

@@ -5,33 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from codecs_ext.plane import PlaneShard
 from gateway.errors import MisuseError, ResourceError
 from gateway.media.contract import LegStats, Stream
+from gateway.media.quality import leg_stats
 
-__all__ = ["PlaneLeg", "Verbs", "leg_stats"]
+__all__ = ["PlaneLeg", "Verbs"]
 
 _RETRY_S: Final = 0.005
 _BACKLOG: Final = 10_000
-_RTP_CLOCK: Final = 8000
-
-
-def leg_stats(counts: dict[str, Any]) -> LegStats:
-    """The plane's counters in the words of the contract."""
-    return LegStats(
-        packets_received=counts["received"],
-        packets_sent=counts["sent"],
-        packets_lost=counts["lost"],
-        packets_late=counts["late"],
-        packets_duplicate=counts["duplicate"],
-        packets_refused=counts["refused"],
-        frames_concealed=counts["concealed"],
-        underruns=counts["underruns"],
-        overflows=counts["overflows"],
-        jitter_ms=round(counts["jitter"] * 1000 / _RTP_CLOCK, 3),
-    )
 
 
 class PlaneLeg:
@@ -61,6 +45,9 @@ class PlaneLeg:
             stream.ptime_ms,
             stream.send,
             stream.receive,
+            *(stream.rtcp or (host, port + 1)),
+            stream.rtcp_mux,
+            stream.rtcp_metrics,
         )
 
     def play(self, pcm: bytes, rate: int) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 
 from gateway.options import Duration, Options
+from gateway.units import SECOND
 
-__all__ = ["MediaOptions", "PortRange", "VadOptions"]
+__all__ = ["MediaOptions", "PortRange", "RtcpOptions", "VadOptions"]
 
 
 def _parse_ports(value: object) -> tuple[int, int]:
@@ -43,6 +44,20 @@ class VadOptions(Options):
     """Speech has ended when the level has stayed below the threshold for this long (steps of 10 ms)."""
 
 
+class RtcpOptions(Options):
+    """Reports of reception quality, to the far end and from it (RFC 3550 6, RFC 3611)."""
+
+    interval: Duration = Field(default="5s", validate_default=True)
+    """Least mean time between two reports; each is drawn from half to one and a half of it. 0s: no RTCP at all."""
+
+    @field_validator("interval")
+    @classmethod
+    def _interval(cls, value: int) -> int:
+        if 0 < value < SECOND // 10:
+            raise ValueError("reports more often than every 100ms are a load and no information; write 0s for none")
+        return value
+
+
 class MediaOptions(Options):
     """RTP and everything between its packets and the calls."""
 
@@ -69,6 +84,8 @@ class MediaOptions(Options):
     """Without any packet for this long, silence is handed up in real time (a caller who sends nothing while silent)."""
     max_gap: Duration = Field(default="1s", validate_default=True)
     """The longest gap in RTP timestamps that is filled; a larger one is a new beginning."""
+    rtcp: RtcpOptions = RtcpOptions()
+    """Reports of reception quality."""
     playout_limit: Duration = Field(default="120s", validate_default=True)
     """Audio that one leg queues at most; what does not fit is dropped and counted."""
     event_ring: int = Field(default=8, ge=1, le=1024)

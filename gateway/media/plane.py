@@ -12,7 +12,9 @@ await plane.stop()
 from __future__ import annotations
 
 import asyncio
+import base64
 import secrets
+import socket
 from typing import Any, Final
 
 import structlog
@@ -21,9 +23,10 @@ from codecs_ext.plane import PlaneShard
 from gateway.errors import MisuseError, ResourceError
 from gateway.media.contract import LegObserver
 from gateway.media.costs import PlaneCosts, plane_costs
-from gateway.media.leg import PlaneLeg, Verbs, leg_stats
+from gateway.media.leg import PlaneLeg, Verbs
 from gateway.media.options import MediaOptions
 from gateway.media.ports import PortPool
+from gateway.media.quality import leg_stats
 from gateway.units import MS
 
 __all__ = ["MediaPlane"]
@@ -34,6 +37,12 @@ _SAMPLE: Final = 125_000
 """Nanoseconds of a sample at 8 kHz."""
 
 _log = structlog.get_logger("linecard.media")
+
+
+def _close(*sockets: socket.socket | None) -> None:
+    for sock in sockets:
+        if sock is not None:
+            sock.close()
 
 
 class _ShardFace:
@@ -55,6 +64,7 @@ class _ShardFace:
             max_gap=options.max_gap // _SAMPLE,
             playout_limit=options.playout_limit // _SAMPLE,
             symmetric=options.symmetric,
+            report_ns=options.rtcp.interval,
             vad_threshold_db=options.vad.threshold_db,
             vad_min_level_db=options.vad.min_level_db,
             vad_attack=options.vad.attack // _VAD_BLOCK,
@@ -93,7 +103,7 @@ class MediaPlane:
 
     def __init__(self, options: MediaOptions) -> None:
         self._options = options
-        self._ports = PortPool(options.address, options.ports, options.dscp)
+        self._ports = PortPool(options.address, options.ports, options.dscp, rtcp=options.rtcp.interval > 0)
         self._shards: list[_ShardFace] = []
 
     def start(self) -> None:
@@ -116,24 +126,29 @@ class MediaPlane:
         if not self._shards:
             raise MisuseError("the media plane does not run")
         face = min(self._shards, key=lambda shard: shard.shard.legs_open)
-        sock = self._ports.bind()
+        sock, control = self._ports.bind()
         local = sock.getsockname()[:2]
         try:
             slot = face.shard.open(
                 sock.fileno(),
+                -1 if control is None else control.fileno(),
                 observer,
                 uplink_rate,
                 secrets.randbits(32),
                 secrets.randbits(16),
                 secrets.randbits(32),
+                base64.b64encode(secrets.token_bytes(12)),  # a name that tells nothing of the host (RFC 7022 5)
+                secrets.randbits(64),
             )
         except MemoryError as error:
-            sock.close()
+            _close(sock, control)
             raise ResourceError(f"no room for another leg: {error}") from error
         except ValueError as error:
-            sock.close()
+            _close(sock, control)
             raise MisuseError(str(error)) from error
         sock.detach()
+        if control is not None:
+            control.detach()
         leg = PlaneLeg(local, face.shard, slot, face.verbs)
         face.legs[slot] = leg
         return leg

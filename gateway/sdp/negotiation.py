@@ -12,6 +12,7 @@ from typing import Final
 
 from gateway.errors import SdpError
 from gateway.sdp.parser import parse
+from gateway.sdp.rtcp import rtcp_lines, with_rtcp
 from gateway.sdp.types import Agreement, Codec, Media, SessionDescription, Stream
 
 __all__ = ["accept", "answer", "offer"]
@@ -27,12 +28,23 @@ _REVERSED: Final = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": 
 
 
 def offer(
-    local: Address, session_id: int, codecs: Sequence[str] = _CODECS, *, version: int = 1, direction: str = "sendrecv"
+    local: Address,
+    session_id: int,
+    codecs: Sequence[str] = _CODECS,
+    *,
+    version: int = 1,
+    direction: str = "sendrecv",
+    rtcp_mux: bool = False,
 ) -> bytes:
     """An offer of ``codecs`` in that order, and of telephone-event. ``version`` grows with each change (RFC 3264 8)."""
     formats = [Codec(_STATIC[name], name, 8000) for name in codecs]
     formats.append(Codec(_EVENT_TYPE, "TELEPHONE-EVENT", 8000))
-    return _encode(local, session_id, version, [_audio_lines("RTP/AVP", local[1], formats, direction)])
+    return _encode(
+        local,
+        session_id,
+        version,
+        [[*_audio_lines("RTP/AVP", local[1], formats, direction), *rtcp_lines(mux=rtcp_mux, metrics=True)]],
+    )
 
 
 def answer(
@@ -48,15 +60,17 @@ def answer(
     chosen, codec = _choose(description, codecs)
     event = _event(chosen)
     direction = _REVERSED[chosen.direction]
+    stream = with_rtcp(_agreement(chosen, codec, event, direction), chosen)
+    reports = rtcp_lines(mux=stream.rtcp_mux, metrics=stream.rtcp_metrics)
     sections = []
     for media in description.media:
         if media is chosen:
             formats = [codec, event] if event else [codec]
-            sections.append(_audio_lines(media.protocol, local[1], formats, direction))
+            sections.append([*_audio_lines(media.protocol, local[1], formats, direction), *reports])
         else:
             sections.append([f"m={media.kind} 0 {media.protocol} {' '.join(media.formats)}"])
     sdp = _encode(local, session_id, version, sections)
-    return Agreement(sdp, _agreement(chosen, codec, event, direction))
+    return Agreement(sdp, stream)
 
 
 def accept(answer: bytes | SessionDescription, offer: bytes | SessionDescription) -> Stream:
@@ -74,7 +88,7 @@ def accept(answer: bytes | SessionDescription, offer: bytes | SessionDescription
     if codec is None:
         raise SdpError("RFC 3264 6.1: the answer has no codec of the offer", 305)
     # The answerer says what it sends; each side sends with the payload types of the other's description (RFC 3264 5.1).
-    return _agreement(theirs, codec, _event(theirs), _REVERSED[theirs.direction])
+    return with_rtcp(_agreement(theirs, codec, _event(theirs), _REVERSED[theirs.direction]), theirs, ours)
 
 
 def _choose(description: SessionDescription, codecs: Sequence[str]) -> tuple[Media, Codec]:

@@ -60,6 +60,12 @@ class Stream:
     send: bool = True
     receive: bool = True
     """Direction, from our side (RFC 3264 6.1)."""
+    rtcp: tuple[str, int] | None = None
+    """Where the far end wants RTCP (RFC 3605), if not on the port above RTP's."""
+    rtcp_mux: bool = False
+    """RTCP shares RTP's port (RFC 5761)."""
+    rtcp_metrics: bool = False
+    """The far end asks for VoIP metrics (RFC 3611 5.1)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def resident_kib() -> int:
 def shard() -> PlaneShard:
     return PlaneShard(
         100, print, print, event_bytes=1 << 20, window_ns=1, stall_ns=1, timeout_ns=1, max_gap=1, playout_limit=1,
-        symmetric=True, vad_threshold_db=10.0, vad_min_level_db=-48.0, vad_attack=2, vad_release=20,
+        symmetric=True, report_ns=10**9, vad_threshold_db=10.0, vad_min_level_db=-48.0, vad_attack=2, vad_release=20,
     )  # fmt: skip
 
 

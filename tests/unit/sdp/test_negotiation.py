@@ -21,8 +21,8 @@ def test_our_offer_and_our_answer_agree() -> None:
     ours = offer(US, 7, ("PCMA", "PCMU"), version=3)
     assert (parse(ours).session_id, parse(ours).version) == ("7", "3")
     agreement = answer(ours, ("192.0.2.9", 30000), 8)
-    assert agreement.stream == Stream(US, 8, "PCMA", 101)
-    assert accept(agreement.sdp, ours) == Stream(("192.0.2.9", 30000), 8, "PCMA", 101)
+    assert agreement.stream == Stream(US, 8, "PCMA", 101, rtcp_metrics=True)
+    assert accept(agreement.sdp, ours) == Stream(("192.0.2.9", 30000), 8, "PCMA", 101, rtcp_metrics=True)
 
 
 def test_what_the_offerer_prefers_is_taken_with_its_payload_types() -> None:
