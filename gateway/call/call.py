@@ -25,7 +25,7 @@ from gateway.net.driver import Driver
 from gateway.plugs.contract import Drive, Plug, PlugSession
 from gateway.providers.contract import Provider
 from gateway.sdp import Stream, accept, answer, offer
-from gateway.sip.events import Confirmed, Ended, Invited, Reconfirmed, Reoffered
+from gateway.sip.events import Confirmed, Ended, Invited, Reconfirmed, Refreshed, Reoffered
 from gateway.timeline import Timeline
 from gateway.units import SECOND
 
@@ -143,7 +143,7 @@ class Call:
             await self._take_down()
         self._write_down(ended)
 
-    def on_event(self, event: Confirmed | Reoffered | Reconfirmed | Ended) -> None:
+    def on_event(self, event: Confirmed | Reoffered | Reconfirmed | Refreshed | Ended) -> None:
         """What the signalling tells of this call."""
         match event:
             case Confirmed(_, sdp):
@@ -151,6 +151,9 @@ class Call:
             case Reoffered(_, sdp):
                 self._reoffered(sdp)
             case Reconfirmed(_, sdp):
+                self._connect_late(sdp)
+            case Refreshed(_, sdp):
+                self._offer = self._sdp
                 self._connect_late(sdp)
             case Ended() if not self._ended.done():
                 self._ended.set_result(event)

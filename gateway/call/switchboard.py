@@ -13,7 +13,7 @@ from gateway.call.routing import find_route, find_trunk
 from gateway.call.throttle import Throttle
 from gateway.errors import SipError
 from gateway.net.driver import monotonic
-from gateway.sip.events import Confirmed, Ended, Event, Invited, Reconfirmed, Refused, Reoffered
+from gateway.sip.events import Confirmed, Ended, Event, Invited, Reconfirmed, Refreshed, Refused, Reoffered
 
 __all__ = ["Switchboard"]
 
@@ -40,7 +40,7 @@ class Switchboard:
                 self._invited(event)
             case Refused():
                 self._refused(event)
-            case Confirmed() | Reoffered() | Reconfirmed() | Ended():
+            case Confirmed() | Reoffered() | Reconfirmed() | Refreshed() | Ended():
                 if call := self._calls.get(event.call):
                     call.on_event(event)
 

@@ -6,6 +6,7 @@ middle of a change of state.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from gateway.errors import SipError
@@ -31,6 +32,8 @@ def check_syntax(request: Request) -> None:
     if request.method == "INVITE":
         request.from_.uri, request.to.uri  # noqa: B018
         _check_routes(request, needs_contact=True)
+    elif request.method == "UPDATE":
+        _check_routes(request, needs_contact=False)
     parse_uri(request.uri)
 
 
@@ -39,7 +42,7 @@ def check_response(response: Response) -> None:
     response.via, response.cseq, response.from_, response.to, response.call_id  # noqa: B018
     if sum(name == "Via" for name, _ in response.headers) != 1 or len(split_list(response.get("Via") or "")) != 1:
         raise SipError(400, "Bad Request", "RFC 3261 8.1.3.3: more than one Via")
-    if response.cseq.method == "INVITE" and 100 < response.status < 300:
+    if response.cseq.method in ("INVITE", "UPDATE") and 100 < response.status < 300:
         _check_routes(response, needs_contact=False)
 
 
@@ -63,11 +66,11 @@ def check_method(request: Request) -> None:
     raise SipError(501, "Not Implemented", "RFC 3261 21.5.2: unknown method")
 
 
-def check_acceptable(request: Request) -> None:
-    """416 and 420 (RFC 3261 8.2.2)."""
+def check_acceptable(request: Request, extensions: Iterable[str] = ()) -> None:
+    """416 and 420 (RFC 3261 8.2.2); ``extensions`` are those that we have."""
     if parse_uri(request.uri).scheme not in ("sip", "tel"):
         raise SipError(416, "Unsupported URI Scheme", "RFC 3261 8.2.2.1: only sip and tel")
-    if request.get("Require"):
+    if set(request.all("Require")).difference(extensions):
         raise SipError(420, "Bad Extension", "RFC 3261 8.2.2.3: required extension is not supported")
 
 

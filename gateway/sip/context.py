@@ -43,6 +43,8 @@ class Context:
         self.sessions: dict[int, Session] = {}
         self.dialogs: dict[tuple[str, str], Session] = {}  # (Call-ID, our tag)
         self.closing = False
+        self.extensions: tuple[str, ...] = ("timer",) if options.session_expires is not None else ()
+        self.supported: Header = ("Supported", ", ".join(self.extensions))  # empty: none (RFC 3261 20.37)
         self._random = random
         self._handles = 0
         self._advertised = self._parse_advertise(options.advertise)
@@ -61,6 +63,10 @@ class Context:
     def token(self) -> str:
         """64 random bits: twice what RFC 3261 19.3 asks of a tag."""
         return f"{self._random.getrandbits(64):016x}"
+
+    def random_below(self, limit: int) -> int:
+        """Even enough for a back-off."""
+        return self._random.getrandbits(32) % limit
 
     def sent_by(self, local: Address) -> str:
         """``host:port`` that others reach us at: the advertised one, else the socket's."""

@@ -27,9 +27,9 @@ from gateway.sip.flow import Address, Datagram, Flow
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.options import EndpointOptions
 from gateway.sip.outgoing import OutgoingCall
+from gateway.sip.reasons import refusal_headers
 from gateway.sip.reception import Reception
 from gateway.sip.responses import ACCEPT
-from gateway.sip.session import refusal_headers
 from gateway.sip.transaction.client import Client
 from gateway.sip.transaction.invite_client import InviteClient
 from gateway.sip.transaction.invite_server import InviteServer

@@ -9,7 +9,8 @@ from gateway.sip.flow import Flow
 from gateway.sip.message import Request
 
 __all__ = [
-    "Answered", "Confirmed", "Ended", "Event", "Invited", "Pinged", "Reconfirmed", "Refused", "Reoffered", "Ringing",
+    "Answered", "Confirmed", "Ended", "Event", "Invited", "Pinged", "Reconfirmed", "Refreshed", "Refused", "Reoffered",
+    "Ringing",
 ]  # fmt: skip
 
 
@@ -59,7 +60,8 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Reoffered:
-    """A re-INVITE has come. Owed: ``answer`` or ``reject``; a rejected one leaves the session as it was."""
+    """A re-INVITE, or an UPDATE with an offer, has come. Owed: ``answer`` or ``reject``, which leaves the session as it
+    was."""
 
     call: int
     sdp: bytes | None
@@ -73,6 +75,14 @@ class Reconfirmed:
     call: int
     sdp: bytes | None = None
     """The answer to an offer that our 200 made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A re-INVITE of ours that repeats our last offer was answered with another session than before."""
+
+    call: int
+    sdp: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +117,4 @@ class Pinged:
     """``None``: no answer within 64*T1."""
 
 
-Event = Invited | Ringing | Answered | Confirmed | Reoffered | Reconfirmed | Ended | Refused | Pinged
+Event = Invited | Ringing | Answered | Confirmed | Reoffered | Reconfirmed | Refreshed | Ended | Refused | Pinged

@@ -1,4 +1,4 @@
-"""A request other than INVITE, and its second try where it is challenged (RFC 3261 22.1)."""
+"""A request of ours, and its second try where it is challenged (RFC 3261 22.1)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gateway.sip.context import Context
 from gateway.sip.flow import Flow
 from gateway.sip.message import Request, Response
 from gateway.sip.transaction.invite_client import Tell
+from gateway.sip.transaction.layer import ClientTransaction
 from gateway.units import Nanos
 
 __all__ = ["MAX_TRIES", "Build", "exchange"]
@@ -23,12 +24,16 @@ Build = Callable[[], tuple[Request, Flow]]
 
 def exchange(
     context: Context, build: Build, tell: Tell, now: Nanos, login: Login | None = None, *, in_dialog: bool = False
-) -> None:
-    """Sends the request; ``tell`` hears of every response except the challenges that were answered."""
+) -> Callable[[], None]:
+    """Sends the request; ``tell`` hears of every response except the challenges that were answered.
+
+    What is returned forgets the transaction without a word, for whoever no longer waits.
+    """
     tries = 0
+    transaction: ClientTransaction
 
     def send(now: Nanos) -> None:
-        nonlocal tries
+        nonlocal tries, transaction
         tries += 1
         request, flow = build()
         signed = login.sign(request) if login else request
@@ -39,6 +44,7 @@ def exchange(
             else:
                 tell(response, now)
 
-        context.layer.open_client(signed, flow, told, now)
+        transaction = context.layer.open_client(signed, flow, told, now)
 
     send(now)
+    return lambda: context.layer.destroy(transaction)

@@ -8,8 +8,9 @@ from gateway.sip.dialog import Dialog
 from gateway.sip.events import Invited
 from gateway.sip.flow import Flow
 from gateway.sip.message import Header, Request
+from gateway.sip.reasons import reason_text
 from gateway.sip.responses import ALLOW
-from gateway.sip.session import Phase, Session, reason_text
+from gateway.sip.session import Phase, Session
 from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.layer import ServerTransaction
 from gateway.sip.uri import parse_uri
@@ -28,6 +29,7 @@ class IncomingCall(Session):
         super().__init__(context, context.new_handle(), (request.call_id, context.token()), called.user)
         transaction.user = self
         self._pending = transaction
+        self._learn_peer(request)
         self.dialog = Dialog.for_server(request, self.key[1], flow)
         context.add(self)
         # Within 200 ms unless the user answers (17.2.1): nobody knows how long routing takes, so at once.
@@ -65,7 +67,7 @@ class IncomingCall(Session):
 
     def on_request(self, transaction: ServerTransaction, now: Nanos) -> None:
         # BYE in an early dialog is the caller's right (RFC 3261 15); a second INVITE waits its turn (14.2).
-        if self.phase is Phase.EARLY and transaction.request.method not in ("BYE", "INVITE", "OPTIONS"):
+        if self.phase is Phase.EARLY and transaction.request.method not in ("BYE", "INVITE", "OPTIONS", "UPDATE"):
             raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3261 12.2.2: the call is not answered yet")
         super().on_request(transaction, now)
 

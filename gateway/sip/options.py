@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from gateway.options import Duration, Options
+from gateway.units import SECOND
 
 __all__ = ["EndpointOptions"]
 
@@ -22,6 +25,13 @@ class EndpointOptions(Options):
     """Longest pause between retransmissions of requests other than INVITE, and of final responses."""
     t4: Duration = Field(default="5s", validate_default=True)
     """Longest time that a message stays in the network."""
+    session_expires: Duration | None = Field(default="30m", validate_default=True)
+    """A call that is not refreshed within this time is over (session timer, RFC 4028). Peers that do not know session
+    timers get none. ``null`` turns them off."""
+    min_session_expires: Duration = Field(default="90s", validate_default=True, ge=90 * SECOND)
+    """A shorter session interval is refused with 422; at least 90s."""
+    session_refresher: Literal["us", "them"] = "us"
+    """Who refreshes, where the peer does not care."""
     ring_limit: Duration = Field(default="180s", validate_default=True)
     """How long a call that we place may ring before it is cancelled."""
     max_message_bytes: int = Field(default=65_535, ge=1_000)

@@ -11,10 +11,12 @@ from gateway.sip.events import Answered, Ringing
 from gateway.sip.exchange import MAX_TRIES
 from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Header, Request, Response
-from gateway.sip.responses import ACCEPT, ALLOW, SUPPORTED
-from gateway.sip.session import Phase, Session, reason_header, reason_text
+from gateway.sip.reasons import reason_header, reason_text
+from gateway.sip.responses import ACCEPT, ALLOW
+from gateway.sip.session import Phase, Session
+from gateway.sip.session_timer import LEAST, Role, agree_as_client, least, request_headers
 from gateway.sip.values import plain
-from gateway.units import Nanos
+from gateway.units import SECOND, Nanos
 
 __all__ = ["OutgoingCall"]
 
@@ -40,6 +42,9 @@ class OutgoingCall(Session):
         self._flow = flow
         self._login = login
         self._tries = 1
+        self._least = LEAST
+        self._ours = sdp
+        self.owns_call_id = True
         self._provisional = False
         self._cancelled = False
         self._acks: dict[str, Datagram] = {}  # To tag -> ACK, for a 200 that comes again
@@ -56,22 +61,24 @@ class OutgoingCall(Session):
         fixed: list[Header] = [
             ("Via", context.via(flow)), ("Max-Forwards", "70"), ("From", identity), ("To", f"<{self._target}>"),
             ("Call-ID", self.key[0]), ("CSeq", "1 INVITE"), context.contact(flow, self._user), ALLOW, ACCEPT,
-            SUPPORTED,
+            context.supported, *self._expiry(LEAST),
         ]  # fmt: skip
         if context.options.user_agent:
             fixed.append(("User-Agent", context.options.user_agent))
         return Request("INVITE", self._target, [*fixed, *headers, ("Content-Type", "application/sdp")], sdp)
 
     def _try_again(self, now: Nanos) -> None:
-        """The same INVITE with credentials: CSeq + 1 and a new branch, all else as it was (RFC 3261 22.1)."""
+        """The same INVITE with credentials or a longer session interval: CSeq + 1 and a new branch, all else as it was
+        (RFC 3261 22.1, RFC 4028 7.3)."""
         self._tries += 1
         self._provisional = False
         renewed = {"Via": self._context.via(self._flow), "CSeq": f"{self._tries} INVITE"}
         headers = [
             (name, renewed.get(name, value))
             for name, value in self._invite.headers
-            if name not in ("Authorization", "Proxy-Authorization")
+            if name not in ("Authorization", "Proxy-Authorization", "Session-Expires", "Min-SE")
         ]
+        headers += self._expiry(self._least)
         request = Request("INVITE", self._invite.uri, headers, self._invite.body)
         self._invite = self._login.sign(request) if self._login else request
         self._transaction = self._context.layer.open_client(self._invite, self._flow, self._on_response, now)
@@ -128,10 +135,20 @@ class OutgoingCall(Session):
             self._context.forget(self)
 
     def _is_worth_another_try(self, response: Response) -> bool:
-        """A challenge that we have credentials for, while the call is still wanted."""
-        if self._login is None or self._farewell is not None or self._tries >= MAX_TRIES:
+        """A challenge that we have credentials for, or an interval that is too small (RFC 4028 7.3), while the call is
+        still wanted."""
+        if self._farewell is not None or self._tries >= MAX_TRIES:
             return False
-        return self._login.learn(response, self._invite)
+        if response.status == 422 and (asked := least(response)) > self._least:
+            self._least = asked
+            return True
+        return self._login is not None and self._login.learn(response, self._invite)
+
+    def _expiry(self, least: int) -> list[Header]:
+        options = self._context.options
+        interval = None if options.session_expires is None else options.session_expires // SECOND
+        refresher: Role = "uac" if options.session_refresher == "us" else "uas"
+        return request_headers(interval, refresher, least)
 
     def _on_provisional(self, response: Response, now: Nanos) -> None:
         self._provisional = True
@@ -159,9 +176,11 @@ class OutgoingCall(Session):
             self._dismiss(dialog, now)
             return
         self.dialog, self.wake, self.phase = dialog, None, Phase.ESTABLISHED
+        self._learn_peer(response)
         if self._farewell is not None:
             self._leave(now, self._farewell)  # CANCEL and 200 have crossed
         else:
+            self.refresh.start(agree_as_client(response), "uac", now)
             self._context.events.append(Answered(self.handle, response.sdp))
 
     def _credentials(self, flow: Flow) -> list[Header]:

@@ -21,12 +21,13 @@ from gateway.sip.flow import Datagram, Flow
 from gateway.sip.incoming import IncomingCall
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.parser import Malformed, parse
-from gateway.sip.responses import ACCEPT, ALLOW, SUPPORTED, build_response, reply_flow, stamp_via, warning
+from gateway.sip.responses import ACCEPT, ALLOW, build_response, reply_flow, stamp_via, warning
 from gateway.sip.session import Session
+from gateway.sip.session_timer import agree_as_server
 from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.layer import ServerTransaction
 from gateway.sip.transaction.matching import server_key
-from gateway.units import Nanos
+from gateway.units import SECOND, Nanos
 
 __all__ = ["Reception"]
 
@@ -155,27 +156,32 @@ class Reception:
         check_method(request)
         if self._context.layer.is_merged(transaction):
             raise SipError(482, "Loop Detected", "RFC 3261 8.2.2.2: merged request")
-        check_acceptable(request)
+        check_acceptable(request, self._context.extensions)
         check_hops(request)
         check_body(request)
-        if request.method == "BYE":
+        if request.method in ("BYE", "UPDATE"):
             raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3261 15.1.2: no such dialog")
         if self._context.closing:
             raise SipError(503, "Service Unavailable", "the endpoint is closing")
         if isinstance(transaction, InviteServer):
             if len(self._context.sessions) >= self._context.options.max_calls:
                 raise SipError(503, "Service Unavailable", "limit: max_calls")
+            agree_as_server(request, self._context.options)
             IncomingCall(self._context, transaction, flow, now)
         else:
-            headers = [ALLOW, ACCEPT, SUPPORTED, self._context.contact(flow)]
+            headers = [ALLOW, ACCEPT, self._context.supported, self._context.contact(flow)]
             self._context.respond(transaction, 200, now, tag=self._context.token(), headers=headers)
+
+    def _unknown(self, request: Request) -> list[str]:
+        return [name for name in request.all("Require") if name not in self._context.extensions]
 
     def _refuse(self, transaction: ServerTransaction, error: SipError, now: Nanos) -> None:
         """The final response that an error deserves, with the headers that its status demands (RFC 3261 21)."""
         host = self._context.host(transaction.flow.local)
         extra: dict[int, Header] = {
             405: ALLOW, 406: ACCEPT, 415: ACCEPT, 501: ALLOW, 503: ("Retry-After", "5"), 500: ("Retry-After", "3"),
-            420: ("Unsupported", ", ".join(transaction.request.all("Require"))),
+            420: ("Unsupported", ", ".join(self._unknown(transaction.request))),
+            422: ("Min-SE", str(self._context.options.min_session_expires // SECOND)),
         }  # fmt: skip
         headers = [warning(host, error.rule), *([extra[error.status]] if error.status in extra else [])]
         tag = self._context.token()

@@ -9,20 +9,19 @@ from gateway.sip.flow import Flow
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.values import Via, quote
 
-__all__ = ["ACCEPT", "ALLOW", "METHODS", "SUPPORTED", "build_response", "reply_flow", "stamp_via", "warning"]
+__all__ = ["ACCEPT", "ALLOW", "METHODS", "build_response", "reply_flow", "stamp_via", "warning"]
 
-METHODS: Final = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS")
+METHODS: Final = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "UPDATE")
 ALLOW: Final[Header] = ("Allow", ", ".join(METHODS))
 ACCEPT: Final[Header] = ("Accept", "application/sdp")
-SUPPORTED: Final[Header] = ("Supported", "")
-"""Empty says: no extension (RFC 3261 20.37)."""
 
 _REASONS: Final = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
     400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
     408: "Request Timeout", 410: "Gone", 413: "Request Entity Too Large", 415: "Unsupported Media Type",
-    416: "Unsupported URI Scheme", 420: "Bad Extension", 480: "Temporarily Unavailable",
-    481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops", 484: "Address Incomplete",
+    416: "Unsupported URI Scheme", 420: "Bad Extension", 422: "Session Interval Too Small",
+    480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
+    483: "Too Many Hops", 484: "Address Incomplete",
     486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here", 491: "Request Pending",
     500: "Server Internal Error", 501: "Not Implemented", 503: "Service Unavailable", 504: "Server Time-out",
     505: "Version Not Supported", 513: "Message Too Large", 600: "Busy Everywhere", 603: "Decline",

@@ -9,7 +9,7 @@ already: what remains is courtesy to the peer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Literal
 
@@ -18,39 +18,28 @@ from gateway.sip.auth import Login
 from gateway.sip.checks import check_acceptable, check_body, check_method
 from gateway.sip.context import Context
 from gateway.sip.dialog import Dialog
-from gateway.sip.events import Confirmed, Ended, Reconfirmed, Reoffered
+from gateway.sip.events import Confirmed, Ended, Reconfirmed, Refreshed, Reoffered
 from gateway.sip.exchange import exchange
 from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Header, Message, Request, Response
-from gateway.sip.responses import ACCEPT, ALLOW, SUPPORTED, warning
+from gateway.sip.reasons import reason_header, reason_text
+from gateway.sip.refresh import Refresh
+from gateway.sip.responses import ACCEPT, ALLOW
+from gateway.sip.session_timer import Agreement, agree_as_server
 from gateway.sip.transaction.invite_client import Tell
 from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.layer import ServerTransaction
-from gateway.sip.values import parse_parameters, plain, quote
+from gateway.sip.transaction.server import Server
+from gateway.sip.unacknowledged import Unacknowledged
 from gateway.units import Nanos
 
-__all__ = ["Phase", "Session", "reason_header", "reason_text", "refusal_headers"]
+__all__ = ["Phase", "Session"]
 
 
 class Phase(Enum):
     EARLY = auto()
     ESTABLISHED = auto()
     LEAVING = auto()
-
-
-class _Unacknowledged:
-    """A 200 to an INVITE that is repeated until its ACK comes (RFC 3261 13.3.1.4)."""
-
-    __slots__ = ("cseq", "data", "flow", "give_up", "initial", "interval", "offered", "resend")
-
-    def __init__(self, data: bytes, flow: Flow, cseq: int, initial: bool, give_up: Nanos) -> None:
-        self.data = data
-        self.flow = flow
-        self.cseq = cseq
-        self.initial = initial
-        self.give_up = give_up
-        self.interval = Nanos(0)
-        self.resend: Nanos = give_up
 
 
 class Session:
@@ -65,9 +54,15 @@ class Session:
         self._context = context
         self._user = user
         self._pending: InviteServer | None = None  # the INVITE that our side still owes a final response
-        self._unacknowledged: _Unacknowledged | None = None
+        self._update: Server | None = None  # the UPDATE whose offer our side has not answered yet
+        self._unacknowledged: Unacknowledged | None = None
         self._farewell: str | None = None  # BYE owed, as soon as the ACK allows it
         self._ended = False
+        self._ours = b""  # the last session description of each side
+        self._theirs: bytes | None = None
+        self.refresh = Refresh(self, context.wakeups)
+        self.owns_call_id = False
+        self.may_update = False
 
     # -- verbs ---------------------------------------------------------------------------------------------------------
 
@@ -75,13 +70,19 @@ class Session:
         raise MisuseError("ring: only a call that came in and is not answered can ring")
 
     def answer(self, sdp: bytes, now: Nanos) -> None:
-        """200 to the INVITE that is open; nothing if it was cancelled or ended a moment ago."""
-        if self._pending is not None:
+        """200 to the INVITE or UPDATE that is open; nothing if it was cancelled or ended a moment ago."""
+        if self._update is not None:
+            self._accept_update(self._update, now, sdp)
+        elif self._pending is not None:
             self._accept(self._pending, sdp, now)
 
     def reject(self, status: int, now: Nanos, headers: list[Header], text: str) -> None:
-        """A final refusal of the INVITE that is open; of a re-INVITE it leaves the session as it was."""
-        self._refuse_pending(status, now, headers)
+        """A final refusal of the INVITE or UPDATE that is open; the session stays as it was (RFC 3311 5.2)."""
+        update, self._update = self._update, None
+        if update is not None:
+            self._context.respond(update, status, now, headers=headers)
+        else:
+            self._refuse_pending(status, now, headers)
 
     def hang_up(self, now: Nanos, reason: str) -> None:
         if self.phase is not Phase.ESTABLISHED:
@@ -99,12 +100,14 @@ class Session:
         if request.method == "BYE":
             self._on_bye(transaction, now)
             return
-        check_acceptable(request)
+        check_acceptable(request, self._context.extensions)
         check_body(request)
         if isinstance(transaction, InviteServer):
             self._on_reinvite(transaction, now)
+        elif request.method == "UPDATE":
+            self._on_update(transaction, now)
         elif request.method == "OPTIONS":
-            headers = [ALLOW, ACCEPT, SUPPORTED]
+            headers = [ALLOW, ACCEPT, self._context.supported]
             self._context.respond(transaction, 200, now, headers=headers)
         else:
             raise SipError(400, "Bad Request", "RFC 3261 12.2.2: not a request for a dialog")
@@ -114,6 +117,7 @@ class Session:
         if waiting is None or request.cseq.number != waiting.cseq:
             return  # the ACK of a repeated 200
         self._unacknowledged, self.wake = None, None
+        self._theirs = request.sdp or self._theirs
         if self._farewell is not None:
             self._send_bye(now, self._farewell)
             return
@@ -131,8 +135,7 @@ class Session:
             return
         if now < waiting.give_up:
             self._context.outbox.append(Datagram(waiting.data, waiting.flow))
-            waiting.interval = min(Nanos(2 * waiting.interval), self._context.timers.t2)
-            self._sleep_until(min(Nanos(now + waiting.interval), waiting.give_up))
+            self._sleep_until(waiting.next(now))
             return
         self._unacknowledged, self.wake = None, None
         self._tell_ended("network", None, "no ACK (RFC 3261 13.3.1.4)")
@@ -143,7 +146,7 @@ class Session:
     def _on_bye(self, transaction: ServerTransaction, now: Nanos) -> None:
         """A pending INVITE gets its 487 (RFC 3261 15.1.2)."""
         self._context.respond(transaction, 200, now)
-        self._refuse_pending(487, now, [])
+        self._stop(now)
         self._tell_ended("remote", None, reason_text(transaction.request))
         self._context.forget(self)
 
@@ -154,6 +157,11 @@ class Session:
             raise SipError(500, "Server Internal Error", "RFC 3261 14.2: the last INVITE is not answered yet")
         if self._unacknowledged is not None:
             raise SipError(491, "Request Pending", "RFC 5407 3.1.3: the last 200 is not acknowledged yet")
+        if self.refresh.pending:
+            raise SipError(491, "Request Pending", "RFC 3261 14.2: an INVITE of ours is under way")
+        if self._update is not None:
+            raise SipError(500, "Server Internal Error", "RFC 3311 5.2: the last UPDATE is not answered yet")
+        agree_as_server(transaction.request, self._context.options)
         transaction.user = self
         self._pending = transaction
         self._live_dialog().refresh_target(transaction.request)
@@ -163,15 +171,100 @@ class Session:
     def _accept(self, transaction: InviteServer, sdp: bytes, now: Nanos) -> None:
         """Sends 200 and repeats it until the ACK (RFC 3261 13.3.1.4), on reliable transports too."""
         initial = self.phase is Phase.EARLY
-        headers = [*self._dialog_headers(transaction), ALLOW, SUPPORTED]
+        agreement = agree_as_server(transaction.request, self._context.options)
+        headers = [*self._dialog_headers(transaction), *self._abilities(agreement)]
         data = self._context.respond(transaction, 200, now, tag=self.key[1], headers=headers, body=sdp)
         self.phase, self._pending = Phase.ESTABLISHED, None
-        timers = self._context.timers
-        give_up = Nanos(now + timers.give_up)
-        cseq = transaction.request.cseq.number
-        self._unacknowledged = _Unacknowledged(data, transaction.flow, cseq, initial, give_up)
-        self._unacknowledged.interval = timers.t1
-        self._sleep_until(Nanos(now + timers.t1))
+        self._ours, self._theirs = sdp, transaction.request.sdp or self._theirs
+        self.refresh.start(agreement, "uas", now)
+        self._unacknowledged = Unacknowledged(data, transaction, self._context.timers, initial=initial, now=now)
+        self._sleep_until(self._unacknowledged.next(now))
+
+    def _on_update(self, transaction: ServerTransaction, now: Nanos) -> None:
+        """UPDATE (RFC 3311 5.2): with an offer, or without one to refresh the session (RFC 4028)."""
+        request = transaction.request
+        if self.phase is Phase.LEAVING:
+            raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3311 5.2: the call is being ended")
+        if request.sdp is not None:
+            self._check_offer()
+        agree_as_server(request, self._context.options)
+        self._live_dialog().refresh_target(request)
+        if request.sdp is None or not isinstance(transaction, Server):
+            self._accept_update(transaction, now)
+            return
+        self._update = transaction
+        self._context.events.append(Reoffered(self.handle, request.sdp))
+
+    def _check_offer(self) -> None:
+        """Whether an offer may come now: one exchange at a time (RFC 3311 5.2, RFC 6337 4)."""
+        if self._update is not None or self._pending is not None:
+            raise SipError(500, "Server Internal Error", "RFC 3311 5.2: the last offer is not answered yet")
+        if self.refresh.pending or (self._unacknowledged is not None and self._unacknowledged.offered):
+            raise SipError(491, "Request Pending", "RFC 3311 5.2: our offer is not answered yet")
+
+    def _accept_update(self, transaction: ServerTransaction, now: Nanos, sdp: bytes = b"") -> None:
+        agreement = agree_as_server(transaction.request, self._context.options)
+        headers = [self._context.contact(transaction.flow, self._user), *self._abilities(agreement)]
+        self._context.respond(transaction, 200, now, headers=headers, body=sdp)
+        self._update = None
+        if sdp:
+            self._ours, self._theirs = sdp, transaction.request.sdp
+        if self.phase is Phase.ESTABLISHED:
+            self.refresh.start(agreement, "uas", now)
+
+    def _abilities(self, agreement: Agreement | None) -> list[Header]:
+        return [ALLOW, self._context.supported, *(agreement.headers() if agreement else [])]
+
+    def _learn_peer(self, message: Message) -> None:
+        """From the INVITE that came in, or the 2xx to ours."""
+        self.may_update = "UPDATE" in message.all("Allow")
+        self._theirs = message.sdp or self._theirs
+
+    # -- what ``refresh`` asks for -------------------------------------------------------------------------------------
+
+    def send_refresh(self, method: str, headers: list[Header], tell: Tell, now: Nanos) -> Callable[[], None]:
+        flow = self._live_dialog().next_flow()
+        headers = [self._context.contact(flow, self._user), ALLOW, self._context.supported, *headers]
+        if method == "UPDATE":
+            return self._request(method, tell, now, headers=headers)
+        body = [("Content-Type", "application/sdp")] if self._ours else []
+
+        def told(response: Response | None, now: Nanos) -> None:
+            if response is not None and 200 <= response.status < 300:
+                self._acknowledge(response)  # each time it comes (RFC 3261 13.2.2.4)
+            tell(response, now)
+
+        return self._request(method, told, now, headers=[*headers, *body], body=self._ours)
+
+    def _acknowledge(self, response: Response) -> None:
+        dialog = self._live_dialog()
+        dialog.refresh_target(response)
+        flow = dialog.next_flow()
+        self._context.send(dialog.request("ACK", self._context.via(flow), cseq=response.cseq.number), flow)
+
+    def refreshed(self, response: Response, now: Nanos) -> None:
+        self._live_dialog().refresh_target(response)
+        if response.sdp is not None and response.sdp != self._theirs:
+            self._theirs = response.sdp
+            self._context.events.append(Refreshed(self.handle, response.sdp))
+
+    def expire(self, reason: str, now: Nanos) -> None:
+        if self.phase is Phase.ESTABLISHED:
+            self._tell_ended("network", None, reason)
+            self._leave(now, reason)
+
+    def random_below(self, limit: int) -> int:
+        return self._context.random_below(limit)
+
+    # -- endings -------------------------------------------------------------------------------------------------------
+
+    def _stop(self, now: Nanos) -> None:
+        """Nothing of the session goes on: what the peer still waits for gets its 487 (RFC 3261 15.1.2)."""
+        self.refresh.stop(self._context.timers.give_up, now)
+        self._refuse_pending(487, now, [])
+        update, self._update = self._update, None
+        if update is not None:
+            self._context.respond(update, 487, now)
 
     def _dialog_headers(self, transaction: InviteServer) -> list[Header]:
         """Record-Route is copied whole and in order (RFC 3261 12.1.1), Contact is ours."""
@@ -193,23 +286,26 @@ class Session:
         """BYE, but not before the ACK of our 200 (RFC 3261 15)."""
         self.phase = Phase.LEAVING
         self._farewell = reason
-        self._refuse_pending(487, now, [])
+        self._stop(now)
         if self._unacknowledged is None:
             self._send_bye(now, reason)
 
     def _send_bye(self, now: Nanos, reason: str) -> None:
         self.phase = Phase.LEAVING
+        self._stop(now)
         self._request("BYE", self._on_bye_answered, now, headers=reason_header(reason))
 
-    def _request(self, method: str, tell: Tell, now: Nanos, *, headers: Iterable[Header] = ()) -> None:
-        """A request other than INVITE within the dialog."""
+    def _request(
+        self, method: str, tell: Tell, now: Nanos, *, headers: Iterable[Header] = (), body: bytes = b""
+    ) -> Callable[[], None]:
+        """A request within the dialog; returns what abandons it."""
         dialog = self._live_dialog()
 
         def build() -> tuple[Request, Flow]:
             flow = dialog.next_flow()
-            return dialog.request(method, self._context.via(flow), headers=headers), flow
+            return dialog.request(method, self._context.via(flow), headers=headers, body=body), flow
 
-        exchange(self._context, build, tell, now, self._login_for(dialog.next_flow()), in_dialog=True)
+        return exchange(self._context, build, tell, now, self._login_for(dialog.next_flow()), in_dialog=True)
 
     def _login_for(self, flow: Flow) -> Login | None:
         """Credentials for a request that goes there. A caller's challenge is never answered: whom we have called may
@@ -229,26 +325,3 @@ class Session:
     def _sleep_until(self, when: Nanos) -> None:
         self.wake = when
         self._context.wakeups.arm(self)
-
-
-def reason_header(text: str, cause: int = 16) -> list[Header]:
-    """Reason for BYE and CANCEL (RFC 3326); Q.850 cause 16 is normal clearing."""
-    return [("Reason", f"Q.850;cause={cause};text={quote(text)}")] if text else []
-
-
-def refusal_headers(host: str, rule: str, code: int, reason: str | None) -> list[Header]:
-    """Why we refuse, for whoever reads a capture."""
-    headers = [warning(host, rule, code)] if rule else []
-    return headers + ([("Reason", f"SIP;text={quote(reason)}")] if reason else [])
-
-
-def reason_text(message: Message) -> str:
-    """What the peer's Reason header says, printable; ``""`` without one."""
-    value = message.get("Reason") or ""
-    _, semicolon, rest = value.partition(";")
-    try:
-        parameters = parse_parameters(semicolon + rest)
-    except SipError:
-        parameters = {}
-    text = parameters.get("text")
-    return plain(text or value.strip())

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gateway.sip.events import Answered, Ended, Invited, Reoffered, Ringing
+from gateway.sip.options import EndpointOptions
 from tests.sim.network import Host, Network
 
 SDP = b"v=0 any"
@@ -18,10 +19,15 @@ class TwoEndpoints(RuleBasedStateMachine):
     """Verbs are called on handles that are alive, over or were never there: all of it is legal."""
 
     @initialize(
-        seed=picks, loss=st.sampled_from([0, 0.1, 0.4]), duplication=st.sampled_from([0, 0.3]), cut=st.booleans()
+        seed=picks,
+        loss=st.sampled_from([0, 0.1, 0.4]),
+        duplication=st.sampled_from([0, 0.3]),
+        cut=st.booleans(),
+        refresher=st.sampled_from(["us", "them"]),
     )
-    def start(self, seed: int, loss: float, duplication: float, cut: bool) -> None:
-        self.hosts = [Host(("10.0.0.1", 5060), seed), Host(("10.0.0.2", 5060), seed + 1)]
+    def start(self, seed: int, loss: float, duplication: float, cut: bool, refresher: str) -> None:
+        options = EndpointOptions(session_expires="90s", session_refresher=refresher)  # type: ignore[arg-type]
+        self.hosts = [Host(("10.0.0.1", 5060), seed, options), Host(("10.0.0.2", 5060), seed + 1, options)]
         self.network = Network(seed, *self.hosts, loss=loss, duplication=duplication, delay=(1, 900))
         self.placed: list[list[int]] = [[], []]
         self.cut = cut
@@ -58,7 +64,7 @@ class TwoEndpoints(RuleBasedStateMachine):
         self.hosts[side].endpoint.hang_up(self.any_call(side, pick), self.network.now, "over")
         self.network.flush(self.hosts[side])
 
-    @rule(seconds=st.sampled_from([0.05, 0.5, 3, 40]))
+    @rule(seconds=st.sampled_from([0.05, 0.5, 3, 40, 70]))
     def wait(self, seconds: float) -> None:
         self.network.run(seconds)
 

@@ -54,7 +54,7 @@ def test_a_method_that_is_not_served(method: str, status: int) -> None:
     (answer,) = wire.send(request(method))
     assert statuses([answer]) == [status]
     if status in (405, 501):
-        assert answer.get("Allow") == "INVITE, ACK, BYE, CANCEL, OPTIONS"
+        assert answer.get("Allow") == "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE"
 
 
 def test_another_version() -> None:
@@ -143,7 +143,7 @@ def test_options() -> None:
     assert isinstance(answer, Response)
     assert answer.status == 200
     assert {name: answer.get(name) for name in ("Allow", "Accept", "Supported")} == {
-        "Allow": "INVITE, ACK, BYE, CANCEL, OPTIONS", "Accept": "application/sdp", "Supported": "",
+        "Allow": "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE", "Accept": "application/sdp", "Supported": "timer",
     }  # fmt: skip
     assert wire.events() == []
 

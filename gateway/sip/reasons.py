@@ -1,0 +1,33 @@
+"""Why a call was refused or ended, as headers: Reason (RFC 3326) and Warning (RFC 3261 20.43)."""
+
+from __future__ import annotations
+
+from gateway.errors import SipError
+from gateway.sip.message import Header, Message
+from gateway.sip.responses import warning
+from gateway.sip.values import parse_parameters, plain, quote
+
+__all__ = ["reason_header", "reason_text", "refusal_headers"]
+
+
+def reason_header(text: str, cause: int = 16) -> list[Header]:
+    """Reason for BYE and CANCEL (RFC 3326); Q.850 cause 16 is normal clearing."""
+    return [("Reason", f"Q.850;cause={cause};text={quote(text)}")] if text else []
+
+
+def refusal_headers(host: str, rule: str, code: int, reason: str | None) -> list[Header]:
+    """Why we refuse, for whoever reads a capture."""
+    headers = [warning(host, rule, code)] if rule else []
+    return headers + ([("Reason", f"SIP;text={quote(reason)}")] if reason else [])
+
+
+def reason_text(message: Message) -> str:
+    """What the peer's Reason header says, printable; ``""`` without one."""
+    value = message.get("Reason") or ""
+    _, semicolon, rest = value.partition(";")
+    try:
+        parameters = parse_parameters(semicolon + rest)
+    except SipError:
+        parameters = {}
+    text = parameters.get("text")
+    return plain(text or value.strip())
