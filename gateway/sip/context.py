@@ -43,7 +43,11 @@ class Context:
         self.sessions: dict[int, Session] = {}
         self.dialogs: dict[tuple[str, str], Session] = {}  # (Call-ID, our tag)
         self.closing = False
-        self.extensions: tuple[str, ...] = ("timer",) if options.session_expires is not None else ()
+        self.extensions = tuple(
+            name
+            for name, on in (("timer", options.session_expires is not None), ("100rel", options.reliable_provisional))
+            if on
+        )
         self.supported: Header = ("Supported", ", ".join(self.extensions))  # empty: none (RFC 3261 20.37)
         self._random = random
         self._handles = 0

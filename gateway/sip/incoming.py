@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from gateway.errors import MisuseError, SipError
+from gateway.errors import MisuseError
 from gateway.sip.context import Context
 from gateway.sip.dialog import Dialog
-from gateway.sip.events import Invited
-from gateway.sip.flow import Flow
+from gateway.sip.events import Invited, Reconfirmed, Reoffered
+from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Header, Request
 from gateway.sip.reasons import reason_text
+from gateway.sip.reliable import Provisional, ReliableSender
 from gateway.sip.responses import ALLOW
 from gateway.sip.session import Phase, Session
+from gateway.sip.session_timer import supports
 from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.layer import ServerTransaction
+from gateway.sip.transaction.server import Server
 from gateway.sip.uri import parse_uri
 from gateway.sip.values import plain
 from gateway.units import Nanos
@@ -29,6 +32,9 @@ class IncomingCall(Session):
         super().__init__(context, context.new_handle(), (request.call_id, context.token()), called.user)
         transaction.user = self
         self._pending = transaction
+        self._answer: bytes | None = None  # waits for a PRACK
+        rseq = context.random_below(1 << 30)
+        self._reliable = ReliableSender(self, rseq, context.timers, context.wakeups)
         self._learn_peer(request)
         self.dialog = Dialog.for_server(request, self.key[1], flow)
         context.add(self)
@@ -41,11 +47,68 @@ class IncomingCall(Session):
         if not 101 <= status <= 199:
             raise MisuseError(f"ring: {status} is not a provisional status of a dialog")
         if self.phase is Phase.EARLY and self._pending is not None:
-            headers = [*self._dialog_headers(self._pending), ALLOW]
+            if self._is_reliable(self._pending.request, sdp):
+                self._reliable.send(Provisional(status, sdp), now)
+            else:
+                self._ring(status, sdp, [], now)
+
+    def _ring(self, status: int, sdp: bytes | None, extra: list[Header], now: Nanos) -> None:
+        if self._pending is not None:
+            headers = [*self._dialog_headers(self._pending), ALLOW, *extra]
             self._context.respond(self._pending, status, now, tag=self.key[1], headers=headers, body=sdp or b"")
 
+    def _is_reliable(self, request: Request, sdp: bytes | None) -> bool:
+        """All of them if the peer requires it (RFC 3262 3), else what carries early media."""
+        if "100rel" not in self._context.extensions:
+            return False
+        return "100rel" in request.all("Require") or (bool(sdp) and supports(request, "100rel"))
+
+    # -- what ``reliable`` asks for ------------------------------------------------------------------------------------
+
+    def send_reliable(self, provisional: Provisional, headers: list[Header], now: Nanos) -> None:
+        self._ring(provisional.status, provisional.sdp, headers, now)
+
+    def repeat_provisional(self) -> None:
+        if self._pending is not None:
+            self._context.outbox.append(Datagram(self._pending.last, self._pending.flow))
+
+    def unheard(self, now: Nanos) -> None:
+        self._end_early(504, now, [])
+        self._tell_ended("network", 504, "no PRACK (RFC 3262 3)")
+
+    def _on_prack(self, transaction: ServerTransaction, now: Nanos) -> None:
+        """It may carry the answer to an offer of ours, or an offer of its own (RFC 3262 5)."""
+        request, invite = transaction.request, self._pending
+        acknowledged = self._reliable.acknowledge(request, invite.request.cseq.number, now) if invite else None
+        if acknowledged is None or invite is None:
+            super()._on_prack(transaction, now)
+            return
+        answers = bool(acknowledged.sdp) and invite.request.sdp is None and not self._answered_early
+        self._answered_early |= bool(acknowledged.sdp)
+        if request.sdp is not None and not answers and isinstance(transaction, Server):
+            self._update = transaction
+            self._context.events.append(Reoffered(self.handle, request.sdp))
+        else:
+            self._context.respond(transaction, 200, now)
+            if answers:
+                self._theirs = request.sdp
+                self._context.events.append(Reconfirmed(self.handle, request.sdp))
+        if self._answer is not None and not self._reliable.owes_answer:
+            super().answer(self._answer, now)
+
+    def answer(self, sdp: bytes, now: Nanos) -> None:
+        """Not while a description is under way that no PRACK has acknowledged (RFC 3262 3)."""
+        if self._update is None and self._pending is not None and self._reliable.owes_answer:
+            self._answer = sdp
+        else:
+            super().answer(sdp, now)
+
+    def _accept(self, transaction: InviteServer, sdp: bytes, now: Nanos) -> None:
+        self._reliable.stop()
+        super()._accept(transaction, sdp, now)
+
     def reject(self, status: int, now: Nanos, headers: list[Header], text: str) -> None:
-        if self.phase is not Phase.EARLY:
+        if self.phase is not Phase.EARLY or self._update is not None:
             super().reject(status, now, headers, text)
         else:
             self._end_early(status, now, headers)
@@ -65,12 +128,11 @@ class IncomingCall(Session):
             self._end_early(487, now, [])
             self._tell_ended("remote", 487, reason_text(request))
 
-    def on_request(self, transaction: ServerTransaction, now: Nanos) -> None:
-        # BYE in an early dialog is the caller's right (RFC 3261 15); a second INVITE waits its turn (14.2).
-        if self.phase is Phase.EARLY and transaction.request.method not in ("BYE", "INVITE", "OPTIONS", "UPDATE"):
-            raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3261 12.2.2: the call is not answered yet")
-        super().on_request(transaction, now)
+    def _stop(self, now: Nanos) -> None:
+        self._reliable.stop()
+        super()._stop(now)
 
     def _end_early(self, status: int, now: Nanos, headers: list[Header]) -> None:
         self._refuse_pending(status, now, headers)
+        self._stop(now)
         self._context.forget(self)

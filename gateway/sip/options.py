@@ -32,6 +32,9 @@ class EndpointOptions(Options):
     """A shorter session interval is refused with 422; at least 90s."""
     session_refresher: Literal["us", "them"] = "us"
     """Who refreshes, where the peer does not care."""
+    reliable_provisional: bool = True
+    """Reliable provisional responses (100rel, RFC 3262): used for early media where the peer knows them, for every
+    ringing where it requires them."""
     ring_limit: Duration = Field(default="180s", validate_default=True)
     """How long a call that we place may ring before it is cancelled."""
     max_message_bytes: int = Field(default=65_535, ge=1_000)

@@ -8,10 +8,11 @@ from gateway.sip.auth import Login
 from gateway.sip.context import Context
 from gateway.sip.dialog import Dialog
 from gateway.sip.events import Answered, Ringing
-from gateway.sip.exchange import MAX_TRIES
+from gateway.sip.exchange import MAX_TRIES, exchange
 from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.reasons import reason_header, reason_text
+from gateway.sip.reliable import EarlyDialogs, is_reliable, sequence
 from gateway.sip.responses import ACCEPT, ALLOW
 from gateway.sip.session import Phase, Session
 from gateway.sip.session_timer import LEAST, Role, agree_as_client, least, request_headers
@@ -43,6 +44,7 @@ class OutgoingCall(Session):
         self._login = login
         self._tries = 1
         self._least = LEAST
+        self._early = EarlyDialogs()
         self._ours = sdp
         self.owns_call_id = True
         self._provisional = False
@@ -152,15 +154,33 @@ class OutgoingCall(Session):
 
     def _on_provisional(self, response: Response, now: Nanos) -> None:
         self._provisional = True
+        if is_reliable(response) and not self._acknowledge_provisional(response, now):
+            return  # it came again, or one before it is missing
         if self._farewell is not None:
             self._cancel(now)
         elif response.status > 100:
             self._context.events.append(Ringing(self.handle, response.status, response.sdp))
 
+    def _acknowledge_provisional(self, response: Response, now: Nanos) -> bool:
+        """PRACK (RFC 3262 4). Our INVITE has made the offer, so there is none to answer."""
+        dialog = self._early.take(self._invite, response, self._flow)
+        if dialog is None:
+            return False
+        rack = f"{sequence(response)} {response.cseq.number} INVITE"
+
+        def build() -> tuple[Request, Flow]:
+            flow = dialog.next_flow()
+            return dialog.request("PRACK", self._context.via(flow), headers=[("RAck", rack)]), flow
+
+        login = self._login_for(dialog.next_flow())
+        exchange(self._context, build, lambda response, now: None, now, login, in_dialog=True)
+        return True
+
     def _on_success(self, response: Response, now: Nanos) -> None:
         """Every 200 is acknowledged, each time it comes; of several dialogs (forking) the first one wins (13.2.2.4)."""
         tag = response.to.tag
         dialog = Dialog.for_client(self._invite, response, self._flow)
+        self._early.continue_in(dialog)
         known = self._acks.get(tag)
         if known is not None:
             self._context.outbox.append(known)

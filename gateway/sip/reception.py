@@ -159,7 +159,7 @@ class Reception:
         check_acceptable(request, self._context.extensions)
         check_hops(request)
         check_body(request)
-        if request.method in ("BYE", "UPDATE"):
+        if request.method in ("BYE", "UPDATE", "PRACK"):
             raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3261 15.1.2: no such dialog")
         if self._context.closing:
             raise SipError(503, "Service Unavailable", "the endpoint is closing")

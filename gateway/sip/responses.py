@@ -11,7 +11,7 @@ from gateway.sip.values import Via, quote
 
 __all__ = ["ACCEPT", "ALLOW", "METHODS", "build_response", "reply_flow", "stamp_via", "warning"]
 
-METHODS: Final = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "UPDATE")
+METHODS: Final = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "UPDATE", "PRACK")
 ALLOW: Final[Header] = ("Allow", ", ".join(METHODS))
 ACCEPT: Final[Header] = ("Accept", "application/sdp")
 

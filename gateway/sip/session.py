@@ -60,6 +60,7 @@ class Session:
         self._ended = False
         self._ours = b""  # the last session description of each side
         self._theirs: bytes | None = None
+        self._answered_early = False  # the INVITE's offer was answered in a reliable 183
         self.refresh = Refresh(self, context.wakeups)
         self.owns_call_id = False
         self.may_update = False
@@ -106,6 +107,8 @@ class Session:
             self._on_reinvite(transaction, now)
         elif request.method == "UPDATE":
             self._on_update(transaction, now)
+        elif request.method == "PRACK":
+            self._on_prack(transaction, now)
         elif request.method == "OPTIONS":
             headers = [ALLOW, ACCEPT, self._context.supported]
             self._context.respond(transaction, 200, now, headers=headers)
@@ -195,9 +198,12 @@ class Session:
         self._update = transaction
         self._context.events.append(Reoffered(self.handle, request.sdp))
 
+    def _on_prack(self, transaction: ServerTransaction, now: Nanos) -> None:
+        raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3262 3: nothing to acknowledge")
+
     def _check_offer(self) -> None:
         """Whether an offer may come now: one exchange at a time (RFC 3311 5.2, RFC 6337 4)."""
-        if self._update is not None or self._pending is not None:
+        if self._update is not None or (self._pending is not None and not self._answered_early):
             raise SipError(500, "Server Internal Error", "RFC 3311 5.2: the last offer is not answered yet")
         if self.refresh.pending or (self._unacknowledged is not None and self._unacknowledged.offered):
             raise SipError(491, "Request Pending", "RFC 3311 5.2: our offer is not answered yet")

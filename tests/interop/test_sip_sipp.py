@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.sdp import accept, offer
+from gateway.sdp import accept, answer, offer
 from gateway.sip.auth import Credentials
 from gateway.sip.events import Answered, Confirmed, Ended, Event, Invited, Reconfirmed, Reoffered, Ringing
 from tests.interop.peer import RTP, SCENARIOS, Switch, free_port, needs_sipp, sipp, switch
@@ -80,3 +80,19 @@ async def test_sipp_asks_for_a_password(tmp_path: Path, password: str, status: i
         (ended,) = await house.until(Ended)
         assert ended.status == status  # type: ignore[attr-defined]
         await peer
+
+
+async def test_sipp_acknowledges_ringing_and_refreshes_by_update(tmp_path: Path) -> None:
+    async with switch() as house:
+
+        def answer_in_two_steps(event: Event) -> None:
+            """Were both sent at once, SIPp could see the 200 to the INVITE before the one to its PRACK."""
+            if isinstance(event, Invited):
+                house.sip.ring(event.call)
+                sdp = answer(event.sdp or b"", RTP, 7).sdp
+                asyncio.get_running_loop().call_later(0.2, house.sip.answer, event.call, sdp)
+
+        house.on_event = answer_in_two_steps
+        await sipp(tmp_path, "-sf", str(SCENARIOS / "prack_and_update.xml"), "-m", "3", "-r", "20", target(house))
+        ended = await house.until(Ended, 3)
+        assert {event.by for event in ended} == {"remote"}  # type: ignore[attr-defined]

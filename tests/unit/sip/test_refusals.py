@@ -25,7 +25,7 @@ from tests.unit.sip.wire import SDP, THEM, US, Wire, request, statuses
         (415, {"type": "Content-Type: application/isup\r\n"}, ("Accept", "application/sdp")),
         (416, {"uri": "sips:pizza@10.0.0.1"}, None),
         (416, {"uri": "nobodyKnowsThisScheme:totallyopaque"}, None),
-        (420, {"more": "Require: 100rel, nothingSupportsThis\r\n"}, ("Unsupported", "100rel, nothingSupportsThis")),
+        (420, {"more": "Require: 100rel, nothingSupportsThis\r\n"}, ("Unsupported", "nothingSupportsThis")),
         (483, {"hops": "0"}, None),
         (481, {"to": "<sip:pizza@10.0.0.1>;tag=unknown"}, None),
     ],
@@ -54,7 +54,7 @@ def test_a_method_that_is_not_served(method: str, status: int) -> None:
     (answer,) = wire.send(request(method))
     assert statuses([answer]) == [status]
     if status in (405, 501):
-        assert answer.get("Allow") == "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE"
+        assert answer.get("Allow") == "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK"
 
 
 def test_another_version() -> None:
@@ -143,8 +143,10 @@ def test_options() -> None:
     assert isinstance(answer, Response)
     assert answer.status == 200
     assert {name: answer.get(name) for name in ("Allow", "Accept", "Supported")} == {
-        "Allow": "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE", "Accept": "application/sdp", "Supported": "timer",
-    }  # fmt: skip
+        "Allow": "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK",
+        "Accept": "application/sdp",
+        "Supported": "timer, 100rel",
+    }
     assert wire.events() == []
 
 

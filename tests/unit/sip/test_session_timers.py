@@ -80,7 +80,7 @@ def test_session_timers_can_be_turned_off() -> None:
     wire = Wire(session_expires=None)
     ok = called(wire, KNOWS + "Session-Expires: 600\r\n")
     assert ok.get("Session-Expires") is None
-    assert ok.get("Supported") == ""
+    assert "timer" not in (ok.get("Supported") or "")
     invite, _ = calling(wire, "")
     assert invite.get("Session-Expires") is None
     wire.later(40)
@@ -104,7 +104,8 @@ def test_we_refresh_by_update_at_half_of_the_interval() -> None:
 def test_we_refresh_by_reinvite_where_update_is_not_allowed() -> None:
     wire = Wire()
     invite, _ = calling(wire, "Session-Expires: 600;refresher=uac\r\n")
-    assert (invite.get("Session-Expires"), invite.get("Supported")) == ("1800;refresher=uac", "timer")
+    assert invite.get("Session-Expires") == "1800;refresher=uac"
+    assert "timer" in invite.all("Supported")
     (again,) = wire.later(300)
     assert (again.cseq.method, again.cseq.number, again.body) == ("INVITE", 2, SDP)  # type: ignore[attr-defined]
     ok = reply(again, 200, more=CONTACT + "Session-Expires: 600;refresher=uac\r\n", body=b"answer")
