@@ -12,10 +12,11 @@ from typing import Final
 
 from gateway.errors import MisuseError
 
-__all__ = ["PLUGS", "PROVIDERS", "load", "names"]
+__all__ = ["PLUGS", "PROVIDERS", "TRANSPORTS", "load", "names"]
 
 PROVIDERS: Final = "linecard.providers"
 PLUGS: Final = "linecard.plugs"
+TRANSPORTS: Final = "linecard.transports"
 
 
 @cache

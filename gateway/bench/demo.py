@@ -26,6 +26,7 @@ from gateway.bench.verdict import faults
 from gateway.bench.voice import clips_for, start_models
 from gateway.config import Config
 from gateway.errors import ConfigError, ResourceError
+from gateway.net.transport import Listen
 
 __all__ = ["main_async"]
 
@@ -86,7 +87,7 @@ class _Demo:
         """Models first, so that the gateway finds them. Returns the models' URL."""
         host, port = _models_address(self._config)
         _require_free(socket.SOCK_STREAM, host, port, f"the models' port (providers, {self._path})")
-        listen = self._config.sip.listen
+        listen = _udp_listener(self._config, self._path)
         _require_free(socket.SOCK_DGRAM, listen.host, listen.port, f"the SIP port (sip.listen, {self._path})")
         models, url = await start_models(host, port)
         self._children.append(models)
@@ -158,7 +159,7 @@ class _Demo:
         return 1 if found else 0
 
     def _address(self) -> str:
-        listen = self._config.sip.listen
+        listen = _udp_listener(self._config, self._path)
         host = "127.0.0.1" if listen.host == "0.0.0.0" else listen.host
         route = next((r.to for r in self._config.routes if self._config.plugs[r.plug].kind == "pipeline"), None)
         if route is None:
@@ -173,6 +174,14 @@ class _Demo:
                 return f"{self._path}:{number}   {line.strip().removeprefix('# ').partition('  #')[0].rstrip()}"
         number = next((number for number, line in lines if line.startswith("trunks:")), 1)
         return f"{self._path}:{number}   trunks: [{{name: carrier, from: [198.51.100.0/24]}}]"
+
+
+def _udp_listener(config: Config, path: str) -> Listen:
+    """What the demo's caller, which speaks UDP, can call. Raises ``ConfigError``."""
+    found = next((one for one in config.sip.listen if one.transport == "udp"), None)
+    if found is None:
+        raise ConfigError([f"{path}: sip.listen: the demo calls by UDP; add an address like udp://127.0.0.1:5060"])
+    return found
 
 
 def _models_address(config: Config) -> tuple[str, int]:

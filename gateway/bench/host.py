@@ -17,10 +17,11 @@ from gateway.daemon import logs
 from gateway.errors import MisuseError, RemoteError
 from gateway.media.options import MediaOptions
 from gateway.media.plane import MediaPlane
+from gateway.net.endpoint import EndpointDriver, open_endpoint
+from gateway.net.options import SignallingOptions
 from gateway.net.resolver import resolve
-from gateway.net.sip_udp import EndpointDriver, open_endpoint
+from gateway.net.transport import Listen
 from gateway.sip.events import Ended, Event, Invited, Pinged, Refused
-from gateway.sip.options import EndpointOptions
 
 __all__ = ["CallerHost", "find", "quiet_log"]
 
@@ -55,7 +56,7 @@ class CallerHost:
     def __init__(self, target: Target, *, ports: str = "40000-49999", max_calls: int = 1000) -> None:
         self.target = target
         self._address = address_towards(target)
-        self._options = EndpointOptions(user_agent="Linecard bench", max_calls=max_calls)
+        self._options = SignallingOptions(user_agent="Linecard bench", max_calls=max_calls)
         media = {"address": self._address, "ports": ports, "rtp_timeout": "0s"}
         self._plane = MediaPlane(MediaOptions.model_validate(media))
         self._driver: EndpointDriver | None = None
@@ -64,7 +65,8 @@ class CallerHost:
 
     async def __aenter__(self) -> CallerHost:
         self._plane.start()
-        self._driver = await open_endpoint(self._options, listen=(self._address, 0), on_event=self._on_event)
+        listen = [Listen("udp", self._address, 0)]
+        self._driver = await open_endpoint(self._options, listen=listen, on_event=self._on_event)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:

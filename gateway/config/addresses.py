@@ -37,14 +37,20 @@ def advertised(config: Config) -> Advertised:
     Raises ``ConfigError`` if a block listens on every address and none can be told to the far end.
     """
     sip, media = config.sip, config.media
-    host, port = parse_host_port(sip.advertise) if sip.advertise else (_concrete(sip.listen.host, "sip"), None)
+    host, port = parse_host_port(sip.advertise) if sip.advertise else (_concrete(_told_by(sip), "sip"), None)
     media_host = str(media.advertise or _concrete(str(media.address), "media"))
-    return Advertised(host, sip.listen.port if port is None else port, media_host)
+    return Advertised(host, sip.first.port if port is None else port, media_host)
+
+
+def _told_by(sip: SipOptions) -> str:
+    """The listener's host that others are told: the first wildcard, which needs a stand-in, else the first."""
+    hosts = [one.host for one in sip.listen]
+    return next((host for host in hosts if ip_address(host).is_unspecified), hosts[0])
 
 
 def endpoint_options(config: Config) -> SipOptions:
     """The block ``sip`` with ``advertise`` filled in where a wildcard is listened on: nobody can send to 0.0.0.0."""
-    if config.sip.advertise or not ip_address(config.sip.listen.host).is_unspecified:
+    if config.sip.advertise or not ip_address(_told_by(config.sip)).is_unspecified:
         return config.sip
     host = advertised(config).sip_host
     return config.sip.model_copy(update={"advertise": f"[{host}]" if ":" in host else host})

@@ -29,10 +29,10 @@ def check_references(
 
 
 def check_numbers(config: Config, document: Document) -> None:
-    """The SIP socket must not stand where a call may want its RTP."""
+    """A SIP socket must not stand where a call may want its RTP."""
     low, high = config.media.ports
-    if low <= config.sip.listen.port <= high:
-        text = f"media.ports: {low}-{high} holds the SIP port {config.sip.listen.port}; choose a range without it"
+    for port in sorted({one.port for one in config.sip.listen if low <= one.port <= high}):
+        text = f"media.ports: {low}-{high} holds the SIP port {port}; choose a range without it"
         document.problems.append((document.line(("media", "ports")), text))
 
 

@@ -172,6 +172,8 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None or value in ("", (), []):
         return "none"
+    if isinstance(value, tuple) and value and not isinstance(value[0], int):
+        return ", ".join(f"`{item}`" for item in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

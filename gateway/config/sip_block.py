@@ -1,34 +1,22 @@
-"""The block ``sip``: the endpoint's options and the address to listen on."""
+"""The block ``sip``: the options of endpoint and transports, and the addresses to listen on."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema, field_validator
 
-from gateway.sip.options import EndpointOptions
+from gateway import registry
+from gateway.config.problems import suggest
+from gateway.net.options import SignallingOptions
+from gateway.net.transport import Listen, transport_spec
 
-__all__ = ["Listen", "SipOptions", "parse_host_port", "parse_listen"]
+__all__ = ["SipOptions", "parse_host_port", "parse_listen"]
 
-_TRANSPORTS: Final = ("udp",)
 _URL: Final = re.compile(r"(?P<transport>[a-z]+)://(?P<rest>.+)")
 _HOST_PORT: Final = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+))(:(?P<port>[0-9]{1,5}))?")
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """A transport and a local address. Port 0 lets the kernel choose (tests)."""
-
-    transport: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.transport}://{host}:{self.port}"
 
 
 def parse_host_port(text: str) -> tuple[str, int | None]:
@@ -42,35 +30,56 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
 
 
 def parse_listen(value: object) -> object:
-    """``udp://127.0.0.1:5060`` to a ``Listen``; the port is 5060 if it is left out."""
+    """``udp://127.0.0.1:5060`` to a ``Listen``; the port is the transport's own if it is left out."""
     if isinstance(value, Listen):
         return value
     match = _URL.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{value!r} is not an address to listen on; write one like udp://192.0.2.10:5060")
-    if match["transport"] not in _TRANSPORTS:
-        raise ValueError(f"transport {match['transport']!r} is not there yet; write one of {', '.join(_TRANSPORTS)}")
+    known = registry.names(registry.TRANSPORTS)
+    if match["transport"] not in known:
+        raise ValueError(f"transport {match['transport']!r} is not there; {suggest(match['transport'], known)}")
     host, port = parse_host_port(match["rest"])
     try:
         ip_address(host)
     except ValueError:
         raise ValueError(f"{host!r} is a name; sockets are bound to addresses: write 127.0.0.1 or 0.0.0.0") from None
-    return Listen(match["transport"], host, 5060 if port is None else port)
+    default = transport_spec(match["transport"]).default_port
+    return Listen(match["transport"], host, default if port is None else port)
 
 
-ListenAddress = Annotated[
-    Listen,
-    BeforeValidator(parse_listen),
-    PlainSerializer(str),
-    WithJsonSchema({"type": "string", "pattern": "^udp://"}),
+def parse_listeners(value: object) -> object:
+    """One address, or a list of them."""
+    items = value if isinstance(value, list | tuple) else [value]
+    found = tuple(parse_listen(item) for item in items)
+    if not found:
+        raise ValueError("an empty list listens nowhere; write at least one address like udp://192.0.2.10:5060")
+    if len(set(found)) != len(found):
+        raise ValueError("an address is there twice")
+    return found
+
+
+_ONE: Final = {"type": "string", "pattern": "^[a-z]+://"}
+Listeners = Annotated[
+    tuple[Listen, ...],
+    BeforeValidator(parse_listeners),
+    PlainSerializer(lambda listeners: [str(one) for one in listeners]),
+    WithJsonSchema({"oneOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 1}]}),
 ]
 
 
-class SipOptions(EndpointOptions):
+class SipOptions(SignallingOptions):
     """Where SIP is spoken, by which identity, timers and limits. The defaults are those of RFC 3261."""
 
-    listen: ListenAddress = Listen("udp", "127.0.0.1", 5060)
-    """Transport, address and port to listen on. ``0.0.0.0`` takes calls on every address of the machine."""
+    listen: Listeners = (Listen("udp", "127.0.0.1", 5060),)
+    """Transport, address and port to listen on, or a list of them, like ``[udp://192.0.2.10, tcp://192.0.2.10]``.
+    ``0.0.0.0`` takes calls on every address of the machine. What we send goes by the first one, unless the target
+    asks for another transport."""
+
+    @property
+    def first(self) -> Listen:
+        """The listener that what we send goes by."""
+        return self.listen[0]
 
     @field_validator("advertise")
     @classmethod

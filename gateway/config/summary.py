@@ -19,7 +19,8 @@ def describe(config: Config) -> str:
 def _addresses(config: Config) -> Iterator[str]:
     told = advertised(config)
     low, high = config.media.ports
-    yield f"  listens on       {config.sip.listen}"
+    for listen in config.sip.listen:
+        yield f"  listens on       {listen}"
     yield f"  Contact and Via  {told.contact}"
     yield f"  SDP (c= line)    {told.media_host}"
     yield f"  RTP ports        {low}-{high} on {config.media.address}: room for {rtp_pairs(low, high)} calls"

@@ -22,10 +22,11 @@ from gateway.config.blocks import find_spec
 from gateway.daemon.health import MediaHealth
 from gateway.daemon.systemd import Notifier
 from gateway.media.plane import MediaPlane
-from gateway.net.sip_udp import EndpointDriver, open_endpoint
+from gateway.net.endpoint import EndpointDriver, open_endpoint
 from gateway.plugs.contract import Plug
 from gateway.providers.contract import Provider
 from gateway.sip.events import Event
+from gateway.sip.uri import join_host_port
 
 __all__ = ["run"]
 
@@ -45,7 +46,10 @@ async def run(config: Config) -> int:
         _settle_garbage()
         address = advertised(config)
         structlog.get_logger().info(
-            "ready", version=__version__, sip=f"udp:{sip.local[0]}:{sip.local[1]}", contact=address.contact
+            "ready",
+            version=__version__,
+            sip=" ".join(f"{name}:{join_host_port(local)}" for name, local in sip.listeners),
+            contact=address.contact,
         )
         notifier.ready(f"taking calls at {address.contact}")
         watchdog = loop.create_task(notifier.watchdog(MediaHealth(plane.costs, config.media.shards, time.monotonic_ns)))
@@ -98,8 +102,7 @@ async def _listen(
         if switchboard is not None:
             switchboard.on_event(event)
 
-    listen = config.sip.listen
-    sip = await open_endpoint(endpoint_options(config), listen=(listen.host, listen.port), on_event=on_event)
+    sip = await open_endpoint(endpoint_options(config), listen=config.sip.listen, on_event=on_event)
     stack.push_async_callback(sip.close)
     plugs: dict[str, Plug] = {
         name: find_spec("plugs", block.kind).create(block.options) for name, block in config.plugs.items()

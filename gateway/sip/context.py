@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.sip.events import Event
-from gateway.sip.flow import Address, Datagram, Flow
+from gateway.sip.flow import Address, Datagram, Flow, Listener
 from gateway.sip.message import Header, Request
 from gateway.sip.options import EndpointOptions
 from gateway.sip.responses import build_response
@@ -32,14 +32,24 @@ class Randomness(Protocol):
 class Context:
     """Made once by the endpoint; sessions hold it."""
 
-    def __init__(self, options: EndpointOptions, random: Randomness, local: Address) -> None:
+    def __init__(
+        self, options: EndpointOptions, random: Randomness, local: Address, listeners: Sequence[Listener] = ()
+    ) -> None:
         self.options = options
         self.timers = Timers(options.t1, options.t2, options.t4)
         self.local = local
+        self.listeners: Sequence[Listener] = listeners or [("udp", local)]
         self.outbox: list[Datagram] = []
         self.events: list[Event] = []
         self.wakeups = Wakeups()
-        self.layer = TransactionLayer(self.timers, self.outbox, self.wakeups)
+        self.layer = TransactionLayer(
+            self.timers,
+            self.outbox,
+            self.wakeups,
+            listeners=self.listeners,
+            sent_by=self.sent_by,
+            udp_limit=options.udp_limit,
+        )
         self.sessions: dict[int, Session] = {}
         self.dialogs: dict[tuple[str, str], Session] = {}  # (Call-ID, our tag)
         self.closing = False
@@ -73,11 +83,12 @@ class Context:
         return self._random.getrandbits(32) % limit
 
     def sent_by(self, local: Address) -> str:
-        """``host:port`` that others reach us at: the advertised one, else the socket's."""
+        """``host:port`` that others reach us at: the advertised one, else the socket's. A port is advertised for the
+        first listener, and for those that share its port; others are reached at their own."""
         if self._advertised is None:
             return join_host_port(local)
         host, port = self._advertised
-        return f"{host}:{port or local[1]}"
+        return f"{host}:{port if port and local[1] == self.local[1] else local[1]}"
 
     def host(self, local: Address) -> str:
         """Host alone, for Warning and Call-ID."""
@@ -88,8 +99,10 @@ class Context:
         return f"SIP/2.0/{flow.transport.upper()} {self.sent_by(flow.local)};branch={COOKIE}{self.token()};rport"
 
     def contact(self, flow: Flow, user: str = "") -> Header:
+        """UDP is what a URI without ``transport`` means (RFC 3263 4.1)."""
         at = "@" if user else ""
-        return "Contact", f"<sip:{user}{at}{self.sent_by(flow.local)}>"
+        transport = f";transport={flow.transport}" if flow.reliable else ""
+        return "Contact", f"<sip:{user}{at}{self.sent_by(flow.local)}{transport}>"
 
     def respond(
         self,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from typing import Final
 
 from gateway.errors import SipError
-from gateway.sip.flow import Address, Flow
+from gateway.sip.flow import Address, Flow, Listener, flow_to
 from gateway.sip.memo import memo
 from gateway.sip.message import Header, Message, Request, Response
 from gateway.sip.uri import Uri, parse_uri
@@ -22,8 +22,8 @@ class Dialog:
     """One dialog, seen from us. ``local`` and ``remote`` are the values that From and To of our requests carry."""
 
     __slots__ = (
-        "call_id", "flow", "local", "local_cseq", "local_tag", "remote", "remote_cseq", "remote_tag", "remote_target",
-        "route_set",
+        "_listeners", "_sent_by", "call_id", "flow", "local", "local_cseq", "local_tag", "remote", "remote_cseq",
+        "remote_tag", "remote_target", "route_set",
     )  # fmt: skip
 
     def __init__(self, call_id: str, *, local_tag: str, local: str, remote_tag: str, remote: str, flow: Flow) -> None:
@@ -33,30 +33,34 @@ class Dialog:
         self.remote_tag = remote_tag
         self.remote = remote
         self.flow = flow
+        self._listeners: Sequence[Listener] = ()
+        self._sent_by: Address | None = None
         self.local_cseq = 0
         self.remote_cseq: int | None = None
         self.remote_target = ""
         self.route_set: tuple[str, ...] = ()
 
     @classmethod
-    def for_server(cls, request: Request, local_tag: str, flow: Flow) -> Dialog:
+    def for_server(cls, request: Request, local_tag: str, flow: Flow, listeners: Sequence[Listener] = ()) -> Dialog:
         """From an INVITE that came in (RFC 3261 12.1.1): Record-Route is taken in order."""
         local = f"{request.get('To')};tag={local_tag}"
         remote = request.get("From") or ""
         dialog = cls(
             request.call_id, local_tag=local_tag, local=local, remote_tag=request.from_.tag, remote=remote, flow=flow
         )
+        dialog._listeners, dialog._sent_by = listeners, request.via.sent_by
         dialog.remote_cseq = request.cseq.number
         dialog.route_set = tuple(request.all("Record-Route"))
         dialog.refresh_target(request)
         return dialog
 
     @classmethod
-    def for_client(cls, request: Request, response: Response, flow: Flow) -> Dialog:
+    def for_client(cls, request: Request, response: Response, flow: Flow, listeners: Sequence[Listener] = ()) -> Dialog:
         """From a response to our INVITE (RFC 3261 12.1.2): Record-Route is reversed."""
         local, remote = request.get("From") or "", response.get("To") or ""
         tag = request.from_.tag
         dialog = cls(request.call_id, local_tag=tag, local=local, remote_tag=response.to.tag, remote=remote, flow=flow)
+        dialog._listeners = listeners
         dialog.local_cseq = request.cseq.number
         dialog.route_set = tuple(reversed(response.all("Record-Route")))
         dialog.remote_target = request.uri
@@ -98,13 +102,23 @@ class Dialog:
         return first.uri_text, (*self.route_set[1:], f"<{self.remote_target}>")
 
     def next_flow(self) -> Flow:
-        """Where our requests go: the first route, else the remote target. A name that nobody has resolved, or an
-        address of the other IP version, falls back to the flow that the dialog came by."""
+        """Where our requests go: the first route, else the remote target, by the transport that it names. A name that
+        nobody has resolved, an address of the other IP version, or a transport that we do not speak falls back to the
+        flow that the dialog came by.
+
+        So does whoever has sent the INVITE over a connection of its own and is also the next hop: it is reached by that
+        connection. This is for its own dialog alone, so it gives nobody another's calls (RFC 5923 8)."""
+        flow = self.flow
         uri = parse_address(self.route_set[0]).uri if self.route_set else parse_uri(self.remote_target)
         address = next_hop(uri)
-        if address is None or (":" in address[0]) != (":" in self.flow.local[0]):
-            return self.flow
-        return Flow(self.flow.transport, self.flow.local, address)
+        if address is None or (":" in address[0]) != (":" in flow.local[0]):
+            return flow
+        transport = (uri.parameter("transport") or "").lower() or flow.transport
+        if transport != flow.transport:
+            return flow_to(self._listeners, transport, address) or flow
+        if flow.listens_at is not None and address in (flow.listens_at, self._sent_by):
+            return flow
+        return Flow(transport, flow.local, address)
 
 
 @memo

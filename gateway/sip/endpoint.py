@@ -13,7 +13,7 @@ error, because the end may have come while the user was deciding.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Final
 
@@ -23,10 +23,11 @@ from gateway.sip.context import Context, Randomness
 from gateway.sip.dialog import next_hop
 from gateway.sip.events import Event, Pinged
 from gateway.sip.exchange import exchange
-from gateway.sip.flow import Address, Datagram, Flow
+from gateway.sip.flow import Address, Datagram, Flow, Listener, flow_to
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.options import EndpointOptions
 from gateway.sip.outgoing import OutgoingCall
+from gateway.sip.parser import parse
 from gateway.sip.reasons import refusal_headers
 from gateway.sip.reception import Reception
 from gateway.sip.responses import ACCEPT
@@ -46,12 +47,15 @@ _UNSAFE_USER: Final = re.compile(r"[^A-Za-z0-9_.!~*'()&=+$,;?/%-]")  # RFC 3261 
 class Endpoint:
     """Composes transactions, dialogs and calls, both as UAS and as UAC.
 
-    ``local`` is the address of the socket; Via and Contact carry it unless ``options.advertise`` says otherwise.
+    ``local`` is the address of the first listener; Via and Contact carry it unless ``options.advertise`` says
+    otherwise. ``listeners`` are all of them, none means UDP on ``local``.
     """
 
-    def __init__(self, options: EndpointOptions, random: Randomness, local: Address) -> None:
+    def __init__(
+        self, options: EndpointOptions, random: Randomness, local: Address, listeners: Sequence[Listener] = ()
+    ) -> None:
         self._options = options
-        self._context = Context(options, random, local)
+        self._context = Context(options, random, local, listeners)
         self._layer = self._context.layer
         self._reception = Reception(self._context)
 
@@ -96,9 +100,18 @@ class Endpoint:
                 sleeper.handle_timer(now)
                 self._context.wakeups.arm(sleeper)
 
-    def receive(self, data: bytes, flow: Flow, now: Nanos) -> None:
-        """One datagram from ``flow``."""
-        self._reception.receive(data, flow, now)
+    def receive(self, data: bytes, flow: Flow, now: Nanos, fault: SipError | None = None) -> None:
+        """One message from ``flow``. ``fault`` is what the framing of its stream found: a request is refused for it."""
+        self._reception.receive(data, flow, now, fault)
+
+    def undelivered(self, datagram: Datagram, why: str, now: Nanos) -> None:
+        """The transport could not send this. A request's user is told, a response's finds out by its own timer."""
+        try:
+            message = parse(datagram.data)
+        except SipError:
+            return
+        if isinstance(message, Request):
+            self._layer.undelivered(message, why, now)
 
     # -- verbs ---------------------------------------------------------------------------------------------------------
 
@@ -191,7 +204,14 @@ class Endpoint:
         address = remote or next_hop(uri)
         if address is None:
             raise MisuseError(f"{plain(target)!r} names a host: resolve it, and give its address as remote")
-        return Flow("udp", self._context.local, address)
+        listeners = self._context.listeners
+        transport = (uri.parameter("transport") or "").lower() or listeners[0][0]
+        flow = flow_to(listeners, transport, address)
+        if flow is None:  # of the other IP version: the transport will say so
+            flow = next((Flow(name, local, address) for name, local in listeners if name == transport), None)
+        if flow is None:
+            raise ResourceError(f"{plain(target)}: nothing listens with {plain(transport)} here; add it to sip.listen")
+        return flow
 
 
 def _checked(header: Header) -> Header:

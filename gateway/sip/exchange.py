@@ -9,8 +9,8 @@ from gateway.sip.auth import Login
 from gateway.sip.context import Context
 from gateway.sip.flow import Flow
 from gateway.sip.message import Request, Response
-from gateway.sip.transaction.invite_client import Tell
 from gateway.sip.transaction.layer import ClientTransaction
+from gateway.sip.transaction.sender import Tell
 from gateway.units import Nanos
 
 __all__ = ["MAX_TRIES", "Build", "exchange"]

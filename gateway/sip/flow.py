@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Address", "Datagram", "Flow"]
+__all__ = ["Address", "Datagram", "Flow", "Listener", "flow_to"]
 
 Address = tuple[str, int]
+Listener = tuple[str, Address]
+"""A transport and the address that we take its messages at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +17,12 @@ class Flow:
     """One transport association, seen from us."""
 
     transport: str
-    """``udp`` today; the name that a ``transport=`` parameter carries."""
+    """``udp``, ``tcp``, ...: the name that a ``transport=`` parameter carries."""
     local: Address
+    """Where we listen, also for a connection that we open from another port."""
     remote: Address
+    listens_at: Address | None = None
+    """Of a connection that the peer opened: where to connect to once that one is gone (RFC 3261 18.2.2)."""
 
     @property
     def reliable(self) -> bool:
@@ -30,3 +36,11 @@ class Datagram:
 
     data: bytes
     flow: Flow
+
+
+def flow_to(listeners: Sequence[Listener], transport: str, remote: Address) -> Flow | None:
+    """A flow that starts at the first listener of that transport and IP version; ``None`` if there is none."""
+    for name, local in listeners:
+        if name == transport and (":" in local[0]) == (":" in remote[0]):
+            return Flow(transport, local, remote)
+    return None

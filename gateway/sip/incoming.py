@@ -36,7 +36,7 @@ class IncomingCall(Session):
         rseq = context.random_below(1 << 30)
         self._reliable = ReliableSender(self, rseq, context.timers, context.wakeups)
         self._learn_peer(request)
-        self.dialog = Dialog.for_server(request, self.key[1], flow)
+        self.dialog = Dialog.for_server(request, self.key[1], flow, context.listeners)
         context.add(self)
         # Within 200 ms unless the user answers (17.2.1): nobody knows how long routing takes, so at once.
         context.respond(transaction, 100, now)

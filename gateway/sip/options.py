@@ -37,8 +37,11 @@ class EndpointOptions(Options):
     ringing where it requires them."""
     ring_limit: Duration = Field(default="180s", validate_default=True)
     """How long a call that we place may ring before it is cancelled."""
+    udp_limit: int = Field(default=1_300, ge=500)
+    """A request of more bytes goes by TCP, if a ``tcp://`` address is listened on and the peer takes the connection
+    (RFC 3261 18.1.1)."""
     max_message_bytes: int = Field(default=65_535, ge=1_000)
-    """A larger message is dropped."""
+    """A larger message is dropped; on a stream it is refused with 513, and the connection is closed."""
     max_headers: int = Field(default=128, ge=16)
     """A request with more header lines is refused with 513."""
     max_calls: int = Field(default=1_000, ge=1)

@@ -44,7 +44,7 @@ class OutgoingCall(Session):
         self._login = login
         self._tries = 1
         self._least = LEAST
-        self._early = EarlyDialogs()
+        self._early = EarlyDialogs(context.listeners)
         self._ours = sdp
         self.owns_call_id = True
         self._provisional = False
@@ -116,11 +116,12 @@ class OutgoingCall(Session):
         if self._cancelled:
             return
         self._cancelled = True
-        invite = self._invite
+        transaction = self._transaction
+        invite = transaction.request  # as it was sent: perhaps by another transport than was meant
         headers = [header for header in invite.headers if header[0] in ("Via", "Max-Forwards", "Route", "From", "To")]
         headers += [("Call-ID", invite.call_id), ("CSeq", f"{invite.cseq.number} CANCEL")]
         request = Request("CANCEL", invite.uri, headers + reason_header(self._farewell or ""))
-        self._context.layer.open_client(request, self._flow, lambda response, now: None, now)
+        self._context.layer.open_client(request, transaction.flow, lambda response, now: None, now)
 
     def _on_response(self, response: Response | None, now: Nanos) -> None:
         if response is None:
@@ -179,7 +180,7 @@ class OutgoingCall(Session):
     def _on_success(self, response: Response, now: Nanos) -> None:
         """Every 200 is acknowledged, each time it comes; of several dialogs (forking) the first one wins (13.2.2.4)."""
         tag = response.to.tag
-        dialog = Dialog.for_client(self._invite, response, self._flow)
+        dialog = Dialog.for_client(self._invite, response, self._flow, self._context.listeners)
         self._early.continue_in(dialog)
         known = self._acks.get(tag)
         if known is not None:

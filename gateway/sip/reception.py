@@ -38,9 +38,9 @@ class Reception:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def receive(self, data: bytes, flow: Flow, now: Nanos) -> None:
-        """One datagram from ``flow``."""
-        if not data.strip(b"\r\n\0 "):
+    def receive(self, data: bytes, flow: Flow, now: Nanos, fault: SipError | None = None) -> None:
+        """One message from ``flow``; ``fault`` says what is wrong with it already."""
+        if fault is None and not data.strip(b"\r\n\0 "):
             return  # keep-alive (RFC 5626 3.5.1, and what phones send instead)
         try:
             message = parse(
@@ -50,10 +50,12 @@ class Reception:
                 check_response(message)
             elif isinstance(message, Request):
                 self._check_request(message)
+            if fault is not None:
+                raise Malformed(fault, message) if isinstance(message, Request) else fault
         except Malformed as error:
-            self._refuse_malformed(error.request, error, flow)
+            self._refuse_malformed(error.request, fault or error, flow)
         except SipError as error:
-            self._drop(error, flow)
+            self._drop(fault or error, flow)
         else:
             if isinstance(message, Response):
                 self._context.layer.receive_response(message, now)
@@ -106,6 +108,8 @@ class Reception:
             return
         reply = reply_flow(request.via, flow)
         stamped = stamp_via(request, flow)
+        if flow.reliable:
+            flow = reply  # the dialog, too, wants to know where the peer listens
         if len(self._context.layer) >= self._context.options.max_transactions:
             error = SipError(503, "Service Unavailable", "limit: max_transactions")
             self._respond_stateless(stamped, reply, error, [("Retry-After", "5")])

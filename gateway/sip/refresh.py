@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from gateway.sip.message import Header, Response
 from gateway.sip.session_timer import LEAST, Agreement, Role, agree_as_client, least, request_headers
-from gateway.sip.transaction.invite_client import Tell
+from gateway.sip.transaction.sender import Tell
 from gateway.sip.wakeups import Wakeups
 from gateway.units import MS, SECOND, Nanos
 

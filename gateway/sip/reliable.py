@@ -7,11 +7,12 @@ phones, each with numbers of its own.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.sip.dialog import Dialog
-from gateway.sip.flow import Flow
+from gateway.sip.flow import Flow, Listener
 from gateway.sip.message import Header, Message, Request, Response
 from gateway.sip.transaction.timers import Timers
 from gateway.sip.wakeups import Wakeups
@@ -106,9 +107,10 @@ class ReliableSender:
 class EarlyDialogs:
     """The calling side: of each phone that rings, which response was acknowledged last (RFC 3262 4)."""
 
-    __slots__ = ("_dialogs",)
+    __slots__ = ("_dialogs", "_listeners")
 
-    def __init__(self) -> None:
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = listeners
         self._dialogs: dict[str, tuple[Dialog, int]] = {}
 
     def take(self, invite: Request, response: Response, flow: Flow) -> Dialog | None:
@@ -119,7 +121,7 @@ class EarlyDialogs:
             return None
         if known is None and len(self._dialogs) >= _MAX_DIALOGS:
             return None
-        dialog = known[0] if known is not None else Dialog.for_client(invite, response, flow)
+        dialog = known[0] if known is not None else Dialog.for_client(invite, response, flow, self._listeners)
         self._dialogs[tag] = dialog, rseq
         return dialog
 

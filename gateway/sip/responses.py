@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from gateway.sip.flow import Flow
@@ -53,8 +54,11 @@ def warning(host: str, rule: str, code: int = 399) -> Header:
 
 
 def reply_flow(via: Via, flow: Flow) -> Flow:
-    """Where responses go: the source, at its own port if it asked with ``rport``, else at the port of sent-by."""
-    if flow.reliable or "rport" in via.parameters:
+    """Where responses go: the source, at its own port if it asked with ``rport``, else at the port of sent-by. Those to
+    a connection go back by it, and to the port of sent-by once it is gone (RFC 3261 18.2.2)."""
+    if flow.reliable:
+        return replace(flow, listens_at=(flow.remote[0], via.port or 5060))
+    if "rport" in via.parameters:
         return flow
     port = via.port or 5060
     return flow if port == flow.remote[1] else Flow(flow.transport, flow.local, (flow.remote[0], port))

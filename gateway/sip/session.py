@@ -26,9 +26,9 @@ from gateway.sip.reasons import reason_header, reason_text
 from gateway.sip.refresh import Refresh
 from gateway.sip.responses import ACCEPT, ALLOW
 from gateway.sip.session_timer import Agreement, agree_as_server
-from gateway.sip.transaction.invite_client import Tell
 from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.layer import ServerTransaction
+from gateway.sip.transaction.sender import Tell
 from gateway.sip.transaction.server import Server
 from gateway.sip.unacknowledged import Unacknowledged
 from gateway.units import Nanos

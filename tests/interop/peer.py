@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.net.sip_udp import EndpointDriver, open_endpoint
+from gateway.net.endpoint import EndpointDriver, open_endpoint
+from gateway.net.options import SignallingOptions
+from gateway.net.transport import Listen
 from gateway.sdp import answer, offer
 from gateway.sip.events import Event, Invited, Reoffered
-from gateway.sip.options import EndpointOptions
 
-__all__ = ["SCENARIOS", "Switch", "free_port", "needs_sipp", "sipp", "switch"]
+__all__ = ["SCENARIOS", "Switch", "free_port", "needs_sipp", "sipp", "switch", "until_it_listens"]
 
 SCENARIOS = Path(__file__).parent / "sipp"
 RTP = ("127.0.0.1", 30000)
@@ -58,9 +59,11 @@ class Switch:
 
 
 @asynccontextmanager
-async def switch() -> AsyncIterator[Switch]:
+async def switch(transport: str = "udp") -> AsyncIterator[Switch]:
     house = Switch()
-    house.sip = await open_endpoint(EndpointOptions(), listen=("127.0.0.1", 0), on_event=house.hear)
+    house.sip = await open_endpoint(
+        SignallingOptions(), listen=[Listen(transport, "127.0.0.1", 0)], on_event=house.hear
+    )
     try:
         yield house
     finally:
@@ -71,6 +74,19 @@ def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def until_it_listens(port: int, seconds: float = 5) -> None:
+    """A peer that has just been started says nothing when it is ready."""
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
 
 
 async def sipp(directory: Path, *arguments: str, port: int | None = None, seconds: float = 20) -> str:

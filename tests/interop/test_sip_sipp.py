@@ -10,7 +10,7 @@ import pytest
 from gateway.sdp import accept, answer, offer
 from gateway.sip.auth import Credentials
 from gateway.sip.events import Answered, Confirmed, Ended, Event, Invited, Reconfirmed, Reoffered, Ringing
-from tests.interop.peer import RTP, SCENARIOS, Switch, free_port, needs_sipp, sipp, switch
+from tests.interop.peer import RTP, SCENARIOS, Switch, free_port, needs_sipp, sipp, switch, until_it_listens
 
 pytestmark = [pytest.mark.interop, needs_sipp]
 
@@ -19,9 +19,12 @@ def target(house: Switch) -> str:
     return f"127.0.0.1:{house.sip.local[1]}"
 
 
-async def test_sipp_calls_us_fifty_times(tmp_path: Path) -> None:
-    async with switch() as house:
-        await sipp(tmp_path, "-sn", "uac", "-m", "50", "-r", "50", "-d", "50", "-s", "pizza", target(house))
+@pytest.mark.parametrize(("transport", "mode"), [("udp", "u1"), ("tcp", "t1"), ("tcp", "tn")])
+async def test_sipp_calls_us_fifty_times(tmp_path: Path, transport: str, mode: str) -> None:
+    """``t1`` is one connection for all calls, ``tn`` one for each."""
+    async with switch(transport) as house:
+        how = ["-t", mode, "-max_socket", "100"]
+        await sipp(tmp_path, "-sn", "uac", *how, "-m", "50", "-r", "50", "-d", "50", "-s", "pizza", target(house))
         await house.until(Ended, 50)
         assert {event.called for event in house.events(Invited)} == {"pizza"}  # type: ignore[attr-defined]
         assert len(house.events(Confirmed)) == 50
@@ -49,8 +52,9 @@ async def test_sipp_lets_us_offer_and_puts_us_on_hold(tmp_path: Path) -> None:
         assert {event.reason for event in ended} == {"had enough"}  # type: ignore[attr-defined]
 
 
-async def test_we_call_sipp(tmp_path: Path) -> None:
-    async with switch() as house:
+@pytest.mark.parametrize(("transport", "mode"), [("udp", "u1"), ("tcp", "t1")])
+async def test_we_call_sipp(tmp_path: Path, transport: str, mode: str) -> None:
+    async with switch(transport) as house:
         port, our_offer = free_port(), offer(RTP, 9)
 
         def hang_up_when_answered(event: Event) -> None:
@@ -59,7 +63,9 @@ async def test_we_call_sipp(tmp_path: Path) -> None:
                 house.sip.hang_up(event.call, "done")
 
         house.on_event = hang_up_when_answered
-        peer = asyncio.create_task(sipp(tmp_path, "-sn", "uas", "-m", "10", port=port))
+        peer = asyncio.create_task(sipp(tmp_path, "-sn", "uas", "-t", mode, "-m", "10", port=port))
+        if transport == "tcp":
+            await until_it_listens(port)
         for _ in range(10):
             house.sip.invite(f"sip:sipp@127.0.0.1:{port}", our_offer, caller="alice")
         await house.until(Ended, 10)

@@ -12,18 +12,16 @@ from collections.abc import Hashable
 
 from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Request, Response
-from gateway.sip.transaction.base import State, Transaction
-from gateway.sip.transaction.invite_client import Tell
+from gateway.sip.transaction.base import State
+from gateway.sip.transaction.sender import Sender, Tell
 from gateway.sip.transaction.timers import Timers
 from gateway.units import Nanos
 
 __all__ = ["Client"]
 
 
-class Client(Transaction):
-    """Sends the request at once."""
-
-    __slots__ = ("_data", "_tell")
+class Client(Sender):
+    __slots__ = ()
 
     def __init__(  # noqa: PLR0917
         self,
@@ -35,11 +33,7 @@ class Client(Transaction):
         tell: Tell,
         now: Nanos,
     ) -> None:
-        super().__init__(key, flow, timers, outbox, State.TRYING)
-        self._tell = tell
-        self._data = request.encode()
-        self._send(self._data)
-        self._schedule(None if flow.reliable else Nanos(now + timers.t1), Nanos(now + timers.give_up))
+        super().__init__(key, request, flow, timers, outbox, tell, now, State.TRYING)
 
     def receive(self, response: Response, now: Nanos) -> None:
         if self.state not in (State.TRYING, State.PROCEEDING):

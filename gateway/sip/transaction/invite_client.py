@@ -9,24 +9,20 @@ COMPLETED   -            -            ACK again           D end
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Request, Response
-from gateway.sip.transaction.base import State, Transaction
+from gateway.sip.transaction.base import State
+from gateway.sip.transaction.sender import Sender, Tell
 from gateway.sip.transaction.timers import Timers
 from gateway.units import Nanos
 
-__all__ = ["InviteClient", "Tell"]
-
-Tell = Callable[[Response | None, Nanos], None]
-"""Called with each response that the user must see, or with ``None`` when no final one came in time."""
+__all__ = ["InviteClient"]
 
 
-class InviteClient(Transaction):
-    """Sends the INVITE at once."""
-
-    __slots__ = ("_ack", "_data", "_tell", "request")
+class InviteClient(Sender):
+    __slots__ = ("_ack",)
 
     def __init__(  # noqa: PLR0917
         self,
@@ -38,14 +34,8 @@ class InviteClient(Transaction):
         tell: Tell,
         now: Nanos,
     ) -> None:
-        super().__init__(key, flow, timers, outbox, State.CALLING)
-        self.request = request
-        self._tell = tell
+        super().__init__(key, request, flow, timers, outbox, tell, now, State.CALLING)
         self._ack = b""
-        self._data = request.encode()
-        self._send(self._data)
-        # Timer A only on an unreliable transport (RFC 3261 17.1.1.2).
-        self._schedule(None if flow.reliable else Nanos(now + timers.t1), Nanos(now + timers.give_up))
 
     def receive(self, response: Response, now: Nanos) -> None:
         status = response.status

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 
-from gateway.sip.flow import Datagram, Flow
+from gateway.sip.flow import Address, Datagram, Flow, Listener, flow_to
 from gateway.sip.message import Request, Response
 from gateway.sip.transaction.base import State
 from gateway.sip.transaction.client import Client
-from gateway.sip.transaction.invite_client import InviteClient, Tell
+from gateway.sip.transaction.invite_client import InviteClient
 from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.matching import client_key, merge_key
+from gateway.sip.transaction.sender import Tell
 from gateway.sip.transaction.server import Server
 from gateway.sip.transaction.timers import Timers
 from gateway.sip.wakeups import Wakeups
@@ -25,13 +26,26 @@ ClientTransaction = InviteClient | Client
 class TransactionLayer:
     """Creates, finds and forgets transactions. Every change of one goes through here, so that its timer is armed."""
 
-    def __init__(self, timers: Timers, outbox: list[Datagram], wakeups: Wakeups) -> None:
+    def __init__(
+        self,
+        timers: Timers,
+        outbox: list[Datagram],
+        wakeups: Wakeups,
+        *,
+        listeners: Sequence[Listener],
+        sent_by: Callable[[Address], str],
+        udp_limit: int,
+    ) -> None:
         self._timers = timers
+        self._listeners = listeners
+        self._sent_by = sent_by
+        self._udp_limit = udp_limit
         self._outbox = outbox
         self._wakeups = wakeups
         self._servers: dict[Hashable, ServerTransaction] = {}
         self._clients: dict[Hashable, ClientTransaction] = {}
         self._origins: dict[Hashable, Hashable] = {}  # merge key -> key of the transaction that came first
+        self._fallbacks: dict[Hashable, tuple[Request, Flow]] = {}  # key -> what to send if the first flow is no good
 
     def __len__(self) -> int:
         return len(self._servers) + len(self._clients)
@@ -54,9 +68,15 @@ class TransactionLayer:
         return self._origins.get(merge_key(transaction.request), transaction.key) != transaction.key
 
     def open_client(self, request: Request, flow: Flow, tell: Tell, now: Nanos) -> ClientTransaction:
-        """Sends a request; ``tell`` hears of its responses."""
+        """Sends a request; ``tell`` hears of its responses. One that might be fragmented goes by TCP if we speak that,
+        and by UDP after all if the peer does not (RFC 3261 18.1.1)."""
         kind = InviteClient if request.method == "INVITE" else Client
         key = (request.via.branch, request.method)
+        if not flow.reliable and request.size > self._udp_limit:
+            stream = flow_to(self._listeners, "tcp", flow.remote)
+            if stream is not None:
+                self._fallbacks[key] = request, flow
+                request, flow = request.over("tcp", self._sent_by(stream.local)), stream
         transaction = kind(key, request, flow, self._timers, self._outbox, tell=tell, now=now)
         self._clients[key] = transaction
         self._wakeups.arm(transaction)
@@ -77,6 +97,19 @@ class TransactionLayer:
         self._settle(transaction)
         return True
 
+    def undelivered(self, request: Request, why: str, now: Nanos) -> None:
+        """A request of ours could not be sent: by another flow if there is one, else its user is told 503."""
+        key = (request.via.branch, request.method)
+        transaction = self._clients.get(key)
+        if transaction is None:
+            return
+        fallback = self._fallbacks.pop(key, None)
+        if fallback is not None:
+            transaction.reroute(*fallback, now)
+        else:
+            transaction.fail(why, now)
+        self._settle(transaction)
+
     def respond(self, transaction: ServerTransaction, response: Response, now: Nanos) -> None:
         transaction.respond(response, now)
         self._settle(transaction)
@@ -95,6 +128,7 @@ class TransactionLayer:
             self._wakeups.arm(transaction)
         elif isinstance(transaction, InviteClient | Client):
             self._clients.pop(transaction.key, None)
+            self._fallbacks.pop(transaction.key, None)
         else:
             self._servers.pop(transaction.key, None)
             origin = merge_key(transaction.request)

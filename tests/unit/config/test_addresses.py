@@ -32,6 +32,12 @@ def test_an_advertised_address_wins(good: Good, advertise: str, contact: str) ->
     assert advertised(good(f"sip: {{listen: 'udp://0.0.0.0', advertise: {advertise}}}")).contact == contact
 
 
+def test_several_listeners_and_the_first_one_is_told(good: Good) -> None:
+    config = good("sip: {listen: [tcp://127.0.0.2, 'udp://127.0.0.2:5070']}")
+    assert advertised(config).contact == "127.0.0.2:5060"
+    assert "listens on       tcp://127.0.0.2:5060\n  listens on       udp://127.0.0.2:5070" in describe(config)
+
+
 def test_media_advertise_wins(good: Good) -> None:
     assert advertised(good("media: {address: 0.0.0.0, advertise: 203.0.113.7}")).media_host == "203.0.113.7"
 
@@ -47,6 +53,7 @@ def test_the_endpoint_is_never_told_to_advertise_every_address(good: Good, monke
     assert endpoint_options(good("sip: {listen: 'udp://0.0.0.0:0'}")).advertise == "127.0.0.9"
     assert endpoint_options(good("sip: {listen: 'udp://127.0.0.1:0'}")).advertise is None
     assert endpoint_options(good("sip: {listen: 'udp://0.0.0.0:0', advertise: a.example}")).advertise == "a.example"
+    assert endpoint_options(good("sip: {listen: [udp://127.0.0.1, tcp://0.0.0.0]}")).advertise == "127.0.0.9"
 
 
 def test_every_address_on_a_machine_without_a_route(good: Good, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ PROVIDER = "providers: {acme: {kind: acme, url: x}}\n"
 
 def test_an_empty_file_is_all_defaults(good: Good) -> None:
     config = good("")
-    assert str(config.sip.listen) == "udp://127.0.0.1:5060"
+    assert [str(one) for one in config.sip.listen] == ["udp://127.0.0.1:5060"]
     assert config.media.rtp_timeout == 30 * SECOND
     assert config.routes == []
 
@@ -55,7 +55,10 @@ def test_blocks_carry_their_kind_and_options(good: Good) -> None:
             "\nmedia:\n  ports: 5000-6000",
             "3: media.ports: 5000-6000 holds the SIP port 5060; choose a range without it",
         ),
-        ("sip: {listen: 'tcp://127.0.0.1'}", "1: sip.listen: transport 'tcp' is not there yet"),
+        ("sip: {listen: 'udq://127.0.0.1'}", "1: sip.listen: transport 'udq' is not there; did you mean 'udp'?"),
+        ("sip: {listen: []}", "1: sip.listen: an empty list listens nowhere"),
+        ("sip: {listen: [udp://127.0.0.1, udp://127.0.0.1:5060]}", "1: sip.listen: an address is there twice"),
+        ("sip:\n  listen:\n  - udp://127.0.0.1\n  - 7", "2: sip.listen: 7 is not an address to listen on"),
         ("sip: {listen: 'udp://localhost:5060'}", "1: sip.listen: 'localhost' is a name"),
         ("sip: {listen: 'udp://127.0.0.1:99999'}", "1: sip.listen: '127.0.0.1:99999' is not an address"),
         ("sip: {listen: 5060}", "1: sip.listen: 5060 is not an address to listen on"),

@@ -8,11 +8,12 @@ import pytest
 import uvloop
 
 from gateway.errors import RemoteError, ResourceError
+from gateway.net.endpoint import EndpointDriver, open_endpoint
+from gateway.net.options import SignallingOptions
 from gateway.net.resolver import resolve
-from gateway.net.sip_udp import EndpointDriver, open_endpoint
+from gateway.net.transport import Listen
 from gateway.sdp import offer
 from gateway.sip.events import Answered, Ended, Event, Invited, Pinged
-from gateway.sip.options import EndpointOptions
 
 SDP = offer(("127.0.0.1", 20000), 1)
 
@@ -36,7 +37,7 @@ class Side:
     @classmethod
     async def open(cls) -> Side:
         side = cls()
-        side.sip = await open_endpoint(EndpointOptions(), listen=("127.0.0.1", 0), on_event=side.hear)
+        side.sip = await open_endpoint(SignallingOptions(), listen=[Listen("udp", "127.0.0.1", 0)], on_event=side.hear)
         return side
 
 
@@ -91,8 +92,9 @@ async def test_a_port_in_use_is_one_clear_line() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
+        listen = [Listen("udp", "127.0.0.1", port)]
         with pytest.raises(ResourceError) as caught:
-            await open_endpoint(EndpointOptions(), listen=("127.0.0.1", port), on_event=lambda event: None)
+            await open_endpoint(SignallingOptions(), listen=listen, on_event=lambda event: None)
     assert str(caught.value) == (
         f"cannot listen on udp://127.0.0.1:{port}: the port is in use; stop the other program or choose another port"
     )
@@ -100,7 +102,7 @@ async def test_a_port_in_use_is_one_clear_line() -> None:
 
 async def test_an_address_of_another_machine() -> None:
     with pytest.raises(ResourceError, match="this machine has no such address"):
-        await open_endpoint(EndpointOptions(), listen=("192.0.2.1", 5060), on_event=lambda event: None)
+        await open_endpoint(SignallingOptions(), listen=[Listen("udp", "192.0.2.1", 5060)], on_event=lambda event: None)
 
 
 @pytest.mark.parametrize("target", ["nonsense", "sip:", "sip:x@[::"])

@@ -1,0 +1,132 @@
+"""One SIP connection: bytes to messages, keep-alives answered, slow and silent peers cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+from gateway.net.options import SignallingOptions
+from gateway.sip.flow import Address
+from gateway.sip.framing import PONG_BYTES, KeepAlive, RawMessage, StreamFramer
+from gateway.units import SECOND
+
+if TYPE_CHECKING:
+    from gateway.net.streams import StreamTransport
+
+__all__ = ["Connection"]
+
+
+class Connection(asyncio.Protocol):
+    """Belongs to a ``StreamTransport``, which it tells of messages and of its end. ``accepted`` is whether the peer has
+    opened it."""
+
+    def __init__(self, owner: StreamTransport, options: SignallingOptions, *, accepted: bool) -> None:
+        self.accepted = accepted
+        self.remote: Address = ("", 0)
+        self._owner = owner
+        self._options = options.streams
+        self._framer = StreamFramer(max_bytes=options.max_message_bytes)
+        self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._used = self._loop.time()
+        self._deadline: asyncio.TimerHandle | None = None  # for the message that is on its way
+        self._idle: asyncio.TimerHandle | None = None
+        self.closed = self._loop.create_future()
+
+    # -- asyncio -------------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self.remote = transport.get_extra_info("peername")[:2]
+        _detect_dead_peers(transport.get_extra_info("socket"))
+        self._used = self._loop.time()
+        if not self._owner.connected(self):
+            self._transport.abort()
+            return
+        if self.accepted:
+            self._expect()
+        self._idle = self._loop.call_later(self._options.idle_timeout / SECOND, self._check_idle)
+
+    def data_received(self, data: bytes) -> None:
+        self._used = self._loop.time()
+        for frame in self._framer.feed(data):
+            if isinstance(frame, RawMessage):
+                self._unexpect()
+                self._owner.received(self, frame)
+            elif frame is KeepAlive.PING:
+                self.write(PONG_BYTES)
+        if self._framer.broken:
+            self.close()  # what was written before leaves first
+        elif self._framer.pending == 0:
+            self._unexpect()
+        elif self._deadline is None:
+            self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unexpect()
+        if self._idle is not None:
+            self._idle.cancel()
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._owner.disconnected(self)
+
+    # -- for the owner -------------------------------------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        """Nothing if the connection is closing. A peer that does not read is cut off before it fills our memory."""
+        if self._transport is None or not self.usable:
+            return
+        self._used = self._loop.time()
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > self._options.max_unsent_bytes:
+            self.abort()
+
+    def close(self) -> None:
+        """What was written leaves first."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- limits --------------------------------------------------------------------------------------------------------
+
+    def _expect(self) -> None:
+        """The message must be complete by then, however slowly its bytes drip in."""
+        self._deadline = self._loop.call_later(self._options.message_timeout / SECOND, self._cut_off)
+
+    def _unexpect(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _cut_off(self) -> None:
+        self._owner.turned_away(self, "limit: sip.streams.message_timeout")
+        self.abort()
+
+    def _check_idle(self) -> None:
+        left = self._used + self._options.idle_timeout / SECOND - self._loop.time()
+        if left <= 0:
+            self.close()
+        else:
+            self._idle = self._loop.call_later(left, self._check_idle)
+
+
+def _detect_dead_peers(sock: socket.socket | None) -> None:
+    """A peer that vanished without a word is found out by the kernel within two minutes, and, when it leaves data
+    unacknowledged, within 20 s: before a transaction gives up."""
+    if sock is None:
+        return
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 20_000)

@@ -1,0 +1,158 @@
+"""A running SIP endpoint: its transports, its clock, its verbs."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from gateway.errors import SipError
+from gateway.net.driver import Driver
+from gateway.net.options import SignallingOptions
+from gateway.net.transport import Listen, Transport, transport_spec
+from gateway.sip.auth import Credentials
+from gateway.sip.endpoint import Endpoint
+from gateway.sip.events import Event, Refused
+from gateway.sip.flow import Address, Datagram, Flow, Listener
+
+__all__ = ["EndpointDriver", "open_endpoint"]
+
+
+class _Switchyard:
+    """Stands between the transports and the driver while both are being made: each wants the other. The loop does not
+    read from a socket before both are there."""
+
+    def __init__(self) -> None:
+        self.transports: dict[Listener, Transport] = {}
+        self.driver: EndpointDriver | None = None
+
+    def received(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
+        if self.driver is not None:
+            self.driver.received(data, flow, fault)
+
+    def undelivered(self, datagram: Datagram, why: str) -> None:
+        if self.driver is not None:
+            self.driver.undelivered(datagram, why)
+
+    def turned_away(self, flow: Flow, rule: str) -> None:
+        if self.driver is not None:
+            self.driver.turned_away(flow, rule)
+
+
+class EndpointDriver:
+    """A running endpoint. The verbs are those of ``Endpoint`` without ``now``; call them on the event loop."""
+
+    def __init__(self, endpoint: Endpoint, switchyard: _Switchyard, on_event: Callable[[Event], None]) -> None:
+        self._endpoint = endpoint
+        self._transports = switchyard.transports
+        self._driver = Driver(endpoint, self._send, on_event)
+        self._on_event = on_event
+        self._idle: asyncio.Event | None = None
+        switchyard.driver = self
+
+    def _send(self, datagram: Datagram) -> None:
+        flow = datagram.flow
+        self._transports[flow.transport, flow.local].send(datagram)
+
+    # -- Receiver ------------------------------------------------------------------------------------------------------
+
+    def received(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
+        if fault is None:
+            self._driver.run(self._endpoint.receive, data, flow)
+        else:
+            self._driver.run(lambda now: self._endpoint.receive(data, flow, now, fault))
+        if self._idle is not None and not self._endpoint.calls:
+            self._idle.set()
+
+    def undelivered(self, datagram: Datagram, why: str) -> None:
+        self._driver.run(self._endpoint.undelivered, datagram, why)
+
+    def turned_away(self, flow: Flow, rule: str) -> None:
+        self._on_event(Refused(flow, None, rule))
+
+    # -- verbs ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def local(self) -> Address:
+        """Where the first listener is bound; the port is real, also if 0 was asked for."""
+        return self.listeners[0][1]
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """Transport and bound address of each, in the order in which they were asked for."""
+        return list(self._transports)
+
+    @property
+    def calls(self) -> int:
+        return self._endpoint.calls
+
+    def call_id(self, call: int) -> str:
+        """Call-ID of a call; ``""`` once it is over."""
+        return self._endpoint.call_id(call)
+
+    def ring(self, call: int, status: int = 180, sdp: bytes | None = None) -> None:
+        self._driver.run(lambda now: self._endpoint.ring(call, now, status, sdp))
+
+    def answer(self, call: int, sdp: bytes) -> None:
+        self._driver.run(self._endpoint.answer, call, sdp)
+
+    def reject(self, call: int, status: int, rule: str, reason: str | None = None, *, warning: int = 399) -> None:
+        self._driver.run(lambda now: self._endpoint.reject(call, status, rule, now, reason, warning=warning))
+
+    def hang_up(self, call: int, reason: str = "") -> None:
+        self._driver.run(lambda now: self._endpoint.hang_up(call, now, reason))
+
+    def invite(
+        self,
+        target: str,
+        sdp: bytes,
+        *,
+        caller: str,
+        headers: Iterable[tuple[str, str]] = (),
+        remote: Address | None = None,
+        credentials: Credentials | None = None,
+    ) -> int:
+        """Places a call. A target that names a host needs ``remote``: see ``resolver.resolve``."""
+        return self._driver.run(
+            lambda now: self._endpoint.invite(
+                target, sdp, now, caller=caller, headers=headers, remote=remote, credentials=credentials
+            )
+        )
+
+    def options_ping(
+        self, target: str, *, remote: Address | None = None, credentials: Credentials | None = None
+    ) -> None:
+        self._driver.run(lambda now: self._endpoint.options_ping(target, now, remote=remote, credentials=credentials))
+
+    async def close(self, *, patience: float = 0.5) -> None:
+        """Hangs up every call, waits at most ``patience`` seconds for the answers, and closes the sockets."""
+        self._driver.run(self._endpoint.close)
+        if self._endpoint.calls:
+            self._idle = asyncio.Event()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), patience)
+        self._driver.close()
+        await asyncio.gather(*(transport.close() for transport in self._transports.values()))
+
+
+async def open_endpoint(
+    options: SignallingOptions,
+    *,
+    listen: Sequence[Listen],
+    on_event: Callable[[Event], None],
+) -> EndpointDriver:
+    """Binds every address (port 0: any free one) and runs an endpoint on them; what it sends goes by the first of them
+    unless the target's ``transport=`` says otherwise. Raises ``ResourceError`` with one line."""
+    switchyard = _Switchyard()
+    try:
+        for one in listen:
+            transport = await transport_spec(one.transport).open(one, options, switchyard)
+            switchyard.transports[one.transport, transport.local] = transport
+    except BaseException:
+        await asyncio.gather(*(transport.close() for transport in switchyard.transports.values()))
+        raise
+    listeners = list(switchyard.transports)
+    # Tags and branches are guessed by attackers: SystemRandom.
+    endpoint = Endpoint(options, random.SystemRandom(), listeners[0][1], listeners)
+    return EndpointDriver(endpoint, switchyard, on_event)

@@ -1,0 +1,34 @@
+"""What an operator may set about SIP transports, beside what the endpoint itself reads."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gateway.options import Duration, Options
+from gateway.sip.options import EndpointOptions
+
+__all__ = ["SignallingOptions", "StreamOptions"]
+
+
+class StreamOptions(Options):
+    """Limits of SIP connections (TCP, TLS), for each listener."""
+
+    max_connections: int = Field(default=2_000, ge=1)
+    """Connections at once, those that we open included; one more is closed at once."""
+    max_per_source: int = Field(default=200, ge=1)
+    """Connections that one address may have opened; one more is closed at once, so that nobody takes all of them."""
+    connect_timeout: Duration = Field(default="3s", validate_default=True)
+    """How long a connection that we open, its TLS handshake included, may take."""
+    message_timeout: Duration = Field(default="10s", validate_default=True)
+    """How long a new connection may take to its first message, and a message from its first byte to its last."""
+    idle_timeout: Duration = Field(default="1h", validate_default=True)
+    """A connection that carries nothing for this long is closed; a call that needs it again opens a new one."""
+    max_unsent_bytes: int = Field(default=1_000_000, ge=65_536)
+    """A peer that leaves more than this unread is cut off; as much may wait for a connection that is being opened."""
+
+
+class SignallingOptions(EndpointOptions):
+    """An endpoint and the transports that carry its messages."""
+
+    streams: StreamOptions = StreamOptions()
+    """Limits of connections."""

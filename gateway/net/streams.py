@@ -1,0 +1,185 @@
+"""What TCP and TLS share: the table of connections, which one a message takes, and opening one where there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import Counter
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Final
+
+from gateway.net.connection import Connection
+from gateway.net.options import SignallingOptions
+from gateway.net.transport import Listen, Receiver, bind
+from gateway.sip.flow import Address, Datagram, Flow
+from gateway.sip.framing import RawMessage
+from gateway.units import SECOND
+
+__all__ = ["StreamTransport"]
+
+_PARTING: Final = 0.5
+"""Seconds that connections have, on close, to send what was written."""
+
+
+@dataclass(slots=True)
+class _Dial:
+    """A connection that is being opened, and what waits for it."""
+
+    waiting: list[Datagram] = field(default_factory=list)
+    size: int = 0
+    task: asyncio.Task[None] | None = None
+
+
+class StreamTransport:
+    """Listens on one address, and connects from it."""
+
+    def __init__(self, listen: Listen, options: SignallingOptions, receiver: Receiver) -> None:
+        self.local: Address = listen.address
+        self._name = listen.transport
+        self._options = options
+        self._limits = options.streams
+        self._receiver = receiver
+        self._loop = asyncio.get_running_loop()
+        self._server: asyncio.Server | None = None
+        self._connections: dict[Address, Connection] = {}
+        self._sources: Counter[str] = Counter()
+        self._dials: dict[Address, _Dial] = {}
+
+    async def listen(self) -> None:
+        """Binds. Raises ``ResourceError``."""
+        sock = bind(Listen(self._name, *self.local), socket.SOCK_STREAM)
+        self.local = sock.getsockname()[:2]
+        self._server = await self._loop.create_server(
+            lambda: Connection(self, self._options, accepted=True), sock=sock, backlog=256
+        )
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        dials = [dial.task for dial in self._dials.values() if dial.task is not None]
+        for task in dials:
+            task.cancel()
+        connections = list(self._connections.values())
+        for connection in connections:
+            connection.close()
+        if connections:
+            await asyncio.wait([connection.closed for connection in connections], timeout=_PARTING)
+        for connection in connections:
+            connection.abort()
+        await asyncio.gather(*dials, *(connection.closed for connection in connections), return_exceptions=True)
+
+    # -- for the endpoint ----------------------------------------------------------------------------------------------
+
+    def send(self, datagram: Datagram) -> None:
+        """By the connection to ``flow.remote``, else by one to where the peer listens, else by a new one to there."""
+        flow = datagram.flow
+        connection = self._find(flow.remote) or (self._find(flow.listens_at) if flow.listens_at else None)
+        if connection is not None:
+            connection.write(datagram.data)
+        else:
+            self._dial(_key(flow.listens_at or flow.remote), datagram)
+
+    def _find(self, remote: Address) -> Connection | None:
+        connection = self._connections.get(_key(remote))
+        return connection if connection is not None and connection.usable else None
+
+    # -- for the connections -------------------------------------------------------------------------------------------
+
+    def connected(self, connection: Connection) -> bool:
+        """False if there is no room for it."""
+        source = connection.remote[0]
+        if len(self._connections) >= self._limits.max_connections:
+            self.turned_away(connection, "limit: sip.streams.max_connections")
+            return False
+        if connection.accepted:
+            if self._sources[source] >= self._limits.max_per_source:
+                self.turned_away(connection, "limit: sip.streams.max_per_source")
+                return False
+            self._sources[source] += 1
+        self._connections[connection.remote] = connection
+        return True
+
+    def disconnected(self, connection: Connection) -> None:
+        if self._connections.get(connection.remote) is not connection:
+            return  # it was turned away
+        del self._connections[connection.remote]
+        if connection.accepted:
+            source = connection.remote[0]
+            self._sources[source] -= 1
+            if not self._sources[source]:
+                del self._sources[source]
+
+    def received(self, connection: Connection, message: RawMessage) -> None:
+        """A mistake of ours in one call must not close the connection, as the loop would: it carries other calls."""
+        try:
+            self._receiver.received(message.data, self._flow(connection), message.fault)
+        except Exception as error:  # noqa: BLE001 (reported like any other fault of a handler)
+            self._loop.call_exception_handler({"message": "a SIP message was not handled", "exception": error})
+
+    def turned_away(self, connection: Connection, rule: str) -> None:
+        self._receiver.turned_away(self._flow(connection), rule)
+
+    def _flow(self, connection: Connection) -> Flow:
+        return Flow(self._name, self.local, connection.remote)
+
+    # -- opening connections -------------------------------------------------------------------------------------------
+
+    def _dial(self, remote: Address, datagram: Datagram) -> None:
+        dial = self._dials.get(remote)
+        if dial is None:
+            if len(self._connections) + len(self._dials) >= self._limits.max_connections:
+                self._give_up([datagram], "limit: sip.streams.max_connections")
+                return
+            dial = self._dials[remote] = _Dial()
+            dial.task = self._loop.create_task(self._connect(remote, dial), name=f"connect {remote}")
+        if dial.size + len(datagram.data) > self._limits.max_unsent_bytes:
+            self._give_up([datagram], "limit: sip.streams.max_unsent_bytes")
+            return
+        dial.size += len(datagram.data)
+        dial.waiting.append(datagram)
+
+    async def _connect(self, remote: Address, dial: _Dial) -> None:
+        connection, why = None, ""
+        try:
+            async with asyncio.timeout(self._limits.connect_timeout / SECOND):
+                connection = await self._open(remote)
+        except TimeoutError:
+            why = "no connection within sip.streams.connect_timeout"
+        except OSError as error:
+            why = f"no connection: {os.strerror(error.errno) if error.errno else error}"
+        finally:
+            del self._dials[remote]
+        if connection is None:
+            self._give_up(dial.waiting, why)
+            return
+        for datagram in dial.waiting:
+            connection.write(datagram.data)
+
+    async def _open(self, remote: Address) -> Connection:
+        """From the address that we listen on, because peers know us by it; the port is the kernel's choice."""
+        sock = socket.socket(socket.AF_INET6 if ":" in remote[0] else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if not ip_address(self.local[0]).is_unspecified:
+                sock.bind((self.local[0], 0))
+            await self._loop.sock_connect(sock, remote)
+            _, connection = await self._loop.create_connection(
+                lambda: Connection(self, self._options, accepted=False), sock=sock
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return connection
+
+    def _give_up(self, datagrams: list[Datagram], why: str) -> None:
+        """Told in a round of its own: the endpoint may be in the middle of sending."""
+        for datagram in datagrams:
+            self._loop.call_soon(self._receiver.undelivered, datagram, why)
+
+
+def _key(address: Address) -> Address:
+    """One spelling for one address: IPv6 has many."""
+    host, port = address
+    return (str(ip_address(host)), port) if ":" in host else address
