@@ -21,7 +21,7 @@ from gateway.net.endpoint import EndpointDriver, open_endpoint
 from gateway.net.options import SignallingOptions
 from gateway.net.resolver import resolve
 from gateway.net.transport import Listen
-from gateway.sip.events import Ended, Event, Invited, Pinged, Refused
+from gateway.sip.events import Ended, Event, Invited, Pinged, Refused, Registered, RegistrationFailed
 
 __all__ = ["CallerHost", "find", "quiet_log"]
 
@@ -123,7 +123,7 @@ class CallerHost:
         self._sip.hang_up(call, reason)
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, Refused | Pinged):
+        if isinstance(event, Refused | Pinged | Registered | RegistrationFailed):
             return
         if isinstance(event, Invited):
             self._sip.reject(event.call, 603, "callers of the bench take no calls")

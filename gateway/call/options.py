@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from gateway.options import Duration, Options
+from gateway.sip.options import RegistrationOptions
 
 __all__ = ["LimitOptions", "RecordOptions", "RouteOptions", "TrunkOptions"]
 
@@ -19,6 +20,8 @@ class TrunkOptions(Options):
     """Name in logs and call records."""
     source: list[IPv4Network | IPv6Network] = Field(alias="from", min_length=1)
     """Address ranges of the peer's signalling, like ``[203.0.113.0/24]``."""
+    registration: RegistrationOptions | None = Field(default=None, alias="register")
+    """An account to register at the peer, for those that do not send calls to a fixed address."""
 
 
 class RouteOptions(Options):

@@ -35,6 +35,8 @@ def _blocks(config: Config) -> Iterator[str]:
         on = f" on {', '.join(sorted({str(one) for one in used if one}))}" if any(used) else ""
         yield f"  plug             {name} ({block.kind}{on})"
     for trunk in config.trunks:
-        yield f"  trunk            {trunk.name} from {', '.join(str(network) for network in trunk.source)}"
+        account = trunk.registration
+        at = f", registers {account.user} at {account.registrar}" if account else ""
+        yield f"  trunk            {trunk.name} from {', '.join(str(network) for network in trunk.source)}{at}"
     for route in config.routes:
         yield f"  route            {route.to} -> {route.plug}"

@@ -15,6 +15,7 @@ import structlog
 from gateway import __version__
 from gateway.call.call import House
 from gateway.call.records import Records
+from gateway.call.registrations import Registrations
 from gateway.call.switchboard import Switchboard
 from gateway.config import Config
 from gateway.config.addresses import advertised, endpoint_options
@@ -23,6 +24,7 @@ from gateway.daemon.health import MediaHealth
 from gateway.daemon.systemd import Notifier
 from gateway.media.plane import MediaPlane
 from gateway.net.endpoint import EndpointDriver, open_endpoint
+from gateway.net.resolver import resolve
 from gateway.plugs.contract import Plug
 from gateway.providers.contract import Provider
 from gateway.sip.events import Event
@@ -97,10 +99,13 @@ async def _listen(
 ) -> EndpointDriver:
     """Signalling and switchboard know each other; no event comes before the loop runs again, so none is missed."""
     switchboard: Switchboard | None = None
+    registrations: Registrations | None = None
 
     def on_event(event: Event) -> None:
         if switchboard is not None:
             switchboard.on_event(event)
+        if registrations is not None:
+            registrations.on_event(event)
 
     sip = await open_endpoint(endpoint_options(config), listen=config.sip.listen, on_event=on_event)
     stack.push_async_callback(sip.close)
@@ -110,4 +115,7 @@ async def _listen(
     house = House(sip, plane, advertised(config).media_host, plugs, providers, records, config.limits)
     switchboard = Switchboard(house, config.trunks, config.routes)
     stack.push_async_callback(switchboard.close, _PATIENCE)
+    registrations = Registrations(sip, config.trunks, resolve)
+    stack.push_async_callback(registrations.close)
+    registrations.start()
     return sip

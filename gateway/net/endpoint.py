@@ -15,6 +15,7 @@ from gateway.sip.auth import Credentials
 from gateway.sip.endpoint import Endpoint
 from gateway.sip.events import Event, Refused
 from gateway.sip.flow import Address, Datagram, Flow, Listener
+from gateway.sip.options import RegistrationOptions
 
 __all__ = ["EndpointDriver", "open_endpoint"]
 
@@ -62,7 +63,7 @@ class EndpointDriver:
             self._driver.run(self._endpoint.receive, data, flow)
         else:
             self._driver.run(lambda now: self._endpoint.receive(data, flow, now, fault))
-        if self._idle is not None and not self._endpoint.calls:
+        if self._idle is not None and self._endpoint.settled:
             self._idle.set()
 
     def undelivered(self, datagram: Datagram, why: str) -> None:
@@ -125,10 +126,15 @@ class EndpointDriver:
     ) -> None:
         self._driver.run(lambda now: self._endpoint.options_ping(target, now, remote=remote, credentials=credentials))
 
+    def register(self, options: RegistrationOptions, *, remote: Address | None = None) -> int:
+        """Keeps a registration until ``close``."""
+        return self._driver.run(lambda now: self._endpoint.register(options, now, remote=remote))
+
     async def close(self, *, patience: float = 0.5) -> None:
-        """Hangs up every call, waits at most ``patience`` seconds for the answers, and closes the sockets."""
+        """Hangs up every call and leaves every registrar, waits ``patience`` seconds at most for the answers, closes
+        the sockets."""
         self._driver.run(self._endpoint.close)
-        if self._endpoint.calls:
+        if not self._endpoint.settled:
             self._idle = asyncio.Event()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), patience)

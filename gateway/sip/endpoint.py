@@ -25,11 +25,12 @@ from gateway.sip.events import Event, Pinged
 from gateway.sip.exchange import exchange
 from gateway.sip.flow import Address, Datagram, Flow, Listener, flow_to
 from gateway.sip.message import Header, Request, Response
-from gateway.sip.options import EndpointOptions
+from gateway.sip.options import EndpointOptions, RegistrationOptions
 from gateway.sip.outgoing import OutgoingCall
 from gateway.sip.parser import parse
 from gateway.sip.reasons import refusal_headers
 from gateway.sip.reception import Reception
+from gateway.sip.registration import Registration
 from gateway.sip.responses import ACCEPT
 from gateway.sip.transaction.client import Client
 from gateway.sip.transaction.invite_client import InviteClient
@@ -58,6 +59,7 @@ class Endpoint:
         self._context = Context(options, random, local, listeners)
         self._layer = self._context.layer
         self._reception = Reception(self._context)
+        self._registrations: list[Registration] = []
 
     # -- outputs -------------------------------------------------------------------------------------------------------
 
@@ -79,6 +81,11 @@ class Endpoint:
     def calls(self) -> int:
         """Calls that are not over, those included whose BYE is not answered yet."""
         return len(self._context.sessions)
+
+    @property
+    def settled(self) -> bool:
+        """After ``close``: whether the peers have answered every farewell."""
+        return not self._context.sessions and all(one.over for one in self._registrations)
 
     @property
     def transactions(self) -> int:
@@ -187,12 +194,24 @@ class Endpoint:
 
         exchange(context, build, told, now, self._login(credentials))
 
+    def register(self, options: RegistrationOptions, now: Nanos, *, remote: Address | None = None) -> int:
+        """Keeps a registration until ``close``; returns its handle. ``Registered`` and ``RegistrationFailed`` tell of
+        it; ``remote`` is the registrar's address if its URI has a name."""
+        flow = self._flow_to(options.registrar, remote)
+        registration = Registration(self._context, self._context.new_handle(), options, flow)
+        self._registrations.append(registration)
+        registration.start(now)
+        return registration.handle
+
     def _login(self, credentials: Credentials | None) -> Login | None:
         return Login(credentials, self._context.token) if credentials else None
 
     def close(self, now: Nanos) -> None:
-        """Hangs up every call and refuses new ones with 503. The endpoint may go when ``calls`` is 0."""
+        """Hangs up every call, refuses new ones with 503, and leaves every registrar. The endpoint may go when it is
+        ``settled``."""
         self._context.closing = True
+        for registration in self._registrations:
+            registration.leave(now)
         for handle in list(self._context.sessions):
             self.hang_up(handle, now, "shutting down")
 

@@ -9,8 +9,8 @@ from gateway.sip.flow import Flow
 from gateway.sip.message import Request
 
 __all__ = [
-    "Answered", "Confirmed", "Ended", "Event", "Invited", "Pinged", "Reconfirmed", "Refreshed", "Refused", "Reoffered",
-    "Ringing",
+    "Answered", "Confirmed", "Ended", "Event", "Invited", "Pinged", "Reconfirmed", "Refreshed", "Refused", "Registered",
+    "RegistrationFailed", "Reoffered", "Ringing",
 ]  # fmt: skip
 
 
@@ -109,6 +109,30 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Registered:
+    """A registrar has our address, from now or still."""
+
+    registration: int
+    expires_s: int
+    """It forgets it after this many seconds; it is told again before."""
+    service_route: tuple[str, ...]
+    """Route headers for calls to this peer (RFC 3608)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationFailed:
+    """A registrar refused, or did not answer. It is asked again without being told to."""
+
+    registration: int
+    status: int | None
+    """``None``: no answer within 64*T1."""
+    reason: str
+    retry_in_s: int
+    still_bound: bool
+    """Whether the last binding is still good."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pinged:
     """An OPTIONS that we sent was answered, or not."""
 
@@ -117,4 +141,17 @@ class Pinged:
     """``None``: no answer within 64*T1."""
 
 
-Event = Invited | Ringing | Answered | Confirmed | Reoffered | Reconfirmed | Refreshed | Ended | Refused | Pinged
+Event = (
+    Invited
+    | Ringing
+    | Answered
+    | Confirmed
+    | Reoffered
+    | Reconfirmed
+    | Refreshed
+    | Ended
+    | Refused
+    | Pinged
+    | Registered
+    | RegistrationFailed
+)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from gateway.options import Duration, Options
+from gateway.errors import SipError
+from gateway.options import Duration, Options, Secret
+from gateway.sip.uri import parse_uri
 from gateway.units import SECOND
 
-__all__ = ["EndpointOptions"]
+__all__ = ["EndpointOptions", "RegistrationOptions"]
 
 
 class EndpointOptions(Options):
@@ -49,3 +51,35 @@ class EndpointOptions(Options):
     max_transactions: int = Field(default=20_000, ge=1)
     """Transactions at once, the finished ones that still absorb retransmissions included; a request beyond it gets a
     503 without a transaction."""
+
+
+class RegistrationOptions(Options):
+    """An account at a peer that must be told where calls may be sent (RFC 3261 10)."""
+
+    registrar: str
+    """The peer, like `sip:sip.example.net` or `sip:198.51.100.7:5070`."""
+    user: str = Field(pattern=r"^[A-Za-z0-9_.!~*'()&=+$,;?/%-]+$")
+    """Name or number of the account; also the user part of Contact, so calls come for it."""
+    auth_user: str | None = None
+    """Name to answer challenges with, if it is another than `user`."""
+    password: Secret | None = None
+    """Password of the account; without one no challenge is answered."""
+    realm: str = ""
+    """Answer only challenges of this realm; empty: any realm of this peer."""
+    expires: Duration = Field(default="1h", validate_default=True, ge=60 * SECOND)
+    """How long the registrar should remember us, at least 60s; it may say less, or ask for more."""
+    retry: Duration = Field(default="30s", validate_default=True, ge=2 * SECOND)
+    """Pause after a failure, at least 2s; it doubles with each further one, less up to a half at random."""
+    retry_max: Duration = Field(default="30m", validate_default=True, ge=2 * SECOND)
+    """Longest pause, at least 2s; also the pause after a refusal that only the operator can mend (403 and its like)."""
+
+    @field_validator("registrar")
+    @classmethod
+    def _registrar(cls, value: str) -> str:
+        try:
+            uri = parse_uri(value)
+        except SipError:
+            uri = None
+        if uri is None or uri.scheme != "sip" or uri.user or "?" in uri.parameters:
+            raise ValueError(f"{value!r} is not a registrar; write one like sip:sip.example.net")
+        return value

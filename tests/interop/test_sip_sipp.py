@@ -9,7 +9,19 @@ import pytest
 
 from gateway.sdp import accept, answer, offer
 from gateway.sip.auth import Credentials
-from gateway.sip.events import Answered, Confirmed, Ended, Event, Invited, Reconfirmed, Reoffered, Ringing
+from gateway.sip.events import (
+    Answered,
+    Confirmed,
+    Ended,
+    Event,
+    Invited,
+    Reconfirmed,
+    Registered,
+    RegistrationFailed,
+    Reoffered,
+    Ringing,
+)
+from gateway.sip.options import RegistrationOptions
 from tests.interop.peer import RTP, SCENARIOS, Switch, free_port, needs_sipp, sipp, switch, until_it_listens
 
 pytestmark = [pytest.mark.interop, needs_sipp]
@@ -102,3 +114,18 @@ async def test_sipp_acknowledges_ringing_and_refreshes_by_update(tmp_path: Path)
         await sipp(tmp_path, "-sf", str(SCENARIOS / "prack_and_update.xml"), "-m", "3", "-r", "20", target(house))
         ended = await house.until(Ended, 3)
         assert {event.by for event in ended} == {"remote"}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("password", "status"), [("secret", None), ("wrong", 403)])
+async def test_we_register_at_sipp_and_leave(tmp_path: Path, password: str, status: int | None) -> None:
+    port = free_port()
+    peer = asyncio.create_task(sipp(tmp_path, "-sf", str(SCENARIOS / "registrar.xml"), "-m", "1", port=port))
+    async with switch() as house:
+        account = {"registrar": f"sip:127.0.0.1:{port}", "user": "linecard", "password": password}
+        house.sip.register(RegistrationOptions.model_validate(account))
+        if status is None:
+            assert await house.until(Registered) == [Registered(1, 300, ())]
+        else:
+            (failed,) = await house.until(RegistrationFailed)
+            assert failed.status == status  # type: ignore[attr-defined]
+    await peer

@@ -1,0 +1,77 @@
+"""Registrations of the trunks that ask for one: finds the registrar, and tells the log how it goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from gateway.call.options import TrunkOptions
+from gateway.errors import RemoteError
+from gateway.sip.events import Event, Registered, RegistrationFailed
+from gateway.sip.flow import Address
+from gateway.sip.options import RegistrationOptions
+from gateway.units import SECOND
+
+__all__ = ["Registrations"]
+
+
+class _Signalling(Protocol):
+    def register(self, options: RegistrationOptions, *, remote: Address | None = None) -> int: ...
+
+
+class Registrations:
+    """``start`` registers every trunk that has an account; the endpoint then keeps it, and leaves when it closes."""
+
+    def __init__(
+        self, sip: _Signalling, trunks: Sequence[TrunkOptions], resolve: Callable[[str], Awaitable[Address]]
+    ) -> None:
+        self._sip = sip
+        self._resolve = resolve
+        self._trunks = [(trunk.name, trunk.registration) for trunk in trunks if trunk.registration is not None]
+        self._names: dict[int, str] = {}
+        self._bound: set[int] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._log = structlog.get_logger()
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._register(name, options)) for name, options in self._trunks]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _register(self, name: str, options: RegistrationOptions) -> None:
+        """A name that has no address now may have one later: the pause is that after a refusal."""
+        while True:
+            try:
+                remote = await self._resolve(options.registrar)
+            except RemoteError as error:
+                pause = options.retry / SECOND
+                self._log.warning("trunk.registration_failed", trunk=name, reason=str(error), retry_in_s=pause)
+                await asyncio.sleep(pause)
+            else:
+                self._names[self._sip.register(options, remote=remote)] = name
+                return
+
+    def on_event(self, event: Event) -> None:
+        match event:
+            case Registered(handle, expires_s, _):
+                # Renewals are no news.
+                if handle not in self._bound:
+                    self._bound.add(handle)
+                    self._log.info("trunk.registered", trunk=self._names.get(handle), expires_s=expires_s)
+            case RegistrationFailed(handle, status, reason, retry_in_s, still_bound):
+                self._bound.discard(handle)
+                self._log.warning(
+                    "trunk.registration_failed",
+                    trunk=self._names.get(handle),
+                    status=status,
+                    reason=reason,
+                    retry_in_s=retry_in_s,
+                    still_bound=still_bound,
+                )

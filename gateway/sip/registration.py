@@ -1,0 +1,179 @@
+"""Registration as client (RFC 3261 10.2, RFC 3327, RFC 3608): telling a registrar where calls may be sent, and again
+before it forgets.
+
+    registering ──2xx──▶ registered ──before expiry──▶ registering
+         └──anything else, or silence──▶ waiting ──▶ registering
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gateway.errors import SipError
+from gateway.sip.auth import Credentials, Login
+from gateway.sip.context import Context
+from gateway.sip.events import Registered, RegistrationFailed
+from gateway.sip.exchange import exchange
+from gateway.sip.flow import Flow
+from gateway.sip.message import Header, Request, Response
+from gateway.sip.options import RegistrationOptions
+from gateway.sip.responses import ALLOW
+from gateway.sip.uri import parse_uri
+from gateway.sip.values import parse_address, plain
+from gateway.units import SECOND, Nanos
+
+__all__ = ["Registration"]
+
+_NUMBER: Final = re.compile(r"\s*([0-9]{1,9})(?![0-9])")
+_HOPELESS: Final = frozenset((401, 403, 404, 407, 405, 501))
+"""Nothing changes until somebody mends the account: asking often looks like an attack, and gets us banned."""
+_LONGEST_WAIT_S: Final = 24 * 3600
+_MAX_ROUTES: Final = 16
+
+
+class Registration:
+    """One binding at one registrar. A sleeper of the endpoint's."""
+
+    def __init__(self, context: Context, handle: int, options: RegistrationOptions, flow: Flow) -> None:
+        self.handle = handle
+        self.wake: Nanos | None = None
+        self.over = False
+        self._context = context
+        self._options = options
+        self._flow = flow
+        self._call_id = f"{context.token()}@{context.host(flow.local)}"
+        self._tag = context.token()
+        self._cseq = 0
+        self._expires_s = options.expires // SECOND
+        self._bound_until: Nanos | None = None
+        self._failures = 0
+        self._raised = False
+        self._leaving = False
+        password = options.password.get_secret_value() if options.password else None
+        account = Credentials(options.auth_user or options.user, password or "", options.realm)
+        self._login = Login(account, context.token) if password is not None else None
+
+    # -- verbs ---------------------------------------------------------------------------------------------------------
+
+    def start(self, now: Nanos) -> None:
+        self._send(self._expires_s, now)
+
+    def leave(self, now: Nanos) -> None:
+        """Takes the binding away, if there is one (RFC 3261 10.2.2)."""
+        if self._leaving:
+            return
+        self._leaving, self.wake = True, None
+        if self._bound_until is None or now >= self._bound_until:
+            self.over = True
+        else:
+            self._send(0, now)
+
+    def handle_timer(self, now: Nanos) -> None:
+        if self.wake is not None and now >= self.wake:
+            self.wake = None
+            self._send(self._expires_s, now)
+
+    # -- the request ---------------------------------------------------------------------------------------------------
+
+    def _send(self, expires_s: int, now: Nanos) -> None:
+        """Same Call-ID and From tag each time, CSeq + 1 (RFC 3261 10.2)."""
+        leaving = self._leaving
+
+        def told(response: Response | None, now: Nanos) -> None:
+            if response is not None and response.status < 200:
+                return
+            if self._leaving:
+                self.over = self.over or leaving  # else an answer to what was sent before the farewell
+            elif response is not None and response.status < 300:
+                self._on_success(response, now)
+            else:
+                self._on_failure(response, now)
+
+        exchange(self._context, lambda: (self._build(expires_s), self._flow), told, now, self._login)
+
+    def _build(self, expires_s: int) -> Request:
+        context, options = self._context, self._options
+        registrar = parse_uri(options.registrar)
+        port = f":{registrar.port}" if registrar.port else ""
+        identity = f"<sip:{options.user}@{registrar.host}{port}>"
+        self._cseq += 1
+        headers: list[Header] = [
+            ("Via", context.via(self._flow)), ("Max-Forwards", "70"), ("From", f"{identity};tag={self._tag}"),
+            ("To", identity), ("Call-ID", self._call_id), ("CSeq", f"{self._cseq} REGISTER"),
+            context.contact(self._flow, options.user), ("Expires", str(expires_s)), ("Supported", "path"), ALLOW,
+        ]  # fmt: skip
+        if context.options.user_agent:
+            headers.append(("User-Agent", context.options.user_agent))
+        return Request("REGISTER", f"sip:{registrar.host}{port}{registrar.parameters}", headers)
+
+    # -- the answer ----------------------------------------------------------------------------------------------------
+
+    def _on_success(self, response: Response, now: Nanos) -> None:
+        granted = self._granted(response)
+        if granted <= 0:
+            self._fail(200, "the registrar did not keep our contact", self._back_off_s(), now)
+            return
+        self._failures, self._raised = 0, False
+        self._bound_until = Nanos(now + granted * SECOND)
+        # Room for a lost request and its successor (64*T1 each) where the interval allows it.
+        ahead = min(granted // 2, max(70, granted // 10))
+        self._sleep_until(Nanos(now + max(1, granted - ahead) * SECOND))
+        routes = tuple(response.all("Service-Route")[:_MAX_ROUTES])
+        self._context.events.append(Registered(self.handle, granted, routes))
+
+    def _granted(self, response: Response) -> int:
+        """Seconds: of our contact among those that the registrar lists (RFC 3261 10.2.4), else Expires, else what we
+        asked for."""
+        ours = self._context.contact(self._flow, self._options.user)[1].strip("<>")
+        listed = response.all("Contact")
+        for text in listed:
+            try:
+                contact = parse_address(text)
+            except SipError:
+                continue
+            if contact.uri_text == ours or len(listed) == 1:
+                seconds = _number(contact.parameters.get("expires"))
+                return self._general(response) if seconds is None else seconds
+        return 0 if listed else self._general(response)
+
+    def _general(self, response: Response) -> int:
+        seconds = _number(response.get("Expires"))
+        return self._expires_s if seconds is None else seconds
+
+    def _on_failure(self, response: Response | None, now: Nanos) -> None:
+        if response is None:
+            self._fail(None, "no answer", self._back_off_s(), now)
+            return
+        least = _number(response.get("Min-Expires"))
+        if response.status == 423 and least is not None and least > self._expires_s and not self._raised:
+            self._expires_s, self._raised = least, True
+            self._send(least, now)  # at once (RFC 3261 10.2.8), and once
+            return
+        asked = _number(response.get("Retry-After"))
+        pause = self._options.retry_max // SECOND if response.status in _HOPELESS else self._back_off_s()
+        pause = max(pause, min(asked, _LONGEST_WAIT_S)) if asked is not None else pause
+        self._fail(response.status, plain(response.reason), pause, now)
+
+    def _back_off_s(self) -> int:
+        """Doubling from ``retry`` to ``retry_max``, 50 to 100 % of it at random (RFC 5626 4.5): after an outage, not
+        all of a registrar's clients must come back at once."""
+        upper_ns = min(self._options.retry_max, self._options.retry << min(self._failures, 20))
+        upper_s = max(2, upper_ns // SECOND)
+        return upper_s // 2 + self._context.random_below(upper_s - upper_s // 2 + 1)
+
+    def _fail(self, status: int | None, reason: str, pause_s: int, now: Nanos) -> None:
+        self._failures += 1
+        self._sleep_until(Nanos(now + pause_s * SECOND))
+        bound = self._bound_until is not None and now < self._bound_until
+        self._context.events.append(RegistrationFailed(self.handle, status, reason, pause_s, bound))
+
+    def _sleep_until(self, when: Nanos) -> None:
+        self.wake = when
+        self._context.wakeups.arm(self)
+
+
+def _number(text: str | None) -> int | None:
+    """Leading seconds of Retry-After and its like: ``120 (maintenance);duration=60``."""
+    match = _NUMBER.match(text or "")
+    return int(match[1]) if match else None
