@@ -31,7 +31,6 @@ cdef int64_t NEVER = INT64_MAX
 cdef int64_t SECOND = 1_000_000_000
 cdef int64_t NTP_EPOCH = 2_208_988_800      # seconds from 1900 to 1970
 cdef double OCTETS_PER_NS = 500.0 / 1e9     # 5% of G.711 with its headers, 80 kbit/s (RFC 3550 6.2)
-cdef int64_t SAMPLE_NS = 125_000
 
 cdef enum:
     LOWER_LAYERS = 28           # IPv4 and UDP count to the size of a packet (RFC 3550 6.2)
@@ -152,7 +151,7 @@ cdef void _sender_info(Control *control, const Downlink *down, const Counters *c
     cdef uint64_t ntp = _ntp(control, now)
     info.ntp_high = <uint32_t>(ntp >> 32)
     info.ntp_low = <uint32_t>ntp
-    info.timestamp = down.timestamp - <uint32_t>((packet_at - now) // SAMPLE_NS)
+    info.timestamp = down.timestamp - <uint32_t>((packet_at - now) // 1000 * down.codec.clock // 1_000_000)
     info.packets = <uint32_t>counters.sent
     info.octets = <uint32_t>counters.octets
     control.told[control.told_next] = <uint32_t>(ntp >> 16)

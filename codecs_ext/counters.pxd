@@ -14,3 +14,4 @@ cdef struct Counters:
     uint64_t underruns
     uint64_t overflows
     double jitter           # RTP clock units, RFC 3550 A.8
+    uint64_t clock          # Hz of those units; 0 before a codec was agreed on

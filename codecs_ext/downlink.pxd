@@ -1,15 +1,15 @@
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t
 
+from codecs_ext.codec cimport CODEC_BYTES, CodecTable
 from codecs_ext.counters cimport Counters
-from codecs_ext.g711 cimport Law
 from codecs_ext.playout cimport Block, Playout
 from codecs_ext.ring cimport Ring
 
 cdef enum:
     TICK_MS = 5
     GROUPS = 4                  # legs are spread over the ticks of 20 ms
-    LONGEST = 480               # samples of 60 ms, the longest packet sent
-    PACKET_BYTES = 12 + LONGEST
+    LONGEST = 2880              # samples of 60 ms at 48 kHz, the longest packet sent
+    PACKET_BYTES = 12 + CODEC_BYTES
 
 cdef enum State:
     SILENT                      # on the nominal grid
@@ -21,9 +21,11 @@ cdef struct Downlink:
     Counters *counters
     # stream
     bint enabled
-    Law law
+    const CodecTable *codec     # NULL before the first connect
+    void *coding                # its state, the leg's
     uint8_t payload_type
     int samples                 # per packet
+    int step                    # of the timestamp per packet
     int period                  # ticks per packet
     uint16_t sequence
     uint32_t timestamp
@@ -40,7 +42,8 @@ cdef struct Downlink:
     bint unfinished             # the last thing queued was audio, not a mark: running dry now is an underrun
     int real                    # samples of the packet under way that came from the queue
     int16_t packet[LONGEST]
-    int64_t position            # samples of queued audio played
+    int64_t position            # samples at 8 kHz of queued audio played
+    int rest                    # and the fraction of one, in units of the codec's rate
     int64_t last_audio          # when the last packet with queued audio left
     int64_t idle_since          # tick
     Block *marks                # reached by the packet under way, in order
@@ -51,8 +54,8 @@ cdef int64_t NEVER_DUE
 
 cdef void downlink_init(Downlink *down, Ring *ring, uint32_t slot, Counters *counters, Block **freed, int64_t limit,
                         int group, uint32_t ssrc, uint16_t sequence, uint32_t timestamp) noexcept nogil
-cdef void downlink_connect(Downlink *down, Law law, uint8_t payload_type, int ptime_ms, bint send,
-                           int64_t tick) noexcept nogil
+cdef void downlink_connect(Downlink *down, const CodecTable *codec, void *coding, uint8_t payload_type, int ptime_ms,
+                           bint send, int64_t tick) noexcept nogil
 cdef void downlink_play(Downlink *down, Block *block, int64_t tick) noexcept nogil
 cdef void downlink_mark(Downlink *down, Block *block) noexcept nogil
 cdef void downlink_flush(Downlink *down, int64_t number) noexcept nogil

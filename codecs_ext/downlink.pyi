@@ -1,14 +1,16 @@
 from typing import final
 
+from codecs_ext.codec import Kernel
+
 __all__ = ["Sender"]
 
 @final
 class Sender:
     def __init__(
         self,
+        codec: Kernel = ...,
         *,
         group: int = 0,
-        law: int = 0,
         payload_type: int = 0,
         ptime_ms: int = 20,
         limit: int = 960_000,

@@ -9,12 +9,14 @@ Times are counted in ticks here; only ``downlink_sent`` sees the clock. A packet
 caller, and told by ``downlink_sent``.
 """
 
+from cython cimport cdivision
 from libc.stdint cimport INT64_MAX, int16_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
+from codecs_ext.codec cimport CodecTable, Kernel, codec_state, codec_state_new
 from codecs_ext.counters cimport Counters
 from codecs_ext.events cimport events_list
-from codecs_ext.g711 cimport Law, g711_encode, g711_silence
 from codecs_ext.playout cimport (
     Block,
     block_new,
@@ -25,10 +27,12 @@ from codecs_ext.playout cimport (
     playout_mark,
     playout_push,
     playout_restart,
+    playout_set_rate,
     playout_take,
 )
 from codecs_ext.ring cimport FLUSHED, MARK, PLAYOUT_IDLE, PLAYOUT_STARTED, Kind, Ring, ring_free, ring_init, ring_tell
 from codecs_ext.rtp cimport RTP_HEADER, rtp_header
+from codecs_ext.g711 import PCMU
 
 __all__ = ["Sender"]
 
@@ -61,7 +65,7 @@ cdef void _regrid(Downlink *down, int64_t tick) noexcept nogil:
     """The next place of the leg's group at or after ``tick``; the timestamps jump over what was left out."""
     cdef int64_t place = tick + ((down.group - tick) & (GROUPS - 1))
     if down.nominal != NEVER_DUE and place > down.nominal:
-        down.timestamp += <uint32_t>((place - down.nominal) // down.period * down.samples)
+        down.timestamp += <uint32_t>((place - down.nominal) // down.period * down.step)
     down.nominal = place
 
 
@@ -76,12 +80,32 @@ cdef void _start(Downlink *down, int64_t tick) noexcept nogil:
         down.due = tick
 
 
-cdef void downlink_connect(Downlink *down, Law law, uint8_t payload_type, int ptime_ms, bint send,
-                           int64_t tick) noexcept nogil:
+@cdivision(True)
+cdef void _played(Downlink *down, int count) noexcept nogil:
+    cdef int64_t scaled = <int64_t>count * 8000 + down.rest
+    down.position += scaled / down.codec.rate
+    down.rest = <int>(scaled % down.codec.rate)
+
+
+cdef void _change_codec(Downlink *down, const CodecTable *codec) noexcept nogil:
+    """The packet under way is lost if its samples are of another rate; it counts as played."""
+    if down.codec != NULL and down.codec.rate != codec.rate:
+        _played(down, down.real)
+        down.real = down.rest = 0
+        down.waited = False
+    down.codec = codec
+    playout_set_rate(&down.queue, codec.rate)
+
+
+cdef void downlink_connect(Downlink *down, const CodecTable *codec, void *coding, uint8_t payload_type, int ptime_ms,
+                           bint send, int64_t tick) noexcept nogil:
     """Starts to send, changes what differs, or stops; queued audio stays queued meanwhile."""
-    down.law = law
+    if codec != down.codec:
+        _change_codec(down, codec)
+    down.coding = coding
     down.payload_type = payload_type
-    down.samples = 8 * ptime_ms
+    down.samples = codec.rate // 1000 * ptime_ms
+    down.step = codec.clock // 1000 * ptime_ms
     down.period = ptime_ms // TICK_MS
     if down.real > down.samples:    # only when the packet time shrinks in the middle of an utterance
         down.real = down.samples
@@ -215,6 +239,16 @@ cdef bint _prepare_audio(Downlink *down, int64_t tick) noexcept nogil:
     return True
 
 
+cdef int _encode(Downlink *down, bint audio, uint8_t *payload) noexcept nogil:
+    """The packet under way, or silence; returns its bytes."""
+    if not audio:
+        if down.codec.silence >= 0:
+            memset(payload, down.codec.silence, down.samples)
+            return down.samples
+        memset(down.packet, 0, down.samples * sizeof(int16_t))
+    return down.codec.encode(down.coding, down.packet, down.samples, payload)
+
+
 cdef int downlink_packet(Downlink *down, int64_t tick, uint8_t *datagram) noexcept nogil:
     """The packet that is due at ``tick``, and its length; 0 if there is none after all.
 
@@ -231,17 +265,13 @@ cdef int downlink_packet(Downlink *down, int64_t tick, uint8_t *datagram) noexce
         if not audio and down.due > tick:
             return 0
     rtp_header(datagram, down.payload_type, audio and down.begins, down.sequence, down.timestamp, down.ssrc)
-    if audio:
-        g711_encode(down.law, down.packet, datagram + RTP_HEADER, down.samples)
-    else:
-        memset(datagram + RTP_HEADER, g711_silence(down.law), down.samples)
-    return RTP_HEADER + down.samples
+    return RTP_HEADER + _encode(down, audio, datagram + RTP_HEADER)
 
 
 cdef void _step(Downlink *down) noexcept nogil:
     """The clock after a packet. Audio keeps its pace, but a tail that has waited does not shift the grid."""
     down.sequence += 1
-    down.timestamp += <uint32_t>down.samples
+    down.timestamp += <uint32_t>down.step
     down.nominal += down.period
     down.due += down.period
     if down.state == SILENT or down.due > down.nominal:
@@ -258,7 +288,7 @@ cdef void downlink_sent(Downlink *down, int64_t sent) noexcept nogil:
     if down.begins:
         down.begins = False
         _tell(down, PLAYOUT_STARTED, 0)
-    down.position += down.real
+    _played(down, down.real)
     down.real = 0
     down.waited = False
     _drop_marks(down, True)
@@ -277,22 +307,28 @@ cdef class Sender:
     cdef Ring ring
     cdef Counters counters
     cdef Block *freed
+    cdef Kernel codec
+    cdef Block *coding
+    cdef uint8_t payload_type
+    cdef int ptime_ms
 
-    def __cinit__(self, *, group: int = 0, law: int = 0, payload_type: int = 0, ptime_ms: int = 20,
+    def __cinit__(self, Kernel codec not None = PCMU, *, group: int = 0, payload_type: int = 0, ptime_ms: int = 20,
                   limit: int = 960_000, ssrc: int = 1, sequence: int = 0, timestamp: int = 0) -> None:
         memset(&self.counters, 0, sizeof(Counters))
         self.freed = NULL
         if not ring_init(&self.ring, 1 << 20):
             raise MemoryError
         downlink_init(&self.down, &self.ring, 0, &self.counters, &self.freed, limit, group, ssrc, sequence, timestamp)
-        self.down.law = <Law>law
-        self.down.payload_type = payload_type
-        self.down.samples = 8 * ptime_ms
+        self.codec = codec
+        self.coding = codec_state_new(codec.table)
+        self.payload_type = payload_type
+        self.ptime_ms = ptime_ms
 
     def __dealloc__(self) -> None:
         downlink_close(&self.down)
         blocks_free(&self.freed)
         ring_free(&self.ring)
+        free(self.coding)
 
     @property
     def counts(self) -> dict[str, float]:
@@ -301,7 +337,8 @@ cdef class Sender:
 
     def connect(self, tick: int, send: bool = True) -> None:
         """Starts or stops sending at ``tick``."""
-        downlink_connect(&self.down, self.down.law, self.down.payload_type, self.down.samples // 8, send, tick)
+        downlink_connect(&self.down, self.codec.table, codec_state(self.coding), self.payload_type, self.ptime_ms, send,
+                         tick)
 
     def play(self, pcm: bytes, rate: int, tick: int) -> None:
         """Queues audio; the plane would handle it at ``tick``, before that tick's packets."""

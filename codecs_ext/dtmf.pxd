@@ -6,6 +6,7 @@ cdef struct Digit:
     int64_t arrival
 
 cdef struct DigitState:
+    uint32_t per_ms             # of the clock that timestamps and durations count
     bint active                 # an event is under way and has not been told
     bint seen                   # timestamp holds that of the last event
     uint8_t event

@@ -2,9 +2,10 @@
 
 All packets of one event carry the timestamp of its beginning, so the timestamp tells events apart and removes the
 duplicates of the end packet. An event is told once: at its first end packet, or, when all of those were lost, as soon as
-its packets cease or another event begins. Clock rate is 8000 Hz, as for G.711.
+its packets cease or another event begins. The clock is that of the audio beside it (2.1).
 """
 
+from cython cimport cdivision
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
@@ -14,13 +15,14 @@ cdef int64_t CEASED_NS = 150_000_000    # senders update every 50 ms at the late
 cdef const char *NAMES = b"0123456789*#ABCD"
 
 
+@cdivision(True)
 cdef void dtmf_finish(DigitState *state, Digit *told) noexcept nogil:
     """Tells the event under way, if any, as ended."""
     told.name = 0
     if state.active:
         state.active = False
         told.name = NAMES[state.event]
-        told.duration_ms = <int>((state.before + state.duration) // 8)
+        told.duration_ms = <int>((state.before + state.duration) / state.per_ms)
         told.arrival = state.arrival
 
 
@@ -69,12 +71,13 @@ cdef tuple _shown(const Digit *digit):
 
 
 cdef class Digits:
-    """The receiver alone. Each method returns the digits told, as ``(digit, duration_ms, arrival)``."""
+    """The receiver alone, on a clock of 8 kHz. Each method returns the digits told, as ``(digit, duration_ms, arrival)``."""
 
     cdef DigitState state
 
     def __cinit__(self) -> None:
         memset(&self.state, 0, sizeof(DigitState))
+        self.state.per_ms = 8
 
     def receive(self, const uint8_t[::1] payload not None, timestamp: int, arrival: int):
         """One packet's payload."""

@@ -6,4 +6,3 @@ cdef enum Law:
 
 cdef void g711_decode(Law law, const uint8_t *encoded, int16_t *samples, int count) noexcept nogil
 cdef void g711_encode(Law law, const int16_t *samples, uint8_t *encoded, int count) noexcept nogil
-cdef uint8_t g711_silence(Law law) noexcept nogil

@@ -1,6 +1,11 @@
 from typing_extensions import Buffer
 
-__all__ = ["alaw_to_linear", "linear_to_alaw", "linear_to_ulaw", "ulaw_to_linear"]
+from codecs_ext.codec import Kernel
+
+__all__ = ["PCMA", "PCMU", "alaw_to_linear", "linear_to_alaw", "linear_to_ulaw", "ulaw_to_linear"]
+
+PCMU: Kernel
+PCMA: Kernel
 
 def ulaw_to_linear(encoded: Buffer) -> bytes: ...
 def alaw_to_linear(encoded: Buffer) -> bytes: ...

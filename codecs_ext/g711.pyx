@@ -7,7 +7,9 @@ in one's complement, so that the decision values are symmetric around the bounda
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int16_t, uint8_t, uint16_t
 
-__all__ = ["alaw_to_linear", "linear_to_alaw", "linear_to_ulaw", "ulaw_to_linear"]
+from codecs_ext.codec cimport CodecTable, kernel_new
+
+__all__ = ["PCMA", "PCMU", "alaw_to_linear", "linear_to_alaw", "linear_to_ulaw", "ulaw_to_linear"]
 
 cdef int16_t _decoded[2][256]
 # mu-law decides on the upper 14 bits of a sample, A-law on the upper 12: the tables are no larger than that.
@@ -90,8 +92,37 @@ cdef void g711_encode(Law law, const int16_t *samples, uint8_t *encoded, int cou
             encoded[i] = _a[<uint16_t>samples[i] >> 4]
 
 
-cdef uint8_t g711_silence(Law law) noexcept nogil:
-    return 0xFF if law == LAW_MU else 0xD5
+# --- as codecs of the plane -------------------------------------------------------------------------------------------
+
+
+cdef int _encode_mu(void *state, const int16_t *samples, int count, uint8_t *payload) noexcept nogil:
+    g711_encode(LAW_MU, samples, payload, count)
+    return count
+
+
+cdef int _encode_a(void *state, const int16_t *samples, int count, uint8_t *payload) noexcept nogil:
+    g711_encode(LAW_A, samples, payload, count)
+    return count
+
+
+cdef int _decode_mu(void *state, const uint8_t *payload, int size, int16_t *samples) noexcept nogil:
+    g711_decode(LAW_MU, payload, samples, size)
+    return size
+
+
+cdef int _decode_a(void *state, const uint8_t *payload, int size, int16_t *samples) noexcept nogil:
+    g711_decode(LAW_A, payload, samples, size)
+    return size
+
+
+cdef CodecTable _mu_table, _a_table
+_mu_table = CodecTable(8000, 8000, 960, 0xFF, 0, NULL, _encode_mu, _decode_mu)
+_a_table = CodecTable(8000, 8000, 960, 0xD5, 0, NULL, _encode_a, _decode_a)
+PCMU = kernel_new(&_mu_table)
+PCMA = kernel_new(&_a_table)
+
+
+# --- alone ------------------------------------------------------------------------------------------------------------
 
 
 cdef bytes _decode(Law law, const uint8_t[::1] encoded):

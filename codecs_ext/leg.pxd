@@ -1,10 +1,11 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
+from codecs_ext.codec cimport CodecTable
 from codecs_ext.control cimport Control
 from codecs_ext.counters cimport Counters
 from codecs_ext.downlink cimport Downlink
-from codecs_ext.g711 cimport Law
 from codecs_ext.linux cimport sockaddr_storage, socklen_t
+from codecs_ext.playout cimport Block
 from codecs_ext.uplink cimport Uplink
 
 cdef struct Connection:
@@ -15,7 +16,8 @@ cdef struct Connection:
     socklen_t control_size
     bint mux                    # with RTP, on its port (RFC 5761)
     bint metrics                # the far end asked for VoIP metrics
-    Law law
+    const CodecTable *codec
+    Block *coding               # a new state of the codec, for the leg to take over or give back; NULL: it has none
     int payload_type
     int event_payload_type      # -1: none
     int ptime_ms
@@ -37,6 +39,7 @@ cdef struct Leg:
     sockaddr_storage control_agreed
     sockaddr_storage control_remote
     socklen_t control_size
+    Block *coding               # state of the codec, both ways; NULL: it has none
     Counters counters
     Control control
     Uplink up
@@ -45,6 +48,7 @@ cdef struct Leg:
 cdef socklen_t leg_address(const char *host, uint16_t port, sockaddr_storage *address) noexcept nogil
 cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int64_t now,
                       int64_t real_offset) noexcept nogil
+cdef void leg_close(Leg *leg) noexcept nogil
 cdef void leg_receive(Leg *leg, const uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
                       int64_t now) noexcept nogil
 cdef void leg_receive_control(Leg *leg, const uint8_t *data, int size, const sockaddr_storage *source,

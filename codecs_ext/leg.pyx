@@ -7,8 +7,9 @@ the kernel refuses everybody else, and sends 1.6 us faster. Until then each pack
 from libc.stdint cimport int64_t, uint8_t, uint16_t
 from libc.string cimport memcmp, memset
 
+from codecs_ext.codec cimport codec_state
 from codecs_ext.control cimport control_connect, control_receive
-from codecs_ext.downlink cimport downlink_connect
+from codecs_ext.downlink cimport downlink_close, downlink_connect
 from codecs_ext.linux cimport (
     AF_INET,
     AF_INET6,
@@ -28,6 +29,7 @@ from codecs_ext.linux cimport (
     sockaddr_storage,
     socklen_t,
 )
+from codecs_ext.playout cimport Block, block_return
 from codecs_ext.rtp cimport RTP_HEADER
 from codecs_ext.uplink cimport uplink_connect, uplink_new_source, uplink_receive, uplink_wake
 
@@ -92,6 +94,27 @@ cdef void _connect_control(Leg *leg, const Connection *connection, int64_t now, 
         control_connect(&leg.control, connection.metrics, now, real_offset)
 
 
+cdef void _give_back(Leg *leg, Block *block) noexcept nogil:
+    if block != NULL:
+        block_return(leg.down.queue.freed, block)
+
+
+cdef void _take_coding(Leg *leg, const Connection *connection) noexcept nogil:
+    """The state of a codec goes on as long as the codec does."""
+    if leg.up.codec == connection.codec:
+        _give_back(leg, connection.coding)
+    else:
+        _give_back(leg, leg.coding)
+        leg.coding = connection.coding
+
+
+cdef void leg_close(Leg *leg) noexcept nogil:
+    """Gives all blocks back; nothing is sent or received after it."""
+    downlink_close(&leg.down)
+    _give_back(leg, leg.coding)
+    leg.coding = NULL
+
+
 cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int64_t now,
                       int64_t real_offset) noexcept nogil:
     """Starts or changes the leg. True if it did not know a remote address before."""
@@ -104,10 +127,11 @@ cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int6
         leg.remote_size = connection.remote_size
         uplink_new_source(&leg.up)
     _connect_control(leg, connection, now, real_offset)
-    uplink_connect(&leg.up, connection.law, connection.payload_type, connection.event_payload_type, connection.receive,
-                   now)
-    downlink_connect(&leg.down, connection.law, <uint8_t>connection.payload_type, connection.ptime_ms, connection.send,
-                     tick)
+    _take_coding(leg, connection)
+    uplink_connect(&leg.up, connection.codec, codec_state(leg.coding), connection.payload_type,
+                   connection.event_payload_type, connection.receive, now)
+    downlink_connect(&leg.down, connection.codec, codec_state(leg.coding), <uint8_t>connection.payload_type,
+                     connection.ptime_ms, connection.send, tick)
     return first
 
 

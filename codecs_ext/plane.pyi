@@ -3,6 +3,8 @@ from typing import Any, final
 
 from typing_extensions import Buffer
 
+from codecs_ext.codec import Kernel
+
 __all__ = ["LEG_BYTES", "PlaneShard"]
 
 LEG_BYTES: int
@@ -54,7 +56,7 @@ class PlaneShard:
         host: str,
         port: int,
         payload_type: int,
-        codec: str,
+        codec: Kernel,
         event_payload_type: int,
         ptime_ms: int,
         send: bool,

@@ -9,9 +9,9 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from codecs_ext.atomics cimport lc_exchange, lc_load, lc_store
+from codecs_ext.codec cimport Kernel, codec_state_new
 from codecs_ext.control cimport control_init
 from codecs_ext.downlink cimport GROUPS, downlink_init
-from codecs_ext.g711 cimport LAW_A, LAW_MU
 from codecs_ext.leg cimport Connection, Leg, leg_address
 from codecs_ext.linux cimport (
     PTHREAD_EXPLICIT_SCHED,
@@ -74,8 +74,6 @@ LEG_BYTES = sizeof(Leg)
 cdef enum:
     STACK = 256 * 1024
     PRIORITY = 10               # of SCHED_FIFO: above nothing in particular, below the kernel's own threads
-
-_LAWS = {"PCMU": LAW_MU, "PCMA": LAW_A}
 
 
 cdef bint _spawn(pthread_t *thread, Shard *shard, bint realtime) noexcept nogil:
@@ -200,6 +198,8 @@ cdef class PlaneShard:
         while record != NULL:
             if record.kind == DO_PLAY or record.kind == DO_MARK:
                 block_return(&self.shard.freed, <Block *>record.number)
+            elif record.kind == DO_CONNECT and (<const Connection *>(record + 1)).coding != NULL:
+                block_return(&self.shard.freed, (<const Connection *>(record + 1)).coding)
             ring_release(&self.shard.commands, record)
             record = ring_peek(&self.shard.commands)
 
@@ -256,18 +256,18 @@ cdef class PlaneShard:
         self.observers[slot] = observer
         return slot
 
-    def connect(self, slot: int, host: str, port: int, payload_type: int, codec: str, event_payload_type: int,
-                ptime_ms: int, send: bool, receive: bool, control_host: str, control_port: int, mux: bool,
-                metrics: bool) -> bool:
+    def connect(self, slot: int, host: str, port: int, payload_type: int, Kernel codec not None,
+                event_payload_type: int, ptime_ms: int, send: bool, receive: bool, control_host: str,
+                control_port: int, mux: bool, metrics: bool) -> bool:
         """Where the leg's packets go and what they are; ``event_payload_type`` -1 is none. RTCP goes to the control
         address, or with RTP if ``mux``; ``metrics`` adds VoIP metrics to it.
 
-        Raises ``ValueError`` for what the plane cannot do: a host name, an unknown codec, a packet time outside 10 to 60.
+        Raises ``ValueError`` for what the plane cannot do: a host name, or a packet time outside 10 to 60.
         """
         cdef Connection connection
         cdef Record *record
-        if codec not in _LAWS or ptime_ms not in (10, 20, 30, 40, 50, 60):
-            raise ValueError(f"the plane knows PCMU and PCMA in packets of 10 to 60 ms, not {codec} in {ptime_ms} ms")
+        if ptime_ms not in (10, 20, 30, 40, 50, 60):
+            raise ValueError(f"the plane sends packets of 10 to 60 ms, not of {ptime_ms} ms")
         memset(&connection, 0, sizeof(connection))
         connection.remote_size = leg_address(host.encode("ascii", "replace"), port, &connection.remote)
         connection.control_size = leg_address(control_host.encode("ascii", "replace"), control_port,
@@ -276,7 +276,7 @@ cdef class PlaneShard:
             raise ValueError(f"{host!r} or {control_host!r} is not an IP address")
         connection.mux = mux
         connection.metrics = metrics
-        connection.law = _LAWS[codec]
+        connection.codec = codec.table
         connection.payload_type = payload_type
         connection.event_payload_type = event_payload_type
         connection.ptime_ms = ptime_ms
@@ -285,6 +285,9 @@ cdef class PlaneShard:
         record = ring_reserve(&self.shard.commands, DO_CONNECT, slot, sizeof(connection), 0)
         if record == NULL:
             return False
+        connection.coding = codec_state_new(codec.table)
+        if connection.coding == NULL and codec.table.state_bytes:
+            raise MemoryError               # what was reserved and not committed is reserved again by the next command
         memcpy(record + 1, &connection, sizeof(connection))
         ring_commit(&self.shard.commands)
         return True

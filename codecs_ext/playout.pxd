@@ -15,7 +15,8 @@ cdef struct Playout:
     Block *last
     int64_t queued              # samples at 8 kHz, about
     int64_t limit
-    int rate                    # that the resampler is set to
+    int out_rate                # of the samples taken
+    int rate                    # that the resampler is set to; 0: to none
     Resampler resampler
     Block **freed               # shared stack of blocks for the event loop's thread to free
 
@@ -27,4 +28,5 @@ cdef bint playout_push(Playout *queue, Block *block) noexcept nogil
 cdef int playout_take(Playout *queue, int16_t *samples, int count) noexcept nogil
 cdef Block *playout_mark(Playout *queue) noexcept nogil
 cdef void playout_restart(Playout *queue) noexcept nogil
+cdef void playout_set_rate(Playout *queue, int rate) noexcept nogil
 cdef void playout_clear(Playout *queue) noexcept nogil

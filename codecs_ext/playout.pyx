@@ -2,9 +2,10 @@
 
 A block is allocated and filled by the event loop's thread, owned by the plane while it plays, and goes back through a
 stack that the plane only pushes to and the event loop takes as a whole, so that the plane neither allocates nor frees.
-Samples become 8 kHz only when they are taken: a flush costs nothing that was not played.
+Samples become those of the codec only when they are taken: a flush costs nothing that was not played.
 """
 
+from cython cimport cdivision
 from libc.stdint cimport int16_t, int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -50,6 +51,7 @@ cdef void playout_init(Playout *queue, int64_t limit, Block **freed) noexcept no
     queue.queued = 0
     queue.limit = limit
     queue.rate = 0
+    queue.out_rate = 8000
     queue.freed = freed
 
 
@@ -81,22 +83,23 @@ cdef void _drop_first(Playout *queue) noexcept nogil:
     block_return(queue.freed, block)
 
 
+@cdivision(True)
 cdef int _take_from(Playout *queue, Block *block, int16_t *samples, int count) noexcept nogil:
     cdef int wanted, made
     if block.rate != queue.rate:
         queue.rate = block.rate
-        resample_init(&queue.resampler, block.rate, 8000)
+        resample_init(&queue.resampler, block.rate, queue.out_rate)
     wanted = resample_wanted(&queue.resampler, count)
     if wanted > block.count - block.taken:
         wanted = block.count - block.taken
     made = resample_run(&queue.resampler, block.samples + block.taken, wanted, samples)
     block.taken += wanted
-    queue.queued -= made
+    queue.queued -= <int64_t>made * 8000 / queue.out_rate
     return made
 
 
 cdef int playout_take(Playout *queue, int16_t *samples, int count) noexcept nogil:
-    """Up to ``count`` samples at 8 kHz, up to the next mark; returns how many."""
+    """Up to ``count`` samples at the rate set, up to the next mark; returns how many."""
     cdef int made = 0
     cdef Block *block = queue.first
     while made < count and block != NULL and block.rate != 0:
@@ -124,6 +127,13 @@ cdef Block *playout_mark(Playout *queue) noexcept nogil:
 cdef void playout_restart(Playout *queue) noexcept nogil:
     """New audio after silence: nothing of the filter's memory may sound in it."""
     queue.rate = 0
+
+
+cdef void playout_set_rate(Playout *queue, int rate) noexcept nogil:
+    """The rate of what is taken from here on; what is queued stays."""
+    if rate != queue.out_rate:
+        queue.out_rate = rate
+        queue.rate = 0
 
 
 cdef void playout_clear(Playout *queue) noexcept nogil:

@@ -7,5 +7,6 @@ cdef struct Concealer:
     int made                    # samples made up since the last real one
     int16_t last[PLC_PERIOD]    # the end of the last real audio
 
+cdef void plc_init(Concealer *plc, int rate) noexcept nogil
 cdef void plc_hear(Concealer *plc, const int16_t *samples, int count) noexcept nogil
 cdef void plc_make(Concealer *plc, int16_t *samples, int count) noexcept nogil

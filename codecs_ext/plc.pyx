@@ -10,6 +10,11 @@ cdef enum:
     FADE = 480                  # samples until nothing is left
 
 
+cdef void plc_init(Concealer *plc, int rate) noexcept nogil:
+    """Nothing heard yet."""
+    memset(plc, 0, sizeof(Concealer))
+
+
 cdef void plc_hear(Concealer *plc, const int16_t *samples, int count) noexcept nogil:
     """Remembers real audio."""
     plc.made = 0

@@ -1,10 +1,11 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 
+from codecs_ext.codec cimport CODEC_BYTES
 from codecs_ext.counters cimport Counters
 
 cdef enum:
     REORDER_SLOTS = 8
-    REORDER_BYTES = 960         # 120 ms of G.711
+    REORDER_BYTES = CODEC_BYTES
 
 cdef enum Verdict:
     IN_ORDER                    # handle it now, then call reorder_next until it returns NULL

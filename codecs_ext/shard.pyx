@@ -15,7 +15,6 @@ from codecs_ext.atomics cimport lc_exchange, lc_load, lc_store
 from codecs_ext.control cimport control_goodbye, control_timer
 from codecs_ext.downlink cimport (
     PACKET_BYTES,
-    downlink_close,
     downlink_flush,
     downlink_mark,
     downlink_packet,
@@ -25,6 +24,7 @@ from codecs_ext.downlink cimport (
 from codecs_ext.leg cimport (
     Connection,
     Leg,
+    leg_close,
     leg_connect,
     leg_receive,
     leg_receive_control,
@@ -199,7 +199,7 @@ cdef void shard_close_leg(Shard *shard, uint32_t slot) noexcept nogil:
         leg.fd = -1
         _close(leg.control_fd)              # which takes it out of the epoll set: nobody else has it
         leg.control_fd = -1
-        downlink_close(&leg.down)
+        leg_close(leg)
     leg.closing = True
     shard.due[slot] = OFF
     shard.wake[slot] = OFF
@@ -220,6 +220,8 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
     if leg == NULL or leg.closing:
         if record.kind == DO_PLAY or record.kind == DO_MARK:
             block_return(&shard.freed, <Block *>record.number)
+        elif record.kind == DO_CONNECT and (<const Connection *>(record + 1)).coding != NULL:
+            block_return(&shard.freed, (<const Connection *>(record + 1)).coding)
         return
     if record.kind == DO_CONNECT:
         if leg_connect(leg, <const Connection *>(record + 1), shard.tick, shard.now, shard.real_offset):

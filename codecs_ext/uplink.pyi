@@ -2,15 +2,17 @@ from typing import final
 
 from typing_extensions import Buffer
 
+from codecs_ext.codec import Kernel
+
 __all__ = ["Receiver"]
 
 @final
 class Receiver:
     def __init__(
         self,
+        codec: Kernel = ...,
         *,
         rate: int = 8000,
-        law: int = 0,
         payload_type: int = 0,
         event_payload_type: int = 101,
         window_ns: int = 40_000_000,

@@ -7,22 +7,24 @@ silence is handed up in real time, so that detectors of silence work with sender
 if the packets were only delayed they are still taken, all of them: nothing that the caller said is dropped.
 """
 
+from cython cimport cdivision
 from libc.math cimport fabs
 from libc.stdint cimport INT64_MAX, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free
 from libc.string cimport memset
 
+from codecs_ext.codec cimport CODEC_SAMPLES, CodecTable, Kernel, codec_state, codec_state_new
 from codecs_ext.counters cimport Counters
 from codecs_ext.dtmf cimport Digit, dtmf_finish, dtmf_receive
 from codecs_ext.events cimport events_list
-from codecs_ext.g711 cimport Law, g711_decode
-from codecs_ext.plc cimport plc_hear, plc_make
+from codecs_ext.plc cimport plc_hear, plc_init, plc_make
+from codecs_ext.playout cimport Block
 from codecs_ext.reception cimport reception_handled, reception_packet, reception_reset
 from codecs_ext.reorder cimport (
     BEYOND,
     DROPPED,
     HELD,
     RESTARTED,
-    REORDER_BYTES,
     HeldPacket,
     Verdict,
     reorder_next,
@@ -49,6 +51,7 @@ from codecs_ext.ring cimport (
 )
 from codecs_ext.rtp cimport RtpPacket, rtp_parse
 from codecs_ext.vad cimport VadEvent, vad_init, vad_run
+from codecs_ext.g711 import PCMU
 
 __all__ = ["Receiver"]
 
@@ -56,7 +59,8 @@ cdef int64_t NEVER = INT64_MAX
 cdef int64_t FRAME_NS = 20_000_000
 
 cdef enum:
-    FRAME = 160                 # samples of what is made up at a time
+    FRAME_MAX = 960             # samples of 20 ms at 48 kHz: what is made up at a time
+    NARROW_MAX = 2880           # of a packet at 16 kHz or more, at 8 kHz
     FLAG_SPEECH = 1             # gateway.media.contract.FrameFlags
     FLAG_CONCEALED = 2
 
@@ -73,12 +77,26 @@ cdef void uplink_init(Uplink *up, const UplinkOptions *options, Ring *ring, uint
     up.fill_at = up.timeout_at = NEVER
     reorder_reset(&up.reorder)
     vad_init(&up.vad, options.vad_threshold_db, options.vad_min_level_db, options.vad_attack, options.vad_release)
-    resample_init(&up.resampler, 8000, options.rate)
 
 
-cdef void uplink_connect(Uplink *up, Law law, int payload_type, int event_payload_type, bint receive,
-                         int64_t now) noexcept nogil:
-    up.law = law
+cdef void _change_codec(Uplink *up, const CodecTable *codec) noexcept nogil:
+    """Media time goes on; what was held of the old codec cannot be decoded any more."""
+    up.codec = codec
+    up.rest = 0
+    up.counters.clock = codec.clock
+    up.counters.jitter = 0.0
+    reorder_reset(&up.reorder)
+    uplink_new_source(up)
+    plc_init(&up.plc, codec.rate)
+    resample_init(&up.resampler, codec.rate, up.options.rate)
+    resample_init(&up.narrow, codec.rate, 8000)
+
+
+cdef void uplink_connect(Uplink *up, const CodecTable *codec, void *coding, int payload_type, int event_payload_type,
+                         bint receive, int64_t now) noexcept nogil:
+    if codec != up.codec:
+        _change_codec(up, codec)
+    up.coding = coding
     up.payload_type = payload_type
     up.event_payload_type = event_payload_type
     if receive and not up.enabled:
@@ -106,10 +124,29 @@ cdef void _tell(Uplink *up, int kind, int64_t number, int64_t media_time, int64_
         up.counters.overflows += 1
 
 
+cdef bint _detect(Uplink *up, const int16_t *samples, int count, int64_t arrival, bint made_up) noexcept nogil:
+    """What the detector, which listens at 8 kHz, says of them."""
+    cdef int16_t[NARROW_MAX + 1] narrow
+    if up.codec.rate == 8000:
+        return vad_run(&up.vad, samples, count, up.media_time, arrival, not made_up)
+    count = resample_run(&up.narrow, samples, count, narrow)
+    return vad_run(&up.vad, narrow, count, up.media_time, arrival, not made_up)
+
+
+@cdivision(True)
+cdef void _pass(Uplink *up, int count) noexcept nogil:
+    """Time goes on by ``count`` samples of the codec."""
+    cdef int64_t scaled = <int64_t>count * 8000 + up.rest
+    up.media_time += scaled / up.codec.rate
+    up.rest = <int>(scaled % up.codec.rate)
+    up.next_timestamp += <uint32_t>(<int64_t>count * up.codec.clock / up.codec.rate)
+
+
+@cdivision(True)
 cdef void _hand_up(Uplink *up, const int16_t *samples, int count, int64_t arrival, bint made_up) noexcept nogil:
-    """Samples at 8 kHz, the next ones in media time."""
-    cdef bint loud = vad_run(&up.vad, samples, count, up.media_time, arrival, not made_up)
-    cdef uint32_t room = <uint32_t>(count * up.options.rate // 8000 + 1) * 2
+    """Samples of the codec, the next ones in media time."""
+    cdef bint loud = _detect(up, samples, count, arrival, made_up)
+    cdef uint32_t room = <uint32_t>(count * up.options.rate / up.codec.rate + 1) * 2
     cdef Record *record
     cdef int i
     for i in range(up.vad.events_count):
@@ -124,8 +161,7 @@ cdef void _hand_up(Uplink *up, const int16_t *samples, int count, int64_t arriva
         record.media_time = up.media_time
         record.stamp = arrival
         ring_commit(up.ring)
-    up.media_time += count
-    up.next_timestamp += count
+    _pass(up, count)
     for i in range(up.vad.events_count):
         if not up.vad.events[i].started:
             _tell(up, SPEECH_ENDED, 0, up.vad.events[i].media_time, up.vad.events[i].arrival)
@@ -133,10 +169,10 @@ cdef void _hand_up(Uplink *up, const int16_t *samples, int count, int64_t arriva
 
 cdef void _fill(Uplink *up, int count, bint lost, int64_t now) noexcept nogil:
     """``count`` samples that did not come: concealed if they were lost, silent if they were never sent."""
-    cdef int16_t[FRAME] made
-    cdef int step
+    cdef int16_t[FRAME_MAX] made
+    cdef int step, frame = up.codec.rate // 50
     while count > 0:
-        step = count if count < FRAME else FRAME
+        step = count if count < frame else frame
         if lost:
             plc_make(&up.plc, made, step)
             up.counters.concealed += 1
@@ -146,22 +182,25 @@ cdef void _fill(Uplink *up, int count, bint lost, int64_t now) noexcept nogil:
         count -= step
 
 
+@cdivision(True)
 cdef void _audio(Uplink *up, const uint8_t *payload, int size, uint32_t timestamp, int64_t arrival, bint lost,
                  int64_t now) noexcept nogil:
-    cdef int16_t[REORDER_BYTES] samples
-    cdef int32_t gap
+    cdef int16_t[CODEC_SAMPLES] samples
+    cdef int64_t gap
+    cdef int count
     if not up.started:
         up.started = True
         up.next_timestamp = timestamp
     gap = <int32_t>(timestamp - up.next_timestamp)
-    if 0 < gap <= up.options.max_gap:
-        _fill(up, gap, lost, now)
+    if 0 < gap and gap * 8000 <= <int64_t>up.options.max_gap * up.codec.clock:
+        _fill(up, <int>(gap * up.codec.rate / up.codec.clock), lost, now)
     # Behind a larger gap media time goes on as if there was none; a negative one means that silence was handed up while
     # this packet was on its way.
     up.next_timestamp = timestamp
-    g711_decode(up.law, payload, samples, size)
-    plc_hear(&up.plc, samples, size)
-    _hand_up(up, samples, size, arrival, False)
+    count = up.codec.decode(up.coding, payload, size, samples)
+    if count > 0:
+        plc_hear(&up.plc, samples, count)
+        _hand_up(up, samples, count, arrival, False)
 
 
 cdef void _tell_digit(Uplink *up, const Digit *digit) noexcept nogil:
@@ -209,7 +248,7 @@ cdef void _give_up(Uplink *up, int64_t now) noexcept nogil:
 
 cdef void _measure_jitter(Uplink *up, uint32_t timestamp, int64_t arrival) noexcept nogil:
     """RFC 3550 6.4.1 and A.8, in units of the RTP clock."""
-    cdef uint32_t transit = <uint32_t>(arrival // 125_000) - timestamp
+    cdef uint32_t transit = <uint32_t>(arrival // 1000 * up.codec.clock // 1_000_000) - timestamp
     if up.have_transit:
         up.counters.jitter += (fabs(<double><int32_t>(transit - up.transit)) - up.counters.jitter) / 16.0
     up.have_transit = True
@@ -224,6 +263,7 @@ cdef void _begin_source(Uplink *up, uint32_t ssrc, uint32_t timestamp, int64_t n
     dtmf_finish(&up.digits, &told)
     _tell_digit(up, &told)
     memset(&up.digits, 0, sizeof(up.digits))
+    up.digits.per_ms = <uint32_t>up.codec.clock // 1000
     reorder_reset(&up.reorder)
     reception_reset(&up.reception)
     up.have_ssrc = True
@@ -262,7 +302,7 @@ cdef void _take(Uplink *up, const RtpPacket *packet, int64_t arrival, int64_t no
 cdef bint uplink_receive(Uplink *up, const uint8_t *data, int size, int64_t arrival, int64_t now) noexcept nogil:
     """One datagram from an accepted source. False, and counted, if it is not a packet of this stream."""
     cdef RtpPacket packet
-    if not rtp_parse(data, size, &packet) or packet.size > REORDER_BYTES:
+    if up.codec == NULL or not rtp_parse(data, size, &packet) or packet.size > up.codec.max_bytes:
         up.counters.refused += 1
         return False
     if (packet.payload_type != up.payload_type and packet.payload_type != up.event_payload_type
@@ -304,7 +344,7 @@ cdef int64_t uplink_timer(Uplink *up, int64_t now) noexcept nogil:
         dtmf_finish(&up.digits, &told)
         _tell_digit(up, &told)
     if now >= up.fill_at:
-        _fill(up, FRAME, False, now)
+        _fill(up, up.codec.rate // 50, False, now)
         up.fill_at += FRAME_NS
         if up.fill_at < now - FRAME_NS * 10:        # the thread was stopped for long: no flood of silence
             up.fill_at = now + FRAME_NS
@@ -323,8 +363,11 @@ cdef class Receiver:
     cdef Uplink up
     cdef Ring ring
     cdef Counters counters
+    cdef Kernel codec
+    cdef Block *coding
 
-    def __cinit__(self, *, rate: int = 8000, law: int = 0, payload_type: int = 0, event_payload_type: int = 101,
+    def __cinit__(self, Kernel codec not None = PCMU, *, rate: int = 8000, payload_type: int = 0,
+                  event_payload_type: int = 101,
                   window_ns: int = 40_000_000, stall_ns: int = 200_000_000, timeout_ns: int = 30_000_000_000,
                   max_gap: int = 8000, attack: int = 2, release: int = 20, now: int = 0) -> None:
         cdef UplinkOptions options = UplinkOptions(rate, window_ns, stall_ns, timeout_ns, max_gap, 10.0, -48.0, attack,
@@ -333,10 +376,13 @@ cdef class Receiver:
         if not ring_init(&self.ring, 1 << 22):
             raise MemoryError
         uplink_init(&self.up, &options, &self.ring, 0, &self.counters)
-        uplink_connect(&self.up, <Law>law, payload_type, event_payload_type, True, now)
+        self.codec = codec
+        self.coding = codec_state_new(codec.table)
+        uplink_connect(&self.up, codec.table, codec_state(self.coding), payload_type, event_payload_type, True, now)
 
     def __dealloc__(self) -> None:
         ring_free(&self.ring)
+        free(self.coding)
 
     @property
     def counts(self) -> dict[str, float]:

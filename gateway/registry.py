@@ -12,8 +12,9 @@ from typing import Final
 
 from gateway.errors import MisuseError
 
-__all__ = ["PLUGS", "PROVIDERS", "TRANSPORTS", "load", "names"]
+__all__ = ["CODECS", "PLUGS", "PROVIDERS", "TRANSPORTS", "load", "names"]
 
+CODECS: Final = "linecard.codecs"
 PROVIDERS: Final = "linecard.providers"
 PLUGS: Final = "linecard.plugs"
 TRANSPORTS: Final = "linecard.transports"

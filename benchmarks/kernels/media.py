@@ -16,8 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from codecs_ext.codec import Coder
 from codecs_ext.downlink import Sender
 from codecs_ext.g711 import linear_to_alaw, linear_to_ulaw, ulaw_to_linear
+from codecs_ext.g722 import G722
 from codecs_ext.plc import Conceal
 from codecs_ext.resample import Resample
 from codecs_ext.ring import Pipe
@@ -82,12 +84,15 @@ def through(pipe: Pipe) -> Callable[[], object]:
 
 def main() -> None:
     ulaw, packet = linear_to_ulaw(PCM[8000]), build(0, False, 1, 2, 3, b"\xff" * 160)
+    wide, heard = Coder(G722), Coder(G722).encode(PCM[16000])
     detector, conceal, clock = Detector(), Conceal(), iter(range(1 << 40))
     rows: list[tuple[str, Callable[[], object]]] = [
         ("nothing (a Python call)", lambda: None),
         ("G.711 mu-law decode", lambda: ulaw_to_linear(ulaw)),
         ("G.711 mu-law encode", lambda: linear_to_ulaw(PCM[8000])),
         ("G.711 A-law encode", lambda: linear_to_alaw(PCM[8000])),
+        ("G.722 encode", lambda: wide.encode(PCM[16000])),
+        ("G.722 decode", lambda: wide.decode(heard)),
         ("RTP parse", lambda: parse(packet)),
         ("voice activity", lambda: detector.process(PCM[8000], next(clock), 0)),
         ("concealment", lambda: (conceal.hear(PCM[8000]), conceal.make(160))),

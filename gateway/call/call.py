@@ -25,6 +25,7 @@ from gateway.net.driver import Driver
 from gateway.plugs.contract import Drive, Plug, PlugSession
 from gateway.providers.contract import Provider
 from gateway.sdp import Stream, accept, answer, offer
+from gateway.sdp.types import AudioFormat
 from gateway.sip.events import Confirmed, Ended, Invited, Reconfirmed, Refreshed, Reoffered
 from gateway.timeline import Timeline
 from gateway.units import SECOND
@@ -46,6 +47,9 @@ class Signalling(Protocol):
 
 class MediaFactory(Protocol):
     """What a call needs of the media plane."""
+
+    @property
+    def formats(self) -> tuple[AudioFormat, ...]: ...
 
     def open_leg(self, observer: LegObserver, *, uplink_rate: int = 16000) -> Leg: ...
 
@@ -266,8 +270,8 @@ class Call:
     def _describe(self, theirs: bytes | None, leg: Leg) -> tuple[bytes, Stream | None]:
         local, session, version = (self._house.media_host, leg.local[1]), self._invited.call, self._sdp_version
         if theirs is None:
-            return offer(local, session, version=version), None
-        agreement = answer(theirs, local, session, version=version)
+            return offer(local, session, self._house.media.formats, version=version), None
+        agreement = answer(theirs, local, session, self._house.media.formats, version=version)
         return agreement.sdp, agreement.stream
 
     def _connect_late(self, theirs: bytes | None) -> None:
@@ -279,7 +283,7 @@ class Call:
             self.hang_up("no answer to our offer in the ACK (RFC 3261 13.2.1)")
             return
         try:
-            self._leg.connect(accept(theirs, ours))
+            self._leg.connect(accept(theirs, ours, self._house.media.formats))
         except SdpError as error:
             self._refuse(488, str(error), error.warning)
 

@@ -4,8 +4,8 @@ A *leg* is one RTP session: a socket pair's worth of state that lives in a shard
 command into the shard's ring; they never block, and take effect at the shard's next tick (5 ms). What the leg hears
 comes back through its observer, on the event loop, in batches: one wake-up per tick and shard.
 
-Times are CLOCK_MONOTONIC nanoseconds taken in the plane at the packet. Media times are samples at 8000 Hz, the RTP
-clock, from the leg's first received packet; they never jump.
+Times are CLOCK_MONOTONIC nanoseconds taken in the plane at the packet. Media times are samples at 8000 Hz,
+whatever the codec, from the leg's first received packet; they never jump.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Final
 
 from codecs_ext.plane import PlaneShard
 from gateway.errors import MisuseError, ResourceError
+from gateway.media.codecs.contract import Codecs
 from gateway.media.contract import LegStats, Stream
 from gateway.media.quality import leg_stats
 
@@ -21,13 +22,14 @@ _BACKLOG: Final = 10_000
 class PlaneLeg:
     """A leg of the plane; implements ``gateway.media.contract.Leg``."""
 
-    __slots__ = ("_closed", "_shard", "_slot", "_stats", "_verbs", "local")
+    __slots__ = ("_closed", "_codecs", "_shard", "_slot", "_stats", "_verbs", "local")
 
-    def __init__(self, local: tuple[str, int], shard: PlaneShard, slot: int, verbs: Verbs) -> None:
+    def __init__(self, local: tuple[str, int], shard: PlaneShard, slot: int, verbs: Verbs, codecs: Codecs) -> None:
         self.local = local
         self._shard = shard
         self._slot = slot
         self._verbs = verbs
+        self._codecs = codecs
         self._closed = False
         self._stats = LegStats()
 
@@ -40,7 +42,7 @@ class PlaneLeg:
             host,
             port,
             stream.payload_type,
-            stream.codec.upper(),
+            self._codecs.kernel(stream),
             events,
             stream.ptime_ms,
             stream.send,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
 
 from gateway.options import Duration, Options
+from gateway.registry import CODECS, names
 from gateway.units import SECOND
 
 __all__ = ["MediaOptions", "PortRange", "RtcpOptions", "VadOptions"]
@@ -29,6 +30,20 @@ PortRange = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d+\s*-\s*\d+$"}),
 ]
 """``20000-29999`` in YAML, both ends included. RTP takes the even ports, RTCP the odd ones (RFC 3550 11)."""
+
+
+def _known_codecs(value: tuple[str, ...]) -> tuple[str, ...]:
+    known = names(CODECS)
+    for name in value:
+        if name not in known:
+            raise ValueError(f"{name!r} is no codec; known: {', '.join(known)}")
+    if len(set(value)) < len(value):
+        raise ValueError("each codec is named once")
+    return value
+
+
+CodecNames = Annotated[tuple[str, ...], Field(min_length=1, max_length=16), AfterValidator(_known_codecs)]
+_DEFAULT_CODECS: Final = ("g722", "pcmu", "pcma")
 
 
 class VadOptions(Options):
@@ -67,6 +82,9 @@ class MediaOptions(Options):
     """Address to put into SDP, if it is not ``address`` (1:1 NAT of a cloud)."""
     ports: PortRange = Field(default="20000-29999", validate_default=True)
     """Ports for RTP; each call takes an even one and leaves the odd one above it to RTCP."""
+    codecs: CodecNames = _DEFAULT_CODECS
+    """Codecs served, in the order in which we offer them: ``g722``, ``pcmu``, ``pcma``, ``l16-16k``, ``l16-8k``, and
+    those of installed extensions. An answer takes the first of the caller's that is listed here (RFC 3264 6.1)."""
     shards: int = Field(default=1, ge=1, le=64)
     """Media threads. One serves some 1000 calls."""
     realtime: bool = True

@@ -21,12 +21,14 @@ import structlog
 
 from codecs_ext.plane import PlaneShard
 from gateway.errors import MisuseError, ResourceError
+from gateway.media.codecs.contract import Codecs
 from gateway.media.contract import LegObserver
 from gateway.media.costs import PlaneCosts, plane_costs
 from gateway.media.leg import PlaneLeg, Verbs
 from gateway.media.options import MediaOptions
 from gateway.media.ports import PortPool
 from gateway.media.quality import leg_stats
+from gateway.sdp.types import AudioFormat
 from gateway.units import MS
 
 __all__ = ["MediaPlane"]
@@ -105,6 +107,12 @@ class MediaPlane:
         self._options = options
         self._ports = PortPool(options.address, options.ports, options.dscp, rtcp=options.rtcp.interval > 0)
         self._shards: list[_ShardFace] = []
+        self._codecs = Codecs(options.codecs)
+
+    @property
+    def formats(self) -> tuple[AudioFormat, ...]:
+        """The codecs served, in the order of preference."""
+        return self._codecs.formats
 
     def start(self) -> None:
         """Starts the threads. Needs a running loop."""
@@ -149,7 +157,7 @@ class MediaPlane:
         sock.detach()
         if control is not None:
             control.detach()
-        leg = PlaneLeg(local, face.shard, slot, face.verbs)
+        leg = PlaneLeg(local, face.shard, slot, face.verbs, self._codecs)
         face.legs[slot] = leg
         return leg
 

@@ -9,7 +9,6 @@ from gateway.media.contract import FarReport, LegStats
 
 __all__ = ["leg_stats"]
 
-_RTP_CLOCK: Final = 8000
 _UNAVAILABLE: Final = 127
 """RFC 3611 4.7.5, for R and MOS alike."""
 
@@ -28,7 +27,7 @@ def leg_stats(counts: dict[str, Any]) -> LegStats:
         frames_concealed=counts["concealed"],
         underruns=counts["underruns"],
         overflows=counts["overflows"],
-        jitter_ms=_clock_ms(counts["jitter"]),
+        jitter_ms=_clock_ms(counts, "jitter"),
         r_factor=None if rating is None else round(rating, 1),
         mos=None if rating is None else round(mos(rating), 2),
         round_trip_ms=None if trip < 0 else round(trip / 1e6, 3),
@@ -39,8 +38,9 @@ def leg_stats(counts: dict[str, Any]) -> LegStats:
     )
 
 
-def _clock_ms(units: float) -> float:
-    return round(units * 1000 / _RTP_CLOCK, 3)
+def _clock_ms(counts: dict[str, Any], name: str) -> float:
+    """A count in units of the RTP clock, which is 0 before a codec was agreed on."""
+    return round(float(counts[name] * 1000 / (counts["clock"] or 1)), 3)
 
 
 def _one_way_ms(counts: dict[str, Any]) -> float:
@@ -58,7 +58,7 @@ def _heard(counts: dict[str, Any]) -> float | None:
 
 def _far(counts: dict[str, Any]) -> FarReport:
     """A telephone conceals; and buffers twice its jitter, unless it tells what it adds."""
-    jitter_ms = _clock_ms(counts["far_jitter"])
+    jitter_ms = _clock_ms(counts, "far_jitter")
     inside = counts["far_delay_ms"] if counts["far_metrics"] else counts["packet_ms"] + 2 * jitter_ms
     loss = counts["far_lost"] / max(1, counts["far_of"])
     rating = r_factor(loss, 1.0, BPL_CONCEALED, _one_way_ms(counts) + min(inside, 1000.0))

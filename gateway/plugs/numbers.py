@@ -21,7 +21,8 @@ from gateway.units import Nanos, Samples
 
 __all__ = ["ECHO", "PLAY", "SILENCE", "TONE"]
 
-_ECHO_HEAD: Final = bytes(2 * 160)
+_ECHO_RATE: Final = 16000
+_ECHO_HEAD: Final = bytes(2 * _ECHO_RATE // 50)
 """20 ms of silence before the first echoed frame: slack, so that a packet which comes a little late leaves no hole."""
 
 _OVERLOAD_DBM0: Final = 3.17
@@ -35,8 +36,9 @@ class EchoOptions(Options):
 
 
 class EchoSession(BaseSession):
-    """Plays what it hears."""
+    """Plays what it hears, as wide as the widest codec."""
 
+    uplink_rate = _ECHO_RATE
     _primed = False
 
     def on_audio(self, pcm: bytes, media_time: Samples, arrival: Nanos, flags: int) -> None:

@@ -1,4 +1,4 @@
-"""Offer and answer (RFC 3264) for one audio stream: PCMU, PCMA, and telephone-event beside them.
+"""Offer and answer (RFC 3264) for one audio stream, and telephone-event beside it.
 
 Every other media line is answered with port 0, in its place (RFC 3264 6). What cannot be agreed raises ``SdpError``,
 with the warn-code that a 488 carries (RFC 3261 20.43): 304 for no usable audio line, 305 for no common codec.
@@ -7,22 +7,23 @@ with the warn-code that a 488 carries (RFC 3261 20.43): 304 for no usable audio 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Final
 
 from gateway.errors import SdpError
 from gateway.sdp.parser import parse
 from gateway.sdp.rtcp import rtcp_lines, with_rtcp
-from gateway.sdp.types import Agreement, Codec, Media, SessionDescription, Stream
+from gateway.sdp.types import G711, Agreement, AudioFormat, Codec, Media, SessionDescription, Stream
 
 __all__ = ["accept", "answer", "offer"]
 
 Address = tuple[str, int]
 
-_STATIC: Final = {"PCMU": 0, "PCMA": 8}
+_EVENT: Final = "TELEPHONE-EVENT"
 _EVENT_TYPE: Final = 101
+_DYNAMIC: Final = (*range(96, _EVENT_TYPE), *range(_EVENT_TYPE + 1, 128))
 _PTIME_MS: Final = 20
-_CODECS: Final = ("PCMU", "PCMA")
 # What we answer to each direction of an offer (RFC 3264 6.1).
 _REVERSED: Final = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 
@@ -30,15 +31,23 @@ _REVERSED: Final = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": 
 def offer(
     local: Address,
     session_id: int,
-    codecs: Sequence[str] = _CODECS,
+    codecs: Sequence[AudioFormat] = G711,
     *,
     version: int = 1,
     direction: str = "sendrecv",
     rtcp_mux: bool = False,
 ) -> bytes:
-    """An offer of ``codecs`` in that order, and of telephone-event. ``version`` grows with each change (RFC 3264 8)."""
-    formats = [Codec(_STATIC[name], name, 8000) for name in codecs]
-    formats.append(Codec(_EVENT_TYPE, "TELEPHONE-EVENT", 8000))
+    """An offer of ``codecs`` in that order, and of telephone-event with the clock of each (RFC 4733 2.1).
+
+    ``version`` grows with each change (RFC 3264 8).
+    """
+    dynamic = iter(_DYNAMIC)
+    formats = []
+    for one in codecs:
+        payload_type = next(dynamic) if one.payload_type is None else one.payload_type
+        formats.append(Codec(payload_type, one.name, one.clock, one.channels, one.fmtp))
+    clocks = dict.fromkeys(one.clock for one in codecs)
+    formats += [_events(_EVENT_TYPE if clock == 8000 else next(dynamic), clock) for clock in clocks]
     return _encode(
         local,
         session_id,
@@ -51,21 +60,22 @@ def answer(
     offer: bytes | SessionDescription,
     local: Address,
     session_id: int,
-    codecs: Sequence[str] = _CODECS,
+    codecs: Sequence[AudioFormat] = G711,
     *,
     version: int = 1,
 ) -> Agreement:
     """Answers an offer: the first audio line with a codec of ours is taken, with the offerer's first such codec."""
     description = offer if isinstance(offer, SessionDescription) else parse(offer)
-    chosen, codec = _choose(description, codecs)
-    event = _event(chosen)
+    chosen, codec, fmtp = _choose(description, codecs)
+    event = _event(chosen, codec.rate)
     direction = _REVERSED[chosen.direction]
     stream = with_rtcp(_agreement(chosen, codec, event, direction), chosen)
     reports = rtcp_lines(mux=stream.rtcp_mux, metrics=stream.rtcp_metrics)
     sections = []
     for media in description.media:
         if media is chosen:
-            formats = [codec, event] if event else [codec]
+            ours = replace(codec, fmtp=fmtp)
+            formats = [ours, _events(event.payload_type, event.rate)] if event else [ours]
             sections.append([*_audio_lines(media.protocol, local[1], formats, direction), *reports])
         else:
             sections.append([f"m={media.kind} 0 {media.protocol} {' '.join(media.formats)}"])
@@ -73,7 +83,9 @@ def answer(
     return Agreement(sdp, stream)
 
 
-def accept(answer: bytes | SessionDescription, offer: bytes | SessionDescription) -> Stream:
+def accept(
+    answer: bytes | SessionDescription, offer: bytes | SessionDescription, codecs: Sequence[AudioFormat] = G711
+) -> Stream:
     """What an answer to our offer means."""
     described = answer if isinstance(answer, SessionDescription) else parse(answer)
     offered = offer if isinstance(offer, SessionDescription) else parse(offer)
@@ -83,15 +95,18 @@ def accept(answer: bytes | SessionDescription, offer: bytes | SessionDescription
     theirs = described.media[offered.media.index(ours)]
     if theirs.kind != "audio" or theirs.port == 0 or theirs.protocol != ours.protocol:
         raise SdpError("the answer rejects the audio line", 304)
-    names = {codec.name for codec in ours.codecs} - {"TELEPHONE-EVENT"}
-    codec = _first_common(theirs, tuple(names))
-    if codec is None:
+    named = {_kind(codec) for codec in ours.codecs}
+    common = _first_common(theirs, [one for one in codecs if (one.name.upper(), one.clock, one.channels) in named])
+    if common is None:
         raise SdpError("RFC 3264 6.1: the answer has no codec of the offer", 305)
+    codec, _ = common
     # The answerer says what it sends; each side sends with the payload types of the other's description (RFC 3264 5.1).
-    return with_rtcp(_agreement(theirs, codec, _event(theirs), _REVERSED[theirs.direction]), theirs, ours)
+    stream = _agreement(theirs, codec, _event(theirs, codec.rate), _REVERSED[theirs.direction])
+    return with_rtcp(stream, theirs, ours)
 
 
-def _choose(description: SessionDescription, codecs: Sequence[str]) -> tuple[Media, Codec]:
+def _choose(description: SessionDescription, codecs: Sequence[AudioFormat]) -> tuple[Media, Codec, str]:
+    """The line, its codec, and our parameters for it."""
     usable = [
         media
         for media in description.media
@@ -100,22 +115,36 @@ def _choose(description: SessionDescription, codecs: Sequence[str]) -> tuple[Med
     if not usable:
         raise SdpError("no audio over RTP/AVP is offered", 304)
     for media in usable:
-        codec = _first_common(media, codecs)
-        if codec is not None:
-            return media, codec
+        common = _first_common(media, codecs)
+        if common is not None:
+            return media, *common
     offered = ", ".join(codec.name or str(codec.payload_type) for codec in usable[0].codecs)
-    raise SdpError(f"no common codec: offered {offered}; served {', '.join(codecs)}", 305)
+    raise SdpError(f"no common codec: offered {offered}; served {', '.join(one.name for one in codecs)}", 305)
 
 
-def _first_common(media: Media, codecs: Sequence[str]) -> Codec | None:
-    return next(
-        (codec for codec in media.codecs if codec.name in codecs and codec.rate == 8000 and codec.channels == 1), None
-    )
+def _kind(codec: Codec) -> tuple[str, int, int]:
+    return codec.name.upper(), codec.rate, codec.channels
 
 
-def _event(media: Media) -> Codec | None:
+def _first_common(media: Media, codecs: Sequence[AudioFormat]) -> tuple[Codec, str] | None:
+    """The describer's first codec that we have and whose parameters we can do, and our parameters for it."""
+    ours = {(one.name.upper(), one.clock, one.channels): one for one in codecs}
+    for codec in media.codecs:
+        served = ours.get(_kind(codec))
+        fmtp = served.agree(codec.fmtp) if served else None
+        if fmtp is not None:
+            return codec, fmtp
+    return None
+
+
+def _event(media: Media, clock: int) -> Codec | None:
     """telephone-event with the clock of the audio (RFC 4733 2.1)."""
-    return next((codec for codec in media.codecs if codec.name == "TELEPHONE-EVENT" and codec.rate == 8000), None)
+    return next((codec for codec in media.codecs if codec.name == _EVENT and codec.rate == clock), None)
+
+
+def _events(payload_type: int, clock: int) -> Codec:
+    """Ours: the digits (RFC 4733 3.2)."""
+    return Codec(payload_type, "telephone-event", clock, fmtp="0-15")
 
 
 def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str) -> Stream:
@@ -133,16 +162,18 @@ def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str) 
         ptime_ms=_PTIME_MS,
         send=direction in ("sendrecv", "sendonly") and not held,
         receive=direction in ("sendrecv", "recvonly"),
+        clock=codec.rate,
+        fmtp=codec.fmtp,
     )
 
 
 def _audio_lines(protocol: str, port: int, formats: Sequence[Codec], direction: str) -> list[str]:
     lines = [f"m=audio {port} {protocol} {' '.join(str(codec.payload_type) for codec in formats)}"]
     for codec in formats:
-        name = "telephone-event" if codec.name == "TELEPHONE-EVENT" else codec.name
-        lines.append(f"a=rtpmap:{codec.payload_type} {name}/8000")
-        if codec.name == "TELEPHONE-EVENT":
-            lines.append(f"a=fmtp:{codec.payload_type} 0-15")
+        channels = f"/{codec.channels}" if codec.channels > 1 else ""
+        lines.append(f"a=rtpmap:{codec.payload_type} {codec.name}/{codec.rate}{channels}")
+        if codec.fmtp:
+            lines.append(f"a=fmtp:{codec.payload_type} {codec.fmtp}")
     return [*lines, f"a=ptime:{_PTIME_MS}", f"a={direction}"]
 
 

@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["Agreement", "Codec", "Media", "SessionDescription", "Stream"]
+__all__ = ["G711", "PCMA", "PCMU", "Agreement", "AudioFormat", "Codec", "Media", "SessionDescription", "Stream"]
+
+
+def _without_parameters(_: str) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """A codec of ours, as descriptions name it."""
+
+    name: str
+    """Encoding name as ``a=rtpmap`` writes it; compared without regard to case."""
+    clock: int = 8000
+    """Hz of the RTP timestamps."""
+    channels: int = 1
+    payload_type: int | None = None
+    """The static one (RFC 3551 6); None: an offer gives it a dynamic one."""
+    fmtp: str = ""
+    """Our parameters in an offer."""
+    agree: Callable[[str], str | None] = _without_parameters
+    """The far end's ``a=fmtp`` to our parameters in the answer; None if we cannot do what it asks for."""
+
+
+PCMU: Final = AudioFormat("PCMU", payload_type=0)
+PCMA: Final = AudioFormat("PCMA", payload_type=8)
+G711: Final = (PCMU, PCMA)
+"""What every telephone speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +82,17 @@ class Stream:
     """Where to send, and where the first packet is expected from."""
     payload_type: int
     codec: str
-    """Encoding name as in ``a=rtpmap``: ``PCMU`` or ``PCMA``."""
+    """Encoding name as in ``a=rtpmap``, in upper case."""
     event_payload_type: int | None = None
     """Payload type of telephone-event (RFC 4733), if negotiated."""
     ptime_ms: int = 20
     send: bool = True
     receive: bool = True
     """Direction, from our side (RFC 3264 6.1)."""
+    clock: int = 8000
+    """Hz of the RTP timestamps; with the name it tells codecs apart."""
+    fmtp: str = ""
+    """What the far end wants of the codec, as it wrote it."""
     rtcp: tuple[str, int] | None = None
     """Where the far end wants RTCP (RFC 3605), if not on the port above RTP's."""
     rtcp_mux: bool = False

@@ -167,7 +167,7 @@ class Phone:
             "!BBHII", 0x80, payload_type, self.sequence & 0xFFFF, self.timestamp & 0xFFFFFFFF, self.ssrc
         )
         self.sequence += 1
-        self.timestamp += len(payload)
+        self.timestamp += len(payload)  # G.711 and G.722 alike: the clock counts bytes
         return header + payload
 
     def send_rtp(self, data: bytes) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import re
 import statistics
 import struct
+import time
+from array import array
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.ffmpeg import Decoder, Encoder
 from tests.system import g711
 from tests.system.house import House, configuration, house
 from tests.system.phone import SILENCE, Heard, Phone
@@ -97,6 +101,34 @@ async def test_a_law_is_answered_with_a_law(gateway: House, phone: Phone) -> Non
     heard = await phone.packets(lambda packets: len(packets) >= 3)
     assert {packet.payload_type for packet in heard} == {8}
     await hang_up(phone)
+
+
+async def test_wideband_speech_comes_back_wide(gateway: House, phone: Phone) -> None:
+    """G.722, encoded and decoded by ffmpeg: a tone of 5 kHz, which no narrowband call could carry."""
+    phone.codecs = (9, 0, 101)
+    encoder, decoder = Encoder("g722", 16000), Decoder("g722", 16000)
+    samples = [round(8000 * math.sin(2 * math.pi * 5000 * n / 16000)) for n in range(320 * 50)]
+    pcm = struct.pack(f"<{len(samples)}h", *samples)
+    await phone.dial()
+    assert re.search(r"^m=audio \d+ RTP/AVP 9 101\r$", phone.responses[-1], re.MULTILINE)
+    due = time.monotonic()
+    for start in range(0, len(pcm), 640):
+        await asyncio.sleep(max(0, due - time.monotonic()))
+        phone.send_rtp(phone.packet(encoder.encode(pcm[start : start + 640]), 9))
+        due += 0.02
+    enough = len(phone.heard) + 5
+    await phone.packets(lambda packets: len(packets) >= enough)
+    assert {packet.payload_type for packet in phone.heard} == {9}
+    assert_one_stream(phone.heard)
+    echoed = array("h", b"".join(decoder.decode(packet.payload) for packet in phone.heard))
+    loudest = max(range(0, len(echoed) - 8000, 160), key=lambda at: g711.rms(echoed[at : at + 8000]))
+    half_second = echoed[loudest : loudest + 8000]
+    assert g711.rms(half_second) == pytest.approx(8000 / math.sqrt(2), rel=0.1)
+    crossings = sum(a < 0 <= b for a, b in itertools.pairwise(half_second))
+    assert crossings == pytest.approx(2500, abs=25)
+    await hang_up(phone)
+    ended = await gateway.gateway.line("call.ended")
+    assert ended["media"]["packets_refused"] == 0
 
 
 async def test_early_media_is_heard_before_the_answer(gateway: House, phone: Phone) -> None:

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codecs_ext import rtp
-from codecs_ext.g711 import linear_to_alaw, linear_to_ulaw, ulaw_to_linear
+from codecs_ext.codec import Coder, Kernel
+from codecs_ext.g711 import PCMA, PCMU, linear_to_alaw, linear_to_ulaw, ulaw_to_linear
+from codecs_ext.l16 import L16_16K
 from codecs_ext.uplink import Receiver
 
 MS = 1_000_000
@@ -29,8 +31,8 @@ class Frame(NamedTuple):
 class Caller:
     """Sends numbered packets to a receiver and sorts what comes out."""
 
-    def __init__(self, **options: int) -> None:
-        self.receiver = Receiver(**options)
+    def __init__(self, codec: Kernel = PCMU, **options: int) -> None:
+        self.receiver = Receiver(codec, **options)
         self.events: list[tuple[str, int, int, int]] = []
         self.frames: list[Frame] = []
 
@@ -79,7 +81,7 @@ def test_packets_in_order_are_handed_up_at_once():
 
 
 def test_a_law_and_the_uplink_rate():
-    caller = Caller(law=1, payload_type=8, rate=16000)
+    caller = Caller(PCMA, payload_type=8, rate=16000)
     tone = struct.pack("<160h", *[8000] * 160)
     for number in range(5):
         caller.send(number, number * 20 * MS, payload=linear_to_alaw(tone), payload_type=8)
@@ -338,3 +340,46 @@ def test_no_datagram_breaks_it(garbage, packets):
         caller.tick(number * 20 * MS)
     caller._sort()
     assert caller.is_contiguous()
+
+
+class TestWideband:
+    """L16 at 16 kHz: two samples of the codec, and two units of its RTP clock, to one of media time."""
+
+    LOUD = Coder(L16_16K).encode(struct.pack("<320h", *([9000, 9000, -9000, -9000] * 80)))
+
+    def test_speech_is_found_and_stamped_as_in_a_narrow_call(self):
+        caller = Caller(L16_16K, rate=16000)
+        for number in range(40):
+            payload = self.LOUD if 10 <= number < 20 else bytes(640)
+            caller.send(number, number * 20 * MS, timestamp=number * 320, payload=payload)
+        started, ended = caller.events
+        assert started[:3] == ("speech_started", 0, 1600)
+        assert started[3] == 200 * MS
+        assert ended[0] == "speech_ended"
+        assert 3200 <= ended[2] <= 3360  # the band filter may smear it into the next packet
+        assert caller.is_contiguous(16000)
+
+    def test_an_odd_packet_moves_media_time_by_its_half_sample_in_the_end(self):
+        caller = Caller(L16_16K, rate=16000)
+        for number in range(4):
+            caller.send(number, number * 20 * MS, timestamp=number * 319, payload=bytes(638))
+        assert caller.times == [0, 159, 319, 478]
+
+    def test_a_gap_is_counted_in_the_clock_of_the_codec(self):
+        caller = Caller(L16_16K, rate=8000, max_gap=800)
+        caller.send(0, 0, timestamp=0, payload=bytes(640))
+        caller.send(1, 120 * MS, timestamp=320 + 1600, payload=bytes(640))
+        caller.send(2, 500 * MS, timestamp=320 + 1600 + 320 + 1602, payload=bytes(640))
+        assert caller.times[-2:] == [960, 1120]
+
+    def test_digits_count_in_the_clock_of_the_audio(self):
+        caller = Caller(L16_16K)
+        caller.send(0, 0, timestamp=0, payload_type=101, payload=struct.pack("!BBH", 7, 0x8A, 1600))
+        assert caller.events == [("digit", ord("7"), 100, 0)]
+
+    def test_jitter_counts_in_the_clock_of_the_codec(self):
+        caller = Caller(L16_16K)
+        for number in range(200):
+            caller.send(number, (number * 20 + number % 2 * 4) * MS, timestamp=number * 320, payload=bytes(640))
+        assert caller.receiver.counts["jitter"] == pytest.approx(4 * 16, rel=0.05)
+        assert caller.receiver.counts["clock"] == 16000

@@ -24,3 +24,10 @@ def test_addresses_of_both_kinds():
     assert MediaOptions(address="::1", advertise="2001:db8::1").address.version == 6
     with pytest.raises(ValidationError):
         MediaOptions(address="example.org")
+
+
+def test_codecs_are_known_ones_each_once():
+    assert MediaOptions(codecs=["l16-16k", "pcma"]).codecs == ("l16-16k", "pcma")
+    for wrong, sentence in ((["g729"], "no codec; known"), (["pcmu", "pcmu"], "named once"), ([], "at least 1")):
+        with pytest.raises(ValidationError, match=sentence):
+            MediaOptions(codecs=wrong)

@@ -9,7 +9,9 @@ import time
 import pytest
 
 from codecs_ext import rtp
+from codecs_ext.codec import Coder
 from codecs_ext.g711 import linear_to_ulaw, ulaw_to_linear
+from codecs_ext.g722 import G722
 from gateway.errors import MisuseError, ResourceError
 from gateway.media.contract import FrameFlags, Stream
 from tests.unit.media.peer import Ear, phone_running, plane_running
@@ -347,3 +349,30 @@ async def test_an_event_loop_that_hangs_costs_audio_but_no_other_event():
             await ear.wait("closed")
         assert sum(ear.stats.overflows for ear in ears) > 0
         assert [len(ear.named("audio")) + ear.stats.overflows for ear in ears] == [300, 300]
+
+
+async def test_the_codec_may_change_in_the_middle_of_an_utterance():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream())
+        leg.play(struct.pack("<h", 5000) * 8000, 16000)
+        leg.mark(1)
+        await ear.wait("playout_started")
+        leg.connect(Stream(phone.address, 9, "G722"))
+        _, position = (await ear.wait("mark"))[1:]
+        assert position == pytest.approx(4000, abs=8)
+        packets = await phone.receive(25)
+        decoder = Coder(G722)
+        wide = [decoder.decode(packet[5]) for packet in packets if packet[0] == 9]
+        assert 5 <= len(wide) <= 25
+        assert {len(pcm) for pcm in wide} == {640}
+        assert struct.unpack("<320h", wide[2])[200] == pytest.approx(5000, abs=200)
+        leg.connect(Stream(phone.address, 9, "G722", receive=False))  # the same codec: its state goes on
+
+
+async def test_a_codec_that_is_not_served_is_refused():
+    async with plane_running(codecs=("pcmu",)) as plane, phone_running() as phone:
+        leg = plane.open_leg(Ear())
+        with pytest.raises(MisuseError, match="G722/8000"):
+            leg.connect(Stream(phone.address, 9, "G722"))

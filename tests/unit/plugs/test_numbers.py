@@ -52,8 +52,8 @@ async def test_the_tone_never_ends() -> None:
 async def test_echo_plays_what_it_hears_after_a_head() -> None:
     _, leg, session = await connected(ECHO.create(EchoOptions()))
     for n in range(3):
-        session.on_audio(bytes([n]) * 320, Samples(160 * n), Nanos(0), 0)  # type: ignore[attr-defined]
-    assert [pcm for pcm, _ in leg.played] == [bytes(320), *(bytes([n]) * 320 for n in range(3))]
+        session.on_audio(bytes([n]) * 640, Samples(160 * n), Nanos(0), 0)  # type: ignore[attr-defined]
+    assert [pcm for pcm, _ in leg.played] == [bytes(640), *(bytes([n]) * 640 for n in range(3))]
 
 
 @pytest.mark.parametrize("loop", [False, True])

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.errors import SdpError
 from gateway.sdp import Stream, accept, answer, offer, parse
+from gateway.sdp.types import PCMA, PCMU, AudioFormat
 
 US = ("192.0.2.1", 20000)
 
@@ -18,7 +19,7 @@ def described(*media: str, host: str = "192.0.2.9", session: str = "") -> bytes:
 
 
 def test_our_offer_and_our_answer_agree() -> None:
-    ours = offer(US, 7, ("PCMA", "PCMU"), version=3)
+    ours = offer(US, 7, (PCMA, PCMU), version=3)
     assert (parse(ours).session_id, parse(ours).version) == ("7", "3")
     agreement = answer(ours, ("192.0.2.9", 30000), 8)
     assert agreement.stream == Stream(US, 8, "PCMA", 101, rtcp_metrics=True)
@@ -130,3 +131,50 @@ def test_ipv6() -> None:
 
 def test_an_offer_to_hold() -> None:
     assert b"a=sendonly\r\n" in offer(US, 1, direction="sendonly", version=2)
+
+
+WIDE = AudioFormat("L16", 16000)
+G722 = AudioFormat("G722", payload_type=9)
+PICKY = AudioFormat("Opus", 48000, 2, fmtp="usedtx=0", agree=lambda theirs: None if "cbr=1" in theirs else "stereo=0")
+
+
+def test_an_offer_numbers_what_has_no_number_and_has_events_for_each_clock() -> None:
+    lines = offer(US, 1, (WIDE, G722, PICKY)).decode().split("\r\n")
+    assert "m=audio 20000 RTP/AVP 96 9 97 98 101 99" in lines
+    assert "a=rtpmap:96 L16/16000" in lines
+    assert "a=rtpmap:9 G722/8000" in lines
+    assert "a=rtpmap:97 Opus/48000/2" in lines
+    assert "a=fmtp:97 usedtx=0" in lines
+    assert [line for line in lines if "telephone-event" in line] == [
+        "a=rtpmap:98 telephone-event/16000", "a=rtpmap:101 telephone-event/8000", "a=rtpmap:99 telephone-event/48000",
+    ]  # fmt: skip
+
+
+def test_the_callers_order_decides_among_the_codecs_that_are_served() -> None:
+    media = ("m=audio 4000 RTP/AVP 9 0 8",)
+    assert answer(described(*media), US, 1, (PCMA, G722, PCMU)).stream.codec == "G722"
+    assert answer(described(*media), US, 1, (PCMA, PCMU)).stream.codec == "PCMU"
+
+
+def test_codecs_of_one_name_are_told_apart_by_their_clocks() -> None:
+    media = (
+        "m=audio 4000 RTP/AVP 97 98 99",
+        "a=rtpmap:97 l16/8000",
+        "a=rtpmap:98 L16/16000/2",
+        "a=rtpmap:99 L16/16000",
+    )
+    stream = answer(described(*media), US, 1, (WIDE,)).stream
+    assert (stream.payload_type, stream.codec, stream.clock) == (99, "L16", 16000)
+
+
+def test_parameters_that_cannot_be_met_lead_to_the_next_codec() -> None:
+    media = ("m=audio 4000 RTP/AVP 111 0", "a=rtpmap:111 opus/48000/2", "a=fmtp:111 cbr=1")
+    assert answer(described(*media), US, 1, (PICKY, PCMU)).stream.codec == "PCMU"
+    agreement = answer(described(*media[:2], "a=fmtp:111 useinbandfec=1"), US, 1, (PICKY, PCMU))
+    assert (agreement.stream.codec, agreement.stream.fmtp) == ("OPUS", "useinbandfec=1")
+    assert b"a=fmtp:111 stereo=0\r\n" in agreement.sdp
+
+
+def test_events_of_another_clock_are_not_those_of_the_audio() -> None:
+    media = ("m=audio 4000 RTP/AVP 99 101", "a=rtpmap:99 L16/16000", "a=rtpmap:101 telephone-event/8000")
+    assert answer(described(*media), US, 1, (WIDE,)).stream.event_payload_type is None

@@ -1,0 +1,31 @@
+"""What the plane needs of a codec: a constant table of functions. Any package may fill one, wrapped in a ``Kernel``."""
+
+from libc.stdint cimport int16_t, uint8_t
+
+from codecs_ext.playout cimport Block
+
+cdef enum:
+    CODEC_SAMPLES = 5760        # 120 ms at 48 kHz: what one packet decodes to at most
+    CODEC_BYTES = 1920          # the longest payload, either way: 60 ms of 16-bit samples at 16 kHz
+
+cdef struct CodecTable:
+    int rate                    # Hz of the samples: 8000, 16000, 24000 or 48000
+    int clock                   # Hz of the RTP timestamps
+    int max_bytes               # of a payload that is decoded, at most CODEC_BYTES
+    int silence                 # the byte per sample that is silence, or -1: silence is encoded like anything else
+    int state_bytes             # of encoder and decoder together; 0: there is nothing to remember
+    void (*start)(void *state) noexcept nogil
+    # Samples of 10 to 60 ms in; the number of bytes written, always more than 0.
+    int (*encode)(void *state, const int16_t *samples, int count, uint8_t *payload) noexcept nogil
+    # 1 to max_bytes bytes in; the number of samples written, at most CODEC_SAMPLES; 0 if it is no payload of the codec.
+    int (*decode)(void *state, const uint8_t *payload, int size, int16_t *samples) noexcept nogil
+
+cdef class Kernel:
+    cdef const CodecTable *table
+
+cdef Kernel kernel_new(const CodecTable *table)
+cdef Block *codec_state_new(const CodecTable *table) noexcept nogil
+
+cdef inline void *codec_state(Block *block) noexcept nogil:
+    """The state within the block that carries it, or NULL."""
+    return NULL if block == NULL else <void *>block.samples
