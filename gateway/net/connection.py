@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from gateway.net.options import SignallingOptions
-from gateway.sip.flow import Address
+from gateway.sip.flow import Address, Datagram
 from gateway.sip.framing import PONG_BYTES, KeepAlive, RawMessage, StreamFramer
 from gateway.units import SECOND
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from gateway.net.streams import StreamTransport
 
 __all__ = ["Connection"]
+
+_UNHEARD: Final = 100
 
 
 class Connection(asyncio.Protocol):
@@ -25,6 +28,10 @@ class Connection(asyncio.Protocol):
     def __init__(self, owner: StreamTransport, options: SignallingOptions, *, accepted: bool) -> None:
         self.accepted = accepted
         self.remote: Address = ("", 0)
+        self.certificate: Mapping[str, Any] = {}
+        """The peer's, verified, as ``ssl`` shows it; empty without TLS, and if it has shown none."""
+        self.unheard: list[Datagram] | None = None if accepted else []
+        """What was sent before the peer has said anything: if it closes now, it refuses us."""
         self._owner = owner
         self._options = options.streams
         self._framer = StreamFramer(max_bytes=options.max_message_bytes)
@@ -40,6 +47,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self.remote = transport.get_extra_info("peername")[:2]
+        self.certificate = transport.get_extra_info("peercert") or {}
         _detect_dead_peers(transport.get_extra_info("socket"))
         self._used = self._loop.time()
         if not self._owner.connected(self):
@@ -51,6 +59,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._used = self._loop.time()
+        self.unheard = None
         for frame in self._framer.feed(data):
             if isinstance(frame, RawMessage):
                 self._unexpect()
@@ -77,6 +86,11 @@ class Connection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
+
+    def send(self, datagram: Datagram) -> None:
+        if self.unheard is not None and len(self.unheard) < _UNHEARD:
+            self.unheard.append(datagram)
+        self.write(datagram.data)
 
     def write(self, data: bytes) -> None:
         """Nothing if the connection is closing. A peer that does not read is cut off before it fills our memory."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from gateway.options import Duration, Options
 from gateway.sip.options import EndpointOptions
 
-__all__ = ["SignallingOptions", "StreamOptions"]
+__all__ = ["SignallingOptions", "StreamOptions", "TlsOptions"]
 
 
 class StreamOptions(Options):
@@ -27,8 +29,25 @@ class StreamOptions(Options):
     """A peer that leaves more than this unread is cut off; as much may wait for a connection that is being opened."""
 
 
+class TlsOptions(Options):
+    """Certificates of SIP over TLS, 1.2 and newer. Changed files are read again at the next handshake; connections and
+    calls that exist go on."""
+
+    certificate: Path
+    """PEM file with our certificate, and those between it and the root."""
+    key: Path
+    """PEM file with its private key."""
+    ca: Path | None = None
+    """PEM file with the roots that peers' certificates must lead to; none means the system's."""
+    verify_client: bool = False
+    """Ask who calls for a certificate, and refuse those without a valid one (mutual TLS). Servers that we call are
+    always verified, by the rules of RFC 5922."""
+
+
 class SignallingOptions(EndpointOptions):
     """An endpoint and the transports that carry its messages."""
 
     streams: StreamOptions = StreamOptions()
     """Limits of connections."""
+    tls: TlsOptions | None = None
+    """Certificates, needed for a ``tls://`` address."""

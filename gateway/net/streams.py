@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 from collections import Counter
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -13,6 +14,7 @@ from typing import Final
 from gateway.net.connection import Connection
 from gateway.net.options import SignallingOptions
 from gateway.net.transport import Listen, Receiver, bind
+from gateway.sip.dialog import is_numeric
 from gateway.sip.flow import Address, Datagram, Flow
 from gateway.sip.framing import RawMessage
 from gateway.units import SECOND
@@ -42,20 +44,28 @@ class StreamTransport:
         self._limits = options.streams
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
+        self._closing = False
         self._server: asyncio.Server | None = None
         self._connections: dict[Address, Connection] = {}
         self._sources: Counter[str] = Counter()
-        self._dials: dict[Address, _Dial] = {}
+        self._dials: dict[tuple[Address, str], _Dial] = {}
 
     async def listen(self) -> None:
         """Binds. Raises ``ResourceError``."""
         sock = bind(Listen(self._name, *self.local), socket.SOCK_STREAM)
         self.local = sock.getsockname()[:2]
+        context = self.server_context()
+        handshake = self._limits.message_timeout / SECOND if context else None
         self._server = await self._loop.create_server(
-            lambda: Connection(self, self._options, accepted=True), sock=sock, backlog=256
+            lambda: Connection(self, self._options, accepted=True),
+            sock=sock,
+            backlog=256,
+            ssl=context,
+            ssl_handshake_timeout=handshake,
         )
 
     async def close(self) -> None:
+        self._closing = True
         if self._server is not None:
             self._server.close()
         dials = [dial.task for dial in self._dials.values() if dial.task is not None]
@@ -75,15 +85,18 @@ class StreamTransport:
     def send(self, datagram: Datagram) -> None:
         """By the connection to ``flow.remote``, else by one to where the peer listens, else by a new one to there."""
         flow = datagram.flow
-        connection = self._find(flow.remote) or (self._find(flow.listens_at) if flow.listens_at else None)
+        host = flow.host or (flow.listens_at or flow.remote)[0]
+        connection = self._find(flow.remote, host) or (self._find(flow.listens_at, host) if flow.listens_at else None)
         if connection is not None:
-            connection.write(datagram.data)
+            connection.send(datagram)
         else:
-            self._dial(_key(flow.listens_at or flow.remote), datagram)
+            self._dial(_key(flow.listens_at or flow.remote), host, datagram)
 
-    def _find(self, remote: Address) -> Connection | None:
+    def _find(self, remote: Address, host: str) -> Connection | None:
         connection = self._connections.get(_key(remote))
-        return connection if connection is not None and connection.usable else None
+        if connection is None or not connection.usable or self.objection(connection, host):
+            return None
+        return connection
 
     # -- for the connections -------------------------------------------------------------------------------------------
 
@@ -102,6 +115,8 @@ class StreamTransport:
         return True
 
     def disconnected(self, connection: Connection) -> None:
+        if connection.unheard and not self._closing:
+            self._give_up(connection.unheard, "the connection was closed before a word")
         if self._connections.get(connection.remote) is not connection:
             return  # it was turned away
         del self._connections[connection.remote]
@@ -126,38 +141,43 @@ class StreamTransport:
 
     # -- opening connections -------------------------------------------------------------------------------------------
 
-    def _dial(self, remote: Address, datagram: Datagram) -> None:
-        dial = self._dials.get(remote)
+    def _dial(self, remote: Address, host: str, datagram: Datagram) -> None:
+        dial = self._dials.get((remote, host))
         if dial is None:
             if len(self._connections) + len(self._dials) >= self._limits.max_connections:
                 self._give_up([datagram], "limit: sip.streams.max_connections")
                 return
-            dial = self._dials[remote] = _Dial()
-            dial.task = self._loop.create_task(self._connect(remote, dial), name=f"connect {remote}")
+            dial = self._dials[remote, host] = _Dial()
+            dial.task = self._loop.create_task(self._connect(remote, host, dial), name=f"connect {remote}")
         if dial.size + len(datagram.data) > self._limits.max_unsent_bytes:
             self._give_up([datagram], "limit: sip.streams.max_unsent_bytes")
             return
         dial.size += len(datagram.data)
         dial.waiting.append(datagram)
 
-    async def _connect(self, remote: Address, dial: _Dial) -> None:
+    async def _connect(self, remote: Address, host: str, dial: _Dial) -> None:
         connection, why = None, ""
         try:
             async with asyncio.timeout(self._limits.connect_timeout / SECOND):
-                connection = await self._open(remote)
+                connection = await self._open(remote, host)
+            why = self.objection(connection, host)
         except TimeoutError:
             why = "no connection within sip.streams.connect_timeout"
+        except ssl.SSLError as error:
+            why = f"TLS: {getattr(error, 'verify_message', '') or error.reason or error}"
         except OSError as error:
             why = f"no connection: {os.strerror(error.errno) if error.errno else error}"
         finally:
-            del self._dials[remote]
-        if connection is None:
+            del self._dials[remote, host]
+        if connection is None or why:
             self._give_up(dial.waiting, why)
+            if connection is not None:
+                connection.abort()
             return
         for datagram in dial.waiting:
-            connection.write(datagram.data)
+            connection.send(datagram)
 
-    async def _open(self, remote: Address) -> Connection:
+    async def _open(self, remote: Address, host: str) -> Connection:
         """From the address that we listen on, because peers know us by it; the port is the kernel's choice."""
         sock = socket.socket(socket.AF_INET6 if ":" in remote[0] else socket.AF_INET, socket.SOCK_STREAM)
         try:
@@ -165,8 +185,13 @@ class StreamTransport:
             if not ip_address(self.local[0]).is_unspecified:
                 sock.bind((self.local[0], 0))
             await self._loop.sock_connect(sock, remote)
+            context = self.client_context()
+            name = "" if not context or is_numeric(host) else host  # no SNI for an address (RFC 6066 3)
             _, connection = await self._loop.create_connection(
-                lambda: Connection(self, self._options, accepted=False), sock=sock
+                lambda: Connection(self, self._options, accepted=False),
+                sock=sock,
+                ssl=context,
+                server_hostname=name if context else None,
             )
         except BaseException:
             sock.close()
@@ -177,6 +202,18 @@ class StreamTransport:
         """Told in a round of its own: the endpoint may be in the middle of sending."""
         for datagram in datagrams:
             self._loop.call_soon(self._receiver.undelivered, datagram, why)
+
+    # -- what TLS adds -------------------------------------------------------------------------------------------------
+
+    def server_context(self) -> ssl.SSLContext | None:
+        return None
+
+    def client_context(self) -> ssl.SSLContext | None:
+        return None
+
+    def objection(self, connection: Connection, host: str) -> str:
+        """Why this connection must not carry a message for ``host``; ``""`` if it may."""
+        return ""
 
 
 def _key(address: Address) -> Address:

@@ -114,11 +114,12 @@ class Dialog:
         if address is None or (":" in address[0]) != (":" in flow.local[0]):
             return flow
         transport = (uri.parameter("transport") or "").lower() or flow.transport
+        host = "" if flow.listens_at is not None else flow.host  # whom we have called has told us this address
         if transport != flow.transport:
-            return flow_to(self._listeners, transport, address) or flow
+            return flow_to(self._listeners, transport, address, host) or flow
         if flow.listens_at is not None and address in (flow.listens_at, self._sent_by):
             return flow
-        return Flow(transport, flow.local, address)
+        return Flow(transport, flow.local, address, host=host)
 
 
 @memo

@@ -20,7 +20,7 @@ from typing import Final
 from gateway.errors import MisuseError, ResourceError, SipError
 from gateway.sip.auth import Credentials, Login
 from gateway.sip.context import Context, Randomness
-from gateway.sip.dialog import next_hop
+from gateway.sip.dialog import is_numeric, next_hop
 from gateway.sip.events import Event, Pinged
 from gateway.sip.exchange import exchange
 from gateway.sip.flow import Address, Datagram, Flow, Listener, flow_to
@@ -225,7 +225,8 @@ class Endpoint:
             raise MisuseError(f"{plain(target)!r} names a host: resolve it, and give its address as remote")
         listeners = self._context.listeners
         transport = (uri.parameter("transport") or "").lower() or listeners[0][0]
-        flow = flow_to(listeners, transport, address)
+        host = "" if is_numeric(uri.host.strip("[]")) else uri.host
+        flow = flow_to(listeners, transport, address, host)
         if flow is None:  # of the other IP version: the transport will say so
             flow = next((Flow(name, local, address) for name, local in listeners if name == transport), None)
         if flow is None:

@@ -23,6 +23,8 @@ class Flow:
     remote: Address
     listens_at: Address | None = None
     """Of a connection that the peer opened: where to connect to once that one is gone (RFC 3261 18.2.2)."""
+    host: str = ""
+    """The name that led to the address, which TLS asks the peer to prove; ``""`` if none did."""
 
     @property
     def reliable(self) -> bool:
@@ -38,9 +40,9 @@ class Datagram:
     flow: Flow
 
 
-def flow_to(listeners: Sequence[Listener], transport: str, remote: Address) -> Flow | None:
+def flow_to(listeners: Sequence[Listener], transport: str, remote: Address, host: str = "") -> Flow | None:
     """A flow that starts at the first listener of that transport and IP version; ``None`` if there is none."""
     for name, local in listeners:
         if name == transport and (":" in local[0]) == (":" in remote[0]):
-            return Flow(transport, local, remote)
+            return Flow(transport, local, remote, host=host)
     return None

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from gateway.sip.dialog import is_numeric
 from gateway.sip.flow import Flow
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.values import Via, quote
@@ -57,7 +58,8 @@ def reply_flow(via: Via, flow: Flow) -> Flow:
     """Where responses go: the source, at its own port if it asked with ``rport``, else at the port of sent-by. Those to
     a connection go back by it, and to the port of sent-by once it is gone (RFC 3261 18.2.2)."""
     if flow.reliable:
-        return replace(flow, listens_at=(flow.remote[0], via.port or 5060))
+        host = "" if is_numeric(via.host.strip("[]")) else via.host
+        return replace(flow, listens_at=(flow.remote[0], via.sent_by[1]), host=host)
     if "rport" in via.parameters:
         return flow
     port = via.port or 5060

@@ -43,8 +43,11 @@ class Uri:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host without brackets, and port (5060 where none is given: RFC 3261 19.1.2)."""
-        return self.host.strip("[]"), self.port or 5060
+        """Host without brackets, and port (where none is given 5060, for TLS 5061: RFC 3261 19.1.2)."""
+        if self.port is not None:
+            return self.host.strip("[]"), self.port
+        secure = (self.parameter("transport") or "").lower() == "tls"
+        return self.host.strip("[]"), 5061 if secure else 5060
 
 
 @memo

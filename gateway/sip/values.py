@@ -62,7 +62,7 @@ class Via:
     @property
     def sent_by(self) -> tuple[str, int]:
         """Who built it: lower case, with the default port filled in, so that equal senders compare equal."""
-        return self.host.lower(), self.port or 5060
+        return self.host.lower(), self.port or (5061 if self.transport == "TLS" else 5060)
 
 
 @dataclass(frozen=True, slots=True)

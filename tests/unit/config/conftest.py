@@ -10,7 +10,7 @@ from pydantic import Field
 from gateway import registry
 from gateway.config import Config, loads
 from gateway.errors import ConfigError
-from gateway.net import sip_tcp, sip_udp
+from gateway.net import sip_tcp, sip_tls, sip_udp
 from gateway.options import Options, Secret
 from gateway.plugs.contract import PlugSpec
 from gateway.providers.contract import ProviderSpec
@@ -58,7 +58,7 @@ GROUPS: dict[str, dict[str, Any]] = {
         "broken": Entry(ImportError("No module named 'acme_sdk'")),
         "strange": Entry(object()),
     },
-    registry.TRANSPORTS: {"tcp": Entry(sip_tcp.SPEC), "udp": Entry(sip_udp.SPEC)},
+    registry.TRANSPORTS: {"tcp": Entry(sip_tcp.SPEC), "tls": Entry(sip_tls.SPEC), "udp": Entry(sip_udp.SPEC)},
     registry.PLUGS: {
         "agent": Entry(PlugSpec("agent", AgentOptions, lambda options: None, ROLES)),  # type: ignore[arg-type,return-value]
         "echo": Entry(PlugSpec("echo", EmptyOptions, lambda options: None, {})),  # type: ignore[arg-type,return-value]

@@ -264,3 +264,15 @@ async def test_our_requests_name_the_transport() -> None:
     assert (message.get("Via") or "").startswith(f"SIP/2.0/TCP 127.0.0.1:{port};branch=")
     assert message.get("Contact") == f"<sip:127.0.0.1:{port};transport=tcp>"
     server.close()
+
+
+async def test_a_peer_that_takes_the_connection_and_closes_it_has_refused() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with phone("tcp") as caller:
+        caller.sip.invite(f"sip:x@127.0.0.1:{server.sockets[0].getsockname()[1]}", SDP, caller="alice")
+        (ended,) = await caller.until(Ended)
+        assert (ended.status, ended.reason) == (503, "the connection was closed before a word")
+    server.close()

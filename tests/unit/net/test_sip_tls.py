@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from gateway.errors import ResourceError
+from gateway.net.endpoint import open_endpoint
+from gateway.net.options import SignallingOptions
+from gateway.net.transport import Listen
+from gateway.sip.events import Confirmed, Ended, Invited, Pinged
+from gateway.sip.message import Response
+from tests.unit.net.certificates import Authority, needs_openssl
+from tests.unit.net.phones import SDP, line, phone, request
+
+pytestmark = needs_openssl
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="session")
+def ours(authority: Authority) -> dict[str, Any]:
+    return authority.options("ours")
+
+
+def trusting(authority: Authority) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(authority.certificate))
+    context.check_hostname = False
+    return context
+
+
+@pytest.mark.parametrize("kind", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("mutual", [False, True])
+def test_a_call_over_tls(kind: Callable[[], asyncio.AbstractEventLoop], ours: dict[str, Any], mutual: bool) -> None:
+    async def run() -> None:
+        theirs = {**ours, "verify_client": mutual}
+        async with phone("tls", tls=ours) as caller, phone("tls", tls=theirs) as callee:
+            caller.sip.invite(callee.uri("tls"), SDP, caller="alice")
+            (invited,) = await callee.until(Invited)
+            assert invited.request.via.transport == "TLS"
+            assert ";transport=tls>" in (invited.request.get("Contact") or "")
+            await callee.until(Confirmed)
+            assert (await callee.until(Ended))[0].by == "remote"
+            await caller.until(Ended)
+
+    with asyncio.Runner(loop_factory=kind) as runner:
+        runner.run(run())
+
+
+async def test_a_bye_goes_back_by_the_connection_of_its_call(ours: dict[str, Any]) -> None:
+    async with phone("tls", tls=ours) as caller, phone("tls", tls=ours, streams={"max_connections": 1}) as callee:
+        caller.on_answered = lambda event: None
+        caller.sip.invite(callee.uri("tls"), SDP, caller="alice")
+        (confirmed,) = await callee.until(Confirmed)
+        callee.sip.hang_up(confirmed.call, "enough")
+        assert (await caller.until(Ended))[0].by == "remote"
+
+
+async def test_a_peer_of_another_make(authority: Authority, ours: dict[str, Any]) -> None:
+    """The standard library's TLS, with SNI and cut at each byte."""
+    secure = {"ssl": trusting(authority), "server_hostname": "sip.example.org"}
+    async with phone("tls", tls=ours) as callee, line(callee, "tls", **secure) as peer:
+        for byte in request():
+            peer.send(bytes([byte]))
+        answer = await peer.message()
+        assert isinstance(answer, Response)
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_versions(authority: Authority, ours: dict[str, Any], version: ssl.TLSVersion) -> None:
+    context = trusting(authority)
+    context.minimum_version = context.maximum_version = version
+    async with phone("tls", tls=ours) as callee, line(callee, "tls", ssl=context, server_hostname="x") as peer:
+        peer.send(request())
+        assert (await peer.message()).call_id == "1"
+
+
+async def test_an_older_version_is_refused(authority: Authority, ours: dict[str, Any]) -> None:
+    context = trusting(authority)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    async with phone("tls", tls=ours) as callee:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            async with line(callee, "tls", ssl=context, server_hostname="x"):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("alternative", "target", "proven"),
+    [
+        ("DNS:sip.example.org", "sip.example.org", True),
+        ("URI:sip:example.org,DNS:a.example", "example.org", True),
+        ("URI:sip:example.org,DNS:a.example", "a.example", False),
+        ("DNS:*.example.org", "sip.example.org", False),
+        ("DNS:sip.example.org", "127.0.0.1", False),
+        ("IP:127.0.0.1", "127.0.0.1", True),
+    ],
+)
+async def test_a_server_proves_the_name_that_was_asked_for(
+    authority: Authority, ours: dict[str, Any], alternative: str, target: str, proven: bool
+) -> None:
+    theirs = authority.options("theirs", alternative)
+    async with phone("tls", tls=ours) as caller, phone("tls", tls=theirs) as callee:
+        caller.sip.options_ping(f"sip:{target};transport=tls", remote=callee.sip.local)
+        (pinged,) = await caller.until(Pinged)
+        assert pinged.status == (200 if proven else 503)
+
+
+async def test_a_connection_carries_only_what_its_certificate_covers(
+    authority: Authority, ours: dict[str, Any]
+) -> None:
+    theirs = authority.options("two", "DNS:a.example,DNS:b.example")
+    async with phone("tls", tls=ours) as caller, phone("tls", tls=theirs, streams={"max_connections": 2}) as callee:
+        for host in ("a.example", "b.example", "c.example"):
+            caller.sip.options_ping(f"sip:{host};transport=tls", remote=callee.sip.local)
+            await caller.until(Pinged, len(caller.told) + 1)
+        assert [event.status for event in caller.events(Pinged)] == [200, 200, 503]
+
+
+async def test_a_server_of_an_unknown_authority_is_refused(tmp_path: Path, ours: dict[str, Any]) -> None:
+    async with (
+        phone("tls", tls=ours) as caller,
+        phone("tls", tls=Authority(tmp_path, "other").options("them")) as callee,
+    ):
+        caller.sip.invite(callee.uri("tls"), SDP, caller="alice")
+        (ended,) = await caller.until(Ended)
+        assert ended.status == 503
+        assert ended.reason == "TLS: self-signed certificate in certificate chain"
+        assert callee.told == []
+
+
+async def test_a_client_without_a_good_certificate_is_refused(
+    tmp_path: Path, authority: Authority, ours: dict[str, Any]
+) -> None:
+    mutual = {**ours, "verify_client": True}
+    stranger = {**Authority(tmp_path, "other").options("stranger"), "ca": authority.certificate}
+    async with phone("tls", tls=stranger) as caller, phone("tls", tls=mutual) as callee:
+        caller.sip.options_ping(callee.uri("tls"))
+        assert (await caller.until(Pinged))[0].status == 503
+        assert callee.told == []
+
+
+async def test_a_changed_certificate_is_used_and_connections_go_on(tmp_path: Path, authority: Authority) -> None:
+    options = {**authority.options("old"), "certificate": tmp_path / "c.pem", "key": tmp_path / "k.pem"}
+
+    def put(name: str) -> None:
+        for source, target in zip(authority.issue(name, f"DNS:{name}.example"), ("c.pem", "k.pem"), strict=True):
+            shutil.copy(source, tmp_path / target)
+
+    def subject(peer: Any) -> str:
+        return str(dict(peer.writer.get_extra_info("peercert")["subject"][0])["commonName"])
+
+    put("first")
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
+    secure = {"ssl": trusting(authority), "server_hostname": ""}
+    async with phone("tls", tls=options) as callee, line(callee, "tls", **secure) as old:
+        put("second")
+        async with line(callee, "tls", **secure) as new:
+            assert (subject(old), subject(new)) == ("first", "second")
+        (tmp_path / "c.pem").write_text("half a certif")
+        async with line(callee, "tls", **secure) as new:
+            assert subject(new) == "second"
+        assert len(faults) == 1
+        assert faults[0]["message"].startswith("sip.tls: the changed files cannot be used")
+        old.send(request())
+        assert (await old.message()).call_id == "1"
+
+
+@pytest.mark.parametrize(
+    ("tls", "why"),
+    [
+        (None, "sip.tls names no certificate and key"),
+        ({"certificate": "/nowhere/c.pem", "key": "/nowhere/k.pem"}, "sip.tls: No such file or directory"),
+    ],
+)
+async def test_no_usable_certificate_is_one_clear_line(tls: dict[str, str] | None, why: str) -> None:
+    options = SignallingOptions.model_validate({"tls": tls})
+    with pytest.raises(ResourceError, match=rf"cannot listen on tls://127\.0\.0\.1:0: {why}"):
+        await open_endpoint(options, listen=[Listen("tls", "127.0.0.1", 0)], on_event=lambda event: None)
+
+
+async def test_plain_text_on_the_port_of_tls(ours: dict[str, Any]) -> None:
+    async with phone("tls", tls=ours) as callee, line(callee, "tls") as peer:
+        peer.send(request())
+        await peer.ended()
+        assert callee.told == []
