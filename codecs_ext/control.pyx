@@ -8,7 +8,7 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_
 from libc.string cimport memcpy, memset
 
 from codecs_ext.counters cimport Counters
-from codecs_ext.downlink cimport Downlink
+from codecs_ext.downlink cimport TICK_MS, Downlink
 from codecs_ext.emodel cimport BARE, NO_R, emodel_mos, emodel_r
 from codecs_ext.reception cimport reception_burst_ratio, reception_bursts, reception_report
 from codecs_ext.rtcp cimport (
@@ -213,7 +213,7 @@ cdef int _compound(Control *control, Uplink *up, const Downlink *down, const Cou
     size = rtcp_put_report(data, control.ssrc, &info if spoke else NULL, &block if heard else NULL)
     size += rtcp_put_cname(data + size, control.ssrc, control.cname)
     if heard and control.metrics:
-        _metrics(control, up, counters, down.samples / 8.0, &metrics)
+        _metrics(control, up, counters, down.period * TICK_MS, &metrics)
         size += rtcp_put_metrics(data + size, control.ssrc, &metrics)
     if bye:
         size += rtcp_put_bye(data + size, control.ssrc)

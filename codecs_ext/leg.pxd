@@ -6,6 +6,7 @@ from codecs_ext.counters cimport Counters
 from codecs_ext.downlink cimport Downlink
 from codecs_ext.linux cimport sockaddr_storage, socklen_t
 from codecs_ext.playout cimport Block
+from codecs_ext.srtp cimport Session
 from codecs_ext.uplink cimport Uplink
 
 cdef struct Connection:
@@ -18,6 +19,10 @@ cdef struct Connection:
     bint metrics                # the far end asked for VoIP metrics
     const CodecTable *codec
     Block *coding               # a new state of the codec, for the leg to take over or give back; NULL: it has none
+    bint rekey_in               # ``inbound`` replaces the session that is in use; NULL: none from here on
+    bint rekey_out
+    Session inbound             # the leg's from the moment that it sees the command
+    Session outbound
     int payload_type
     int event_payload_type      # -1: none
     int ptime_ms
@@ -32,6 +37,8 @@ cdef struct Leg:
     bint locked                 # it has: the socket is connected to ``remote``
     bint closing
     bint mux
+    Session inbound             # SRTP; NULL: plain
+    Session outbound
     bint control_locked         # a report that fits has decided where reports go
     sockaddr_storage remote
     socklen_t remote_size
@@ -49,10 +56,11 @@ cdef socklen_t leg_address(const char *host, uint16_t port, sockaddr_storage *ad
 cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int64_t now,
                       int64_t real_offset) noexcept nogil
 cdef void leg_close(Leg *leg) noexcept nogil
-cdef void leg_receive(Leg *leg, const uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
+cdef void leg_receive(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
                       int64_t now) noexcept nogil
-cdef void leg_receive_control(Leg *leg, const uint8_t *data, int size, const sockaddr_storage *source,
+cdef void leg_receive_control(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source,
                               int64_t arrival) noexcept nogil
-cdef bint leg_send_control(Leg *leg, const uint8_t *data, int size) noexcept nogil
+cdef bint leg_send_control(Leg *leg, uint8_t *data, int size) noexcept nogil
 cdef int64_t leg_wake(const Leg *leg) noexcept nogil
-cdef bint leg_send(Leg *leg, const uint8_t *data, int size) noexcept nogil
+cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil
+cdef void connection_drop(const Connection *connection, Block **freed) noexcept nogil

@@ -31,6 +31,7 @@ from codecs_ext.linux cimport (
 )
 from codecs_ext.playout cimport Block, block_return
 from codecs_ext.rtp cimport RTP_HEADER
+from codecs_ext.srtp cimport srtp_close, srtp_protect, srtp_unprotect
 from codecs_ext.uplink cimport uplink_connect, uplink_new_source, uplink_receive, uplink_wake
 
 __all__: list[str] = []
@@ -83,6 +84,30 @@ cdef void _unlock(Leg *leg) noexcept nogil:
     leg.locked = False
 
 
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+cdef void connection_drop(const Connection *connection, Block **freed) noexcept nogil:
+    """The command reached no leg: what it carries is nobody's."""
+    srtp_close(connection.inbound)
+    srtp_close(connection.outbound)
+    if connection.coding != NULL:
+        block_return(freed, connection.coding)
+
+
+cdef void _rekey(Leg *leg, const Connection *connection) noexcept nogil:
+    """Only what is keyed anew begins anew: a session that goes on keeps its rollover counter and its replay window."""
+    if connection.rekey_in:
+        srtp_close(leg.inbound)
+        leg.inbound = connection.inbound
+    if connection.rekey_out:
+        srtp_close(leg.outbound)
+        leg.outbound = connection.outbound
+
+
+# --- life -------------------------------------------------------------------------------------------------------------
+
+
 cdef void _connect_control(Leg *leg, const Connection *connection, int64_t now, int64_t real_offset) noexcept nogil:
     # What was learned stays, unless the far end now names another place.
     if leg.control_size == 0 or not _same(&leg.control_agreed, &connection.control):
@@ -109,7 +134,10 @@ cdef void _take_coding(Leg *leg, const Connection *connection) noexcept nogil:
 
 
 cdef void leg_close(Leg *leg) noexcept nogil:
-    """Gives all blocks back; nothing is sent or received after it."""
+    """Gives all blocks back and forgets the keys; nothing is sent or received after it."""
+    srtp_close(leg.inbound)
+    srtp_close(leg.outbound)
+    leg.inbound = leg.outbound = NULL
     downlink_close(&leg.down)
     _give_back(leg, leg.coding)
     leg.coding = NULL
@@ -126,6 +154,7 @@ cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int6
         leg.remote = connection.remote
         leg.remote_size = connection.remote_size
         uplink_new_source(&leg.up)
+    _rekey(leg, connection)
     _connect_control(leg, connection, now, real_offset)
     _take_coding(leg, connection)
     uplink_connect(&leg.up, connection.codec, codec_state(leg.coding), connection.payload_type,
@@ -135,23 +164,35 @@ cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int6
     return first
 
 
-cdef void leg_receive(Leg *leg, const uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
+cdef bint _hear_report(Leg *leg, uint8_t *data, int size, int64_t arrival) noexcept nogil:
+    if leg.inbound != NULL:
+        size = srtp_unprotect(leg.inbound, data, size, True)
+    return control_receive(&leg.control, &leg.up, &leg.counters, data, size, arrival)
+
+
+cdef void leg_receive(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
                       int64_t now) noexcept nogil:
-    """One datagram. A source that differs from SDP is taken for a NAT only while none is locked."""
+    """One datagram, decrypted in place. A source that differs from SDP is taken for a NAT only while none is locked."""
     if (leg.locked or not leg.symmetric) and not _same(source, &leg.remote):
         leg.counters.refused += 1
         return
     if leg.mux and size > 1 and 192 <= data[1] <= 223:      # RFC 5761 4: no payload type in use looks like this
-        control_receive(&leg.control, &leg.up, &leg.counters, data, size, arrival)
+        _hear_report(leg, data, size, arrival)
         return
+    if leg.inbound != NULL:
+        size = srtp_unprotect(leg.inbound, data, size, False)
     if uplink_receive(&leg.up, data, size, arrival, now) and not leg.locked:
         _lock(leg, source)
 
 
-cdef bint leg_send(Leg *leg, const uint8_t *data, int size) noexcept nogil:
-    """One datagram to the far end. An earlier ICMP refusal is reported by the next call and means nothing for this one."""
-    cdef int attempt
+cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil:
+    """One datagram to the far end, encrypted in place. An earlier ICMP refusal is reported by the next call and means nothing for this one."""
+    cdef int attempt, octets = size - RTP_HEADER
     cdef ssize_t done = -1
+    if leg.outbound != NULL:
+        size = srtp_protect(leg.outbound, data, size, False)
+        if size == 0:
+            return False
     for attempt in range(2):
         if leg.locked:
             done = send(leg.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -162,7 +203,7 @@ cdef bint leg_send(Leg *leg, const uint8_t *data, int size) noexcept nogil:
             break
     if done >= 0:
         leg.counters.sent += 1
-        leg.counters.octets += size - RTP_HEADER
+        leg.counters.octets += octets
     return done >= 0
 
 
@@ -175,7 +216,7 @@ cdef int64_t leg_wake(const Leg *leg) noexcept nogil:
     return leg.control.due if leg.control.due < wake else wake
 
 
-cdef void leg_receive_control(Leg *leg, const uint8_t *data, int size, const sockaddr_storage *source,
+cdef void leg_receive_control(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source,
                               int64_t arrival) noexcept nogil:
     """One datagram of the RTCP port. It comes from where SDP said or, behind a NAT, from the host that media come from; the
     first report that fits our session then decides (symmetric RTCP, RFC 4961)."""
@@ -184,7 +225,7 @@ cdef void leg_receive_control(Leg *leg, const uint8_t *data, int size, const soc
         fits = _same_host(source, &leg.remote) or _same_host(source, &leg.control_remote)
     if not fits:
         leg.control.counts.reports_refused += 1
-    elif control_receive(&leg.control, &leg.up, &leg.counters, data, size, arrival) and not leg.control_locked:
+    elif _hear_report(leg, data, size, arrival) and not leg.control_locked:
         leg.control_locked = True
         leg.control_remote = source[0]
 
@@ -197,12 +238,16 @@ cdef bint _nowhere(const sockaddr_storage *address) noexcept nogil:
     return _same_host(address, &zero)
 
 
-cdef bint leg_send_control(Leg *leg, const uint8_t *data, int size) noexcept nogil:
+cdef bint leg_send_control(Leg *leg, uint8_t *data, int size) noexcept nogil:
     """One compound packet, on the port that was agreed on. An earlier ICMP refusal means nothing for it."""
     cdef ssize_t done = -1
     cdef int attempt
     if _nowhere(&leg.remote if leg.mux else &leg.control_remote):
         return False
+    if leg.outbound != NULL:
+        size = srtp_protect(leg.outbound, data, size, True)
+        if size == 0:
+            return False
     for attempt in range(2):
         if leg.mux and leg.locked:
             done = send(leg.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)

@@ -65,6 +65,9 @@ class PlaneShard:
         control_port: int,
         mux: bool,
         metrics: bool,
+        profile: int,
+        key_in: bytes,
+        key_out: bytes,
     ) -> bool: ...
     def play(self, slot: int, pcm: Buffer, rate: int) -> bool: ...
     def mark(self, slot: int, number: int) -> bool: ...

@@ -11,8 +11,8 @@ from libc.string cimport memcpy, memset
 from codecs_ext.atomics cimport lc_exchange, lc_load, lc_store
 from codecs_ext.codec cimport Kernel, codec_state_new
 from codecs_ext.control cimport control_init
-from codecs_ext.downlink cimport GROUPS, downlink_init
-from codecs_ext.leg cimport Connection, Leg, leg_address
+from codecs_ext.downlink cimport GROUPS, TICK_MS, downlink_init
+from codecs_ext.leg cimport Connection, Leg, connection_drop, leg_address
 from codecs_ext.linux cimport (
     PTHREAD_EXPLICIT_SCHED,
     SCHED_FIFO,
@@ -65,6 +65,7 @@ from codecs_ext.ring cimport (
 )
 from codecs_ext.rtcp cimport CNAME_BYTES
 from codecs_ext.shard cimport DEVIATION_BINS, Shard, shard_close_leg, shard_free, shard_new, shard_run
+from codecs_ext.srtp cimport srtp_open
 from codecs_ext.uplink cimport UplinkOptions, uplink_init
 
 __all__ = ["LEG_BYTES", "PlaneShard"]
@@ -110,6 +111,7 @@ cdef class PlaneShard:
     cdef pthread_t thread
     cdef bint running
     cdef list observers             # by slot
+    cdef list keys                  # by slot: suite and keys of both directions, as last handed down
     cdef list free_slots
     cdef object on_error
     cdef object on_closed
@@ -127,6 +129,7 @@ cdef class PlaneShard:
             raise MemoryError("no memory or no descriptors for a media thread")
         self.running = False
         self.observers = [None] * capacity
+        self.keys = [((0, b""), (0, b""))] * capacity
         self.free_slots = list(range(capacity - 1, -1, -1))
         self.on_error = on_error
         self.on_closed = on_closed
@@ -198,8 +201,8 @@ cdef class PlaneShard:
         while record != NULL:
             if record.kind == DO_PLAY or record.kind == DO_MARK:
                 block_return(&self.shard.freed, <Block *>record.number)
-            elif record.kind == DO_CONNECT and (<const Connection *>(record + 1)).coding != NULL:
-                block_return(&self.shard.freed, (<const Connection *>(record + 1)).coding)
+            elif record.kind == DO_CONNECT:
+                connection_drop(<const Connection *>(record + 1), &self.shard.freed)
             ring_release(&self.shard.commands, record)
             record = ring_peek(&self.shard.commands)
 
@@ -254,13 +257,15 @@ cdef class PlaneShard:
         self.free_slots.pop()
         self.legs[slot] = leg
         self.observers[slot] = observer
+        self.keys[slot] = ((0, b""), (0, b""))
         return slot
 
     def connect(self, slot: int, host: str, port: int, payload_type: int, Kernel codec not None,
                 event_payload_type: int, ptime_ms: int, send: bool, receive: bool, control_host: str,
-                control_port: int, mux: bool, metrics: bool) -> bool:
+                control_port: int, mux: bool, metrics: bool, profile: int, key_in: bytes, key_out: bytes) -> bool:
         """Where the leg's packets go and what they are; ``event_payload_type`` -1 is none. RTCP goes to the control
-        address, or with RTP if ``mux``; ``metrics`` adds VoIP metrics to it.
+        address, or with RTP if ``mux``; ``metrics`` adds VoIP metrics to it. ``profile`` and the keys are those of
+        ``codecs_ext.srtp``; 0 is plain RTP. A direction whose key is the same as before goes on as it is.
 
         Raises ``ValueError`` for what the plane cannot do: a host name, or a packet time outside 10 to 60.
         """
@@ -282,15 +287,36 @@ cdef class PlaneShard:
         connection.ptime_ms = ptime_ms
         connection.send = send
         connection.receive = receive
+        keys = ((profile, key_in), (profile, key_out))
+        before = self.keys[slot]
+        connection.rekey_in = keys[0] != before[0]
+        connection.rekey_out = keys[1] != before[1]
+        if not self._open_sessions(slot, &connection, profile, key_in, key_out):
+            connection_drop(&connection, &self.shard.freed)
+            raise ValueError("no SRTP: libsrtp2 is not loaded, or the suite or its key does not fit")
         record = ring_reserve(&self.shard.commands, DO_CONNECT, slot, sizeof(connection), 0)
         if record == NULL:
+            connection_drop(&connection, &self.shard.freed)
             return False
         connection.coding = codec_state_new(codec.table)
         if connection.coding == NULL and codec.table.state_bytes:
+            connection_drop(&connection, &self.shard.freed)
             raise MemoryError               # what was reserved and not committed is reserved again by the next command
+        self.keys[slot] = keys
         memcpy(record + 1, &connection, sizeof(connection))
         ring_commit(&self.shard.commands)
         return True
+
+    cdef bint _open_sessions(self, int slot, Connection *connection, int profile, bytes key_in, bytes key_out) except *:
+        """True if there is a session for each direction that needs a new one."""
+        if profile and (len(key_in) not in (28, 30) or len(key_out) != len(key_in)):
+            return False
+        if profile and connection.rekey_in:
+            connection.inbound = srtp_open(profile, key_in, True, 0)
+        if profile and connection.rekey_out:
+            connection.outbound = srtp_open(profile, key_out, False, self.legs[slot].control.ssrc)
+        return ((connection.inbound != NULL or not profile or not connection.rekey_in)
+                and (connection.outbound != NULL or not profile or not connection.rekey_out))
 
     cdef bint _push(self, Kind kind, int slot, int64_t number):
         return ring_tell(&self.shard.commands, kind, slot, number, 0, 0)
@@ -386,6 +412,7 @@ cdef class PlaneShard:
         free(self.legs[slot])
         self.legs[slot] = NULL
         self.observers[slot] = None
+        self.keys[slot] = ((0, b""), (0, b""))
         self.free_slots.append(slot)
 
     # --- figures ------------------------------------------------------------------------------------------------------
@@ -393,7 +420,7 @@ cdef class PlaneShard:
     def counts(self, slot: int):
         """The counters of a leg that is open and its RTCP's, by name; jitters in RTP clock units."""
         cdef Leg *leg = self.legs[slot]
-        return {**leg.counters, **leg.control.counts, "packet_ms": leg.down.samples // 8}
+        return {**leg.counters, **leg.control.counts, "packet_ms": leg.down.period * TICK_MS}
 
     def costs(self):
         """What the thread has cost so far, by name."""

@@ -24,6 +24,7 @@ from codecs_ext.downlink cimport (
 from codecs_ext.leg cimport (
     Connection,
     Leg,
+    connection_drop,
     leg_close,
     leg_connect,
     leg_receive,
@@ -91,6 +92,7 @@ from codecs_ext.ring cimport (
     ring_tell,
 )
 from codecs_ext.rtcp cimport RTCP_BYTES
+from codecs_ext.srtp cimport SRTP_TRAILER
 from codecs_ext.uplink cimport uplink_timer
 
 __all__: list[str] = []
@@ -220,8 +222,8 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
     if leg == NULL or leg.closing:
         if record.kind == DO_PLAY or record.kind == DO_MARK:
             block_return(&shard.freed, <Block *>record.number)
-        elif record.kind == DO_CONNECT and (<const Connection *>(record + 1)).coding != NULL:
-            block_return(&shard.freed, (<const Connection *>(record + 1)).coding)
+        elif record.kind == DO_CONNECT:
+            connection_drop(<const Connection *>(record + 1), &shard.freed)
         return
     if record.kind == DO_CONNECT:
         if leg_connect(leg, <const Connection *>(record + 1), shard.tick, shard.now, shard.real_offset):
@@ -319,7 +321,8 @@ cdef int64_t _packet_at(const Shard *shard, const Leg *leg) noexcept nogil:
 
 
 cdef void _report(Shard *shard, Leg *leg) noexcept nogil:
-    cdef uint8_t[RTCP_BYTES] data
+    cdef uint32_t[(RTCP_BYTES + SRTP_TRAILER) >> 2] aligned
+    cdef uint8_t *data = <uint8_t *>aligned
     cdef int size = control_timer(&leg.control, &leg.up, &leg.down, &leg.counters, _packet_at(shard, leg), shard.now,
                                   data)
     if size:
@@ -328,7 +331,8 @@ cdef void _report(Shard *shard, Leg *leg) noexcept nogil:
 
 
 cdef void _goodbye(Shard *shard, Leg *leg) noexcept nogil:
-    cdef uint8_t[RTCP_BYTES] data
+    cdef uint32_t[(RTCP_BYTES + SRTP_TRAILER) >> 2] aligned
+    cdef uint8_t *data = <uint8_t *>aligned
     cdef int size = control_goodbye(&leg.control, &leg.up, &leg.down, &leg.counters, _packet_at(shard, leg), shard.now,
                                     data)
     if size:
@@ -355,7 +359,8 @@ cdef void _count_deviation(Shard *shard, int64_t deviation) noexcept nogil:
 
 cdef void _send_leg(Shard *shard, int slot) noexcept nogil:
     cdef Leg *leg = shard.legs[slot]
-    cdef uint8_t[PACKET_BYTES] datagram
+    cdef uint32_t[(PACKET_BYTES + SRTP_TRAILER) >> 2] aligned      # as libsrtp wants packets
+    cdef uint8_t *datagram = <uint8_t *>aligned
     cdef int size = downlink_packet(&leg.down, shard.tick, datagram)
     cdef int64_t sent, due = leg.down.due
     if size:

@@ -24,8 +24,10 @@ from codecs_ext.plc import Conceal
 from codecs_ext.resample import Resample
 from codecs_ext.ring import Pipe
 from codecs_ext.rtp import build, parse
+from codecs_ext.srtp import KEY_BYTES, Direction
 from codecs_ext.uplink import Receiver
 from codecs_ext.vad import Detector
+from gateway.media.srtp import load_srtp
 
 ROUNDS, CALLS = 7, 2000
 NOISE = random.Random(1)
@@ -74,6 +76,33 @@ def downlink(rate: int) -> Callable[[], object]:
     return send
 
 
+def sealed(suite: str) -> Callable[[], object]:
+    """A packet of 20 ms out. Sequence numbers go on, or the session would refuse."""
+    direction, number, payload = Direction(suite, bytes(KEY_BYTES[suite]), inbound=False, ssrc=1), 0, bytes(160)
+    packets = [build(0, False, n, n * 160, 1, payload) for n in range(ROUNDS * CALLS)]
+
+    def seal() -> None:
+        nonlocal number
+        direction.seal(packets[number])
+        number += 1
+
+    return seal
+
+
+def opened(suite: str) -> Callable[[], object]:
+    """The same packets in."""
+    out = Direction(suite, bytes(KEY_BYTES[suite]), inbound=False, ssrc=1)
+    direction, number = Direction(suite, bytes(KEY_BYTES[suite]), inbound=True), 0
+    packets = [out.seal(build(0, False, n, n * 160, 1, bytes(160))) or b"" for n in range(ROUNDS * CALLS)]
+
+    def unseal() -> None:
+        nonlocal number
+        direction.open(packets[number])
+        number += 1
+
+    return unseal
+
+
 def through(pipe: Pipe) -> Callable[[], object]:
     def push_and_pop() -> None:
         pipe.push(PCM[16000])
@@ -103,6 +132,9 @@ def main() -> None:
         rows.append((f"resample {low} to {high}", lambda resample=resample, low=low: resample.process(PCM[low])))
     rows += [(f"uplink whole, handed up at {rate}", uplink(rate)) for rate in (8000, 16000, 24000)]
     rows += [(f"downlink whole, queued at {rate}", downlink(rate)) for rate in (8000, 16000, 24000, 48000)]
+    load_srtp()
+    rows += [(f"seal {suite}", sealed(suite)) for suite in KEY_BYTES]
+    rows += [(f"open {suite}", opened(suite)) for suite in KEY_BYTES]
     for name, call in rows:
         print(f"{name:32} {cost(call):6.2f} us")
 

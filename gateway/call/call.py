@@ -10,6 +10,7 @@ the state, ``Ended`` of the signalling (exactly one per call) leads to the same 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, cast
@@ -24,7 +25,7 @@ from gateway.media.contract import Leg, LegObserver, LegStats
 from gateway.net.driver import Driver
 from gateway.plugs.contract import Drive, Plug, PlugSession
 from gateway.providers.contract import Provider
-from gateway.sdp import Stream, accept, answer, offer
+from gateway.sdp import SUITES, SrtpTerms, Stream, accept, answer, offer
 from gateway.sdp.types import AudioFormat
 from gateway.sip.events import Confirmed, Ended, Invited, Reconfirmed, Refreshed, Reoffered
 from gateway.timeline import Timeline
@@ -99,6 +100,8 @@ class Call:
         self._offer: bytes | None = None
         self._sdp = b""
         self._sdp_version = 1
+        # One key per suite for the whole call: a refresh of the session must not rekey what goes on (RFC 4568 7.1.4).
+        self._srtp = SrtpTerms(trunk.srtp, {suite: secrets.token_bytes(size) for suite, size in SUITES.items()})
         self._session: PlugSession | None = None
         self._leg: Leg | None = None
         self._speaking = False
@@ -270,8 +273,8 @@ class Call:
     def _describe(self, theirs: bytes | None, leg: Leg) -> tuple[bytes, Stream | None]:
         local, session, version = (self._house.media_host, leg.local[1]), self._invited.call, self._sdp_version
         if theirs is None:
-            return offer(local, session, self._house.media.formats, version=version), None
-        agreement = answer(theirs, local, session, self._house.media.formats, version=version)
+            return offer(local, session, self._house.media.formats, version=version, srtp=self._srtp), None
+        agreement = answer(theirs, local, session, self._house.media.formats, version=version, srtp=self._srtp)
         return agreement.sdp, agreement.stream
 
     def _connect_late(self, theirs: bytes | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -20,6 +21,9 @@ class TrunkOptions(Options):
     """Name in logs and call records."""
     source: list[IPv4Network | IPv6Network] = Field(alias="from", min_length=1)
     """Address ranges of the peer's signalling, like ``[203.0.113.0/24]``."""
+    srtp: Literal["off", "prefer", "require"] = "off"
+    """Encrypted media with keys in SDP (RFC 4568): ``off`` refuses offers that insist on it, ``prefer`` takes it where
+    offered, ``require`` refuses calls without it. The keys are as secret as the signalling that carries them."""
     registration: RegistrationOptions | None = Field(default=None, alias="register")
     """An account to register at the peer, for those that do not send calls to a fixed address."""
 

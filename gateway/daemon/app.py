@@ -23,6 +23,7 @@ from gateway.config.blocks import find_spec
 from gateway.daemon.health import MediaHealth
 from gateway.daemon.systemd import Notifier
 from gateway.media.plane import MediaPlane
+from gateway.media.srtp import load_srtp
 from gateway.net.endpoint import EndpointDriver, open_endpoint
 from gateway.net.resolver import resolve
 from gateway.plugs.contract import Plug
@@ -78,6 +79,8 @@ async def _open(config: Config, stack: AsyncExitStack) -> tuple[MediaPlane, Endp
     records.start()
     stack.callback(records.close)
     providers = await _start_providers(config, stack)
+    if any(trunk.srtp != "off" for trunk in config.trunks):
+        structlog.get_logger().info("srtp.loaded", library=load_srtp())
     plane = MediaPlane(config.media)
     plane.start()
     stack.push_async_callback(plane.stop)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from codecs_ext.plane import PlaneShard
+from codecs_ext.srtp import PROFILES
 from gateway.errors import MisuseError, ResourceError
 from gateway.media.codecs.contract import Codecs
 from gateway.media.contract import LegStats, Stream
@@ -17,6 +18,14 @@ __all__ = ["PlaneLeg", "Verbs"]
 
 _RETRY_S: Final = 0.005
 _BACKLOG: Final = 10_000
+
+
+def _session_keys(stream: Stream) -> tuple[int, bytes, bytes]:
+    if stream.srtp is None:
+        return 0, b"", b""
+    if stream.srtp.suite not in PROFILES:
+        raise MisuseError(f"the plane knows no SRTP suite {stream.srtp.suite}")
+    return PROFILES[stream.srtp.suite], stream.srtp.receive, stream.srtp.send
 
 
 class PlaneLeg:
@@ -50,6 +59,7 @@ class PlaneLeg:
             *(stream.rtcp or (host, port + 1)),
             stream.rtcp_mux,
             stream.rtcp_metrics,
+            *_session_keys(stream),
         )
 
     def play(self, pcm: bytes, rate: int) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from gateway.sdp.crypto import PLAIN, SUITES, SrtpTerms
 from gateway.sdp.negotiation import accept, answer, offer
 from gateway.sdp.parser import parse
-from gateway.sdp.types import Agreement, Codec, Media, SessionDescription, Stream
+from gateway.sdp.types import Agreement, Codec, Media, SessionDescription, SrtpKeys, Stream
 
 __all__ = [
+    "PLAIN",
+    "SUITES",
     "Agreement",
     "Codec",
     "Media",
     "SessionDescription",
+    "SrtpKeys",
+    "SrtpTerms",
     "Stream",
     "accept",
     "answer",

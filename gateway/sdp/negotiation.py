@@ -12,9 +12,18 @@ from ipaddress import ip_address
 from typing import Final
 
 from gateway.errors import SdpError
+from gateway.sdp.crypto import (
+    PLAIN,
+    SrtpTerms,
+    chosen_crypto,
+    crypto_line,
+    is_secure,
+    keys_answered,
+    offered_crypto,
+)
 from gateway.sdp.parser import parse
 from gateway.sdp.rtcp import rtcp_lines, with_rtcp
-from gateway.sdp.types import G711, Agreement, AudioFormat, Codec, Media, SessionDescription, Stream
+from gateway.sdp.types import G711, Agreement, AudioFormat, Codec, Media, SessionDescription, SrtpKeys, Stream
 
 __all__ = ["accept", "answer", "offer"]
 
@@ -36,10 +45,12 @@ def offer(
     version: int = 1,
     direction: str = "sendrecv",
     rtcp_mux: bool = False,
+    srtp: SrtpTerms = PLAIN,
 ) -> bytes:
     """An offer of ``codecs`` in that order, and of telephone-event with the clock of each (RFC 4733 2.1).
 
-    ``version`` grows with each change (RFC 3264 8).
+    ``version`` grows with each change (RFC 3264 8). Who only prefers SRTP offers its keys on a plain line, which those
+    who have none may take as such (RFC 8643).
     """
     dynamic = iter(_DYNAMIC)
     formats = []
@@ -48,11 +59,13 @@ def offer(
         formats.append(Codec(payload_type, one.name, one.clock, one.channels, one.fmtp))
     clocks = dict.fromkeys(one.clock for one in codecs)
     formats += [_events(_EVENT_TYPE if clock == 8000 else next(dynamic), clock) for clock in clocks]
+    protocol = "RTP/SAVP" if srtp.mode == "require" else "RTP/AVP"
+    keys = [] if srtp.mode == "off" else offered_crypto(srtp)
     return _encode(
         local,
         session_id,
         version,
-        [[*_audio_lines("RTP/AVP", local[1], formats, direction), *rtcp_lines(mux=rtcp_mux, metrics=True)]],
+        [[*_audio_lines(protocol, local[1], formats, direction), *rtcp_lines(mux=rtcp_mux, metrics=True), *keys]],
     )
 
 
@@ -63,20 +76,25 @@ def answer(
     codecs: Sequence[AudioFormat] = G711,
     *,
     version: int = 1,
+    srtp: SrtpTerms = PLAIN,
 ) -> Agreement:
     """Answers an offer: the first audio line with a codec of ours is taken, with the offerer's first such codec."""
     description = offer if isinstance(offer, SessionDescription) else parse(offer)
-    chosen, codec, fmtp = _choose(description, codecs)
+    chosen, codec, fmtp, crypto = _choose(description, codecs, srtp)
     event = _event(chosen, codec.rate)
     direction = _REVERSED[chosen.direction]
     stream = with_rtcp(_agreement(chosen, codec, event, direction), chosen)
-    reports = rtcp_lines(mux=stream.rtcp_mux, metrics=stream.rtcp_metrics)
+    extra = rtcp_lines(mux=stream.rtcp_mux, metrics=stream.rtcp_metrics)
+    if crypto is not None:
+        tag, keys = crypto
+        stream = replace(stream, srtp=keys)
+        extra.append(crypto_line(tag, keys.suite, keys.send))
     sections = []
     for media in description.media:
         if media is chosen:
             ours = replace(codec, fmtp=fmtp)
             formats = [ours, _events(event.payload_type, event.rate)] if event else [ours]
-            sections.append([*_audio_lines(media.protocol, local[1], formats, direction), *reports])
+            sections.append([*_audio_lines(media.protocol, local[1], formats, direction), *extra])
         else:
             sections.append([f"m={media.kind} 0 {media.protocol} {' '.join(media.formats)}"])
     sdp = _encode(local, session_id, version, sections)
@@ -101,25 +119,40 @@ def accept(
         raise SdpError("RFC 3264 6.1: the answer has no codec of the offer", 305)
     codec, _ = common
     # The answerer says what it sends; each side sends with the payload types of the other's description (RFC 3264 5.1).
-    stream = _agreement(theirs, codec, _event(theirs, codec.rate), _REVERSED[theirs.direction])
-    return with_rtcp(stream, theirs, ours)
+    stream = with_rtcp(_agreement(theirs, codec, _event(theirs, codec.rate), _REVERSED[theirs.direction]), theirs, ours)
+    return replace(stream, srtp=keys_answered(theirs, ours))
 
 
-def _choose(description: SessionDescription, codecs: Sequence[AudioFormat]) -> tuple[Media, Codec, str]:
-    """The line, its codec, and our parameters for it."""
-    usable = [
-        media
-        for media in description.media
-        if media.kind == "audio" and media.port and media.protocol in ("RTP/AVP", "RTP/AVPF")
-    ]
+_Secured = tuple[str, SrtpKeys]
+
+
+def _choose(
+    description: SessionDescription, codecs: Sequence[AudioFormat], srtp: SrtpTerms
+) -> tuple[Media, Codec, str, _Secured | None]:
+    """The line, its codec, our parameters for it, and its keys; secured lines before plain ones if we have keys."""
+    lines = [media for media in description.media if media.kind == "audio" and media.port]
+    usable = [(media, keys) for media in lines for keys in _secured(media, srtp)]
     if not usable:
-        raise SdpError("no audio over RTP/AVP is offered", 304)
-    for media in usable:
+        wanted = {"off": "RTP/AVP", "prefer": "RTP/AVP, or RTP/SAVP with a key of ours", "require": "SRTP"}[srtp.mode]
+        raise SdpError(f"no audio over {wanted} is offered", 304)
+    for media, keys in sorted(usable, key=lambda found: found[1] is None):
         common = _first_common(media, codecs)
         if common is not None:
-            return media, *common
-    offered = ", ".join(codec.name or str(codec.payload_type) for codec in usable[0].codecs)
+            return media, *common, keys
+    offered = ", ".join(codec.name or str(codec.payload_type) for codec in usable[0][0].codecs)
     raise SdpError(f"no common codec: offered {offered}; served {', '.join(one.name for one in codecs)}", 305)
+
+
+def _secured(media: Media, srtp: SrtpTerms) -> list[_Secured | None]:
+    """How a line may be taken: with its keys, plain (None), or, empty, not at all."""
+    if media.protocol not in ("RTP/AVP", "RTP/AVPF") and not is_secure(media):
+        return []
+    if srtp.mode == "off":
+        return [] if is_secure(media) else [None]
+    keys = chosen_crypto(media, srtp)
+    if keys is None and (is_secure(media) or srtp.mode == "require"):
+        return []
+    return [keys]
 
 
 def _kind(codec: Codec) -> tuple[str, int, int]:

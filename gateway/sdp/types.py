@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["G711", "PCMA", "PCMU", "Agreement", "AudioFormat", "Codec", "Media", "SessionDescription", "Stream"]
+__all__ = [
+    "G711",
+    "PCMA",
+    "PCMU",
+    "Agreement",
+    "AudioFormat",
+    "Codec",
+    "Media",
+    "SessionDescription",
+    "SrtpKeys",
+    "Stream",
+]
 
 
 def _without_parameters(_: str) -> str:
@@ -75,6 +86,15 @@ class SessionDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class SrtpKeys:
+    """One suite, and master key with salt of each direction (RFC 4568 6.1). Printing it shows no key."""
+
+    suite: str
+    receive: bytes = field(repr=False)
+    send: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """What offer and answer agreed on for one leg: what the media plane is connected with."""
 
@@ -99,6 +119,8 @@ class Stream:
     """RTCP shares RTP's port (RFC 5761)."""
     rtcp_metrics: bool = False
     """The far end asks for VoIP metrics (RFC 3611 5.1)."""
+    srtp: SrtpKeys | None = None
+    """None: plain RTP."""
 
 
 @dataclass(frozen=True, slots=True)
