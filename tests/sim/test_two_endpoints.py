@@ -44,9 +44,10 @@ class TwoEndpoints(RuleBasedStateMachine):
 
     @rule(side=sides, pick=picks, status=st.sampled_from([180, 183]))
     def ring(self, side: int, pick: int, status: int) -> None:
+        """183 has early media, and is reliable then."""
         call = self.any_call(side, pick)
         if call not in self.placed[side]:
-            self.hosts[side].endpoint.ring(call, self.network.now, status)
+            self.hosts[side].endpoint.ring(call, self.network.now, status, SDP if status == 183 else None)
             self.network.flush(self.hosts[side])
 
     @rule(side=sides, pick=picks)
