@@ -73,7 +73,7 @@ cdef void _start(Downlink *down, int64_t tick) noexcept nogil:
     """Queued audio is there and the leg was silent."""
     down.state = PLAYING
     down.begins = True
-    down.waited = False
+    down.waited = tick > down.nominal   # a tail waited already, and was flushed: not another tick
     playout_restart(&down.queue)
     down.due = down.nominal - (down.period - 1)
     if down.due < tick:

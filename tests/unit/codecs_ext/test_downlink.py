@@ -6,7 +6,7 @@ import struct
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codecs_ext import rtp
@@ -301,6 +301,7 @@ def test_resampled_audio_keeps_its_length_and_level():
     st.tuples(st.just("mark"), st.just(0)),
     st.tuples(st.just("flush"), st.just(0)),
 ), max_size=30))  # fmt: skip
+@example(0, [("play", 1), ("run", 1), ("flush", 0), ("play", 1)])
 def test_whatever_is_asked_the_clock_holds_and_the_counts_add_up(group, steps):
     line = Line(group=group).connect()
     queued = marks = flushes = 0
