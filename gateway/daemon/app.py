@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
 import structlog
@@ -118,7 +119,7 @@ async def _listen(
     house = House(sip, plane, advertised(config).media_host, plugs, providers, records, config.limits)
     switchboard = Switchboard(house, config.trunks, config.routes)
     stack.push_async_callback(switchboard.close, _PATIENCE)
-    registrations = Registrations(sip, config.trunks, resolve)
+    registrations = Registrations(sip, config.trunks, partial(resolve, transport=config.sip.first.transport))
     stack.push_async_callback(registrations.close)
     registrations.start()
     return sip
