@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from codecs_ext.emodel import BPL_BARE, BPL_CONCEALED, mos, r_factor
+from codecs_ext.emodel import BPL_CONCEALED, mos, r_factor
 from gateway.media.contract import FarReport, LegStats
 
 __all__ = ["leg_stats"]
@@ -48,12 +48,12 @@ def _one_way_ms(counts: dict[str, Any]) -> float:
 
 
 def _heard(counts: dict[str, Any]) -> float | None:
-    """Our repetition of the last 20 ms is less than the concealment of G.711 appendix I, so none is credited."""
+    """Losses are concealed after G.711 Appendix I, and rated as such (G.113 table I.4)."""
     gone = counts["lost"] + counts["late"]
     if counts["received"] == 0:
         return None
     loss = gone / (counts["received"] + counts["lost"])
-    return r_factor(loss, counts["burst_ratio"], BPL_BARE, _one_way_ms(counts) + counts["packet_ms"])
+    return r_factor(loss, counts["burst_ratio"], BPL_CONCEALED, _one_way_ms(counts) + counts["packet_ms"])
 
 
 def _far(counts: dict[str, Any]) -> FarReport:

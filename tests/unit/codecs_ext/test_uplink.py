@@ -19,6 +19,8 @@ from codecs_ext.uplink import Receiver
 MS = 1_000_000
 SPEECH, CONCEALED = 1, 2
 SILENCE = b"\xff"
+SETTLED = slice(160, None)
+"""Bytes of a frame that concealment before it cannot have touched: it is joined within 10 ms."""
 
 
 class Frame(NamedTuple):
@@ -121,7 +123,7 @@ def test_a_gap_is_concealed_when_the_window_is_over():
     assert caller.times == [0, 160, 320]
     assert [frame.flags & CONCEALED for frame in caller.frames] == [0, CONCEALED, 0]
     assert any(caller.frames[1].pcm)
-    assert caller.frames[2].pcm == ulaw_to_linear(speech(2))
+    assert caller.frames[2].pcm[SETTLED] == ulaw_to_linear(speech(2))[SETTLED]
     counts = caller.receiver.counts
     assert (counts["lost"], counts["concealed"], counts["late"]) == (1, 1, 0)
     caller.send(1, 90 * MS)
@@ -319,9 +321,10 @@ def test_whatever_the_network_does_media_time_is_contiguous_and_follows_the_time
         caller.tick(now * MS)
     assert caller.is_contiguous()
     real = {frame.media_time: frame.pcm for frame in caller.frames if not frame.flags & CONCEALED}
-    assert set(real.values()) <= {ulaw_to_linear(speech(number)) for _, number in sent}
+    assert {pcm[SETTLED] for pcm in real.values()} <= {ulaw_to_linear(speech(number))[SETTLED] for _, number in sent}
     if caller.receiver.counts["concealed"] == sum(frame.flags >> 1 for frame in caller.frames):  # no stall was bridged
-        assert all(pcm == ulaw_to_linear(speech(media_time // 160)) for media_time, pcm in real.items())
+        for media_time, pcm in real.items():
+            assert pcm[SETTLED] == ulaw_to_linear(speech(media_time // 160))[SETTLED]
     counts = caller.receiver.counts
     handled = len(real)
     assert handled + counts["late"] + counts["duplicate"] == counts["received"] == len(sent)
