@@ -105,6 +105,8 @@ class Call:
         self._session: PlugSession | None = None
         self._leg: Leg | None = None
         self._speaking = False
+        self._held = False
+        self._over = False
         self._ended: asyncio.Future[Ended] = loop.create_future()
         self._media: asyncio.Future[LegStats] = loop.create_future()
         self._timers: list[asyncio.TimerHandle] = []
@@ -128,6 +130,9 @@ class Call:
         return Driver(machine, on_effect, on_event)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._over:  # nobody would end it any more
+            work.close()
+            return
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -182,17 +187,15 @@ class Call:
         sdp, stream = self._negotiate(self._invited.sdp, leg)
         if not route.early_media:
             house.sip.ring(self._invited.call)
-        ring = asyncio.sleep(route.ring_for / SECOND)
+        rung = asyncio.get_running_loop().time() + route.ring_for / SECOND
+        await session.start(leg)
         if route.early_media and stream is not None:
-            await session.start(leg)
-            leg.connect(stream)
+            self._connect(stream)
             house.sip.ring(self._invited.call, 183, sdp)
             self._speak()
-            await ring
-        else:
-            await asyncio.gather(session.start(leg), ring)
-        if stream is not None:
-            leg.connect(stream)
+        await asyncio.sleep(rung - asyncio.get_running_loop().time())
+        if stream is not None and not route.early_media:
+            self._connect(stream)
         house.sip.answer(self._invited.call, sdp)
 
     def _refuse(self, status: int, rule: str, warning: int = 399) -> None:
@@ -202,6 +205,7 @@ class Call:
         self.hang_up(rule)
 
     async def _take_down(self) -> None:
+        self._over = True
         for timer in self._timers:
             timer.cancel()
         tasks = list(self._tasks)
@@ -277,6 +281,14 @@ class Call:
         agreement = answer(theirs, local, session, self._house.media.formats, version=version, srtp=self._srtp)
         return agreement.sdp, agreement.stream
 
+    def _connect(self, stream: Stream) -> None:
+        """Media as agreed. A caller who does not listen has put us on hold (RFC 3264 8.4); the plug is told."""
+        if self._leg is not None and self._session is not None:
+            self._leg.connect(stream)
+            if self._held == stream.send:
+                self._held = not stream.send
+                self._session.on_hold(self._held)
+
     def _connect_late(self, theirs: bytes | None) -> None:
         """The ACK carries the answer to an offer of ours (late offer)."""
         ours, self._offer = self._offer, None
@@ -286,7 +298,7 @@ class Call:
             self.hang_up("no answer to our offer in the ACK (RFC 3261 13.2.1)")
             return
         try:
-            self._leg.connect(accept(theirs, ours, self._house.media.formats))
+            self._connect(accept(theirs, ours, self._house.media.formats))
         except SdpError as error:
             self._refuse(488, str(error), error.warning)
 
@@ -302,5 +314,5 @@ class Call:
             self._house.sip.reject(self._invited.call, 488, str(error), warning=error.warning)
             return
         if stream is not None:
-            self._leg.connect(stream)
+            self._connect(stream)
         self._house.sip.answer(self._invited.call, sdp)

@@ -73,6 +73,9 @@ class PlugSession(LegObserver, Protocol):
     def answered(self) -> None:
         """The far end confirmed the call (ACK): speak now. With early media it comes before the answer."""
 
+    def on_hold(self, held: bool) -> None:
+        """The far end does not listen any more, or listens again. What is queued meanwhile waits."""
+
     async def close(self) -> None:
         """The call has ended; nothing is left running when this returns. Called once."""
 

@@ -62,7 +62,7 @@ class ModelSessions:
         self._wanted = wanted
         self._providers = providers
         self._listeners = listeners
-        self._closed = False
+        self.closed = False
         self.stt: SttSession | None = None
         self.llm: LlmSession | None = None
         self.tts: TtsSession | None = None
@@ -77,7 +77,7 @@ class ModelSessions:
         """Opens what is missing, all at once. Returns why something still is."""
         failures: list[ProviderError] = []
         await asyncio.gather(self._open_stt(failures), self._open_llm(failures), self._open_tts(failures))
-        if self._closed:
+        if self.closed:
             self.close()
         return failures
 
@@ -86,7 +86,7 @@ class ModelSessions:
         setattr(self, role, None)
 
     def close(self) -> None:
-        self._closed = True
+        self.closed = True
         for session in (self.stt, self.llm, self.tts):
             if session is not None:
                 session.close()

@@ -40,9 +40,14 @@ class EchoSession(BaseSession):
 
     uplink_rate = _ECHO_RATE
     _primed = False
+    _held = False
+
+    def on_hold(self, held: bool) -> None:
+        """An echo of what was said on hold would come when nobody expects it."""
+        self._held, self._primed = held, False
 
     def on_audio(self, pcm: bytes, media_time: Samples, arrival: Nanos, flags: int) -> None:
-        if self.leg is None:
+        if self.leg is None or self._held:
             return
         if not self._primed:
             self._primed = True

@@ -129,6 +129,10 @@ class PipelineSession(BaseSession):
             self._conversation.failed(now)
         self._drive.poke()
 
+    def on_hold(self, held: bool) -> None:
+        self._conversation.hold(held, self._drive.now())
+        self._drive.poke()
+
     async def close(self) -> None:
         await super().close()
         self._drive.close()
@@ -141,7 +145,7 @@ class PipelineSession(BaseSession):
     async def _reconnect(self) -> None:
         """While the call goes on; the provider's own log lines tell how it fares."""
         pause = _RETRY_FIRST
-        while not self._models.complete:
+        while not self._models.complete and not self._models.closed:
             await asyncio.sleep(pause)
             await self._models.connect()
             pause = min(2 * pause, _RETRY_LONGEST)

@@ -24,6 +24,9 @@ class BaseSession:
     def answered(self) -> None:
         """Nothing to say."""
 
+    def on_hold(self, held: bool) -> None:
+        """Nothing is being said."""
+
     async def close(self) -> None:
         self.leg = None
 

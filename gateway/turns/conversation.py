@@ -69,6 +69,7 @@ class Conversation:
         self._cuts: dict[int, Cut] = {}
         self._request = 0
         self._ask_at: Nanos | None = None
+        self._held = False
         self._asked = 0
         self._over = False
         self._effects: list[Effect] = []
@@ -104,6 +105,13 @@ class Conversation:
             self._listen(now)
         else:
             self._say(Answer(0, "greeting", interruptible=greeting.interruptible), greeting.text)
+
+    def hold(self, held: bool, now: Nanos) -> None:
+        """The caller does not listen for a while: silence is no reason to ask then."""
+        self._held = held
+        self._ask_at = None
+        if not held and self._answer is None:
+            self._listen(now)
 
     def speech_started(self, media_time: Samples, arrival: Nanos, now: Nanos) -> None:
         self._speech = media_time, arrival
@@ -333,7 +341,7 @@ class Conversation:
             return
         if self._unanswered and not self._pending:
             self._generate(Answer(self._turn, "answer"))
-        else:
+        elif not self._held:
             self._ask_at = Nanos(now + self._options.no_input_after)
 
     def _ask(self, now: Nanos) -> None:

@@ -56,6 +56,16 @@ async def test_echo_plays_what_it_hears_after_a_head() -> None:
     assert [pcm for pcm, _ in leg.played] == [bytes(640), *(bytes([n]) * 640 for n in range(3))]
 
 
+async def test_echo_does_not_keep_what_it_hears_on_hold() -> None:
+    _, leg, session = await connected(ECHO.create(EchoOptions()))
+    session.on_hold(True)  # type: ignore[attr-defined]
+    session.on_audio(bytes(320), Samples(0), Nanos(0), 0)  # type: ignore[attr-defined]
+    assert not leg.played
+    session.on_hold(False)  # type: ignore[attr-defined]
+    session.on_audio(bytes(320), Samples(160), Nanos(0), 0)  # type: ignore[attr-defined]
+    assert len(leg.played) == 2
+
+
 @pytest.mark.parametrize("loop", [False, True])
 async def test_a_recording_ends_the_call_or_begins_again(tmp_path: Path, loop: bool) -> None:
     plug = PLAY.create(PlayOptions(file=write(tmp_path / "a.wav", rate=16000), loop=loop))

@@ -327,6 +327,17 @@ def test_a_silent_caller_is_asked_twice_and_then_left() -> None:
     assert desk.conversation.next_timer() is None
 
 
+def test_a_caller_who_put_us_on_hold_is_not_asked_for_input() -> None:
+    desk = Desk(no_input_after="8s")
+    desk.greet()
+    desk.conversation.hold(True, desk.now)
+    desk.wait(60_000)
+    desk.none(do.Speak)
+    desk.conversation.hold(False, desk.now)
+    desk.wait(8000)
+    assert desk.take(do.Speak)
+
+
 def test_the_call_ends_after_the_last_word_when_the_model_says_so() -> None:
     desk = Desk()
     desk.greet()
