@@ -22,14 +22,14 @@ from gateway.call.records import Records
 from gateway.errors import ProviderError, ResourceError, SdpError
 from gateway.machine import Machine
 from gateway.media.contract import Leg, LegObserver, LegStats
-from gateway.net.driver import Driver
+from gateway.net.driver import Driver, monotonic
 from gateway.plugs.contract import Drive, Plug, PlugSession
 from gateway.providers.contract import Provider
 from gateway.sdp import SUITES, SrtpTerms, Stream, accept, answer, offer
 from gateway.sdp.types import AudioFormat
 from gateway.sip.events import Confirmed, Ended, Invited, Reconfirmed, Refreshed, Reoffered
 from gateway.timeline import Timeline
-from gateway.units import SECOND
+from gateway.units import SECOND, Nanos
 
 __all__ = ["Call", "House", "MediaFactory", "Signalling"]
 
@@ -113,6 +113,9 @@ class Call:
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- what the plug may do -----------------------------------------------------------------------------------------
+
+    def now(self) -> Nanos:
+        return monotonic()
 
     def hang_up(self, reason: str) -> None:
         self._house.sip.hang_up(self._invited.call, reason)

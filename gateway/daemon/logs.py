@@ -22,6 +22,8 @@ __all__ = ["configure", "hide_secrets", "redact"]
 
 _SAID: Final = frozenset({"heard", "said", "text", "transcript", "prompt", "messages", "greeting"})
 _NUMBERS: Final = frozenset({"caller", "called", "number", "digits", "to", "target"})
+_KEYED: Final = frozenset({"digit"})
+"""What a caller keys in may be a card number: nothing of it is told."""
 _SECRETS: Final = frozenset({"password", "secret", "token", "key", "api_key", "authorization", "proxy_authorization"})
 _KEPT: Final = frozenset({"call_id", "timestamp", "event", "level", "stamps", "stages_ms", "model_ms", "versions"})
 """Ids and times are made of digits, and are nobody's number."""
@@ -102,8 +104,8 @@ def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
 def _redact(key: str, value: Any) -> Any:
     if key in _KEPT or value is None:
         return value
-    if key in _SAID:
-        return f"({len(str(value).split())} words)"
+    if key in _SAID or key in _KEYED:
+        return f"({len(str(value).split())} words)" if key in _SAID else "*"
     if isinstance(value, Mapping):
         return {name: _redact(str(name), item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -51,6 +51,9 @@ class CallView(Protocol):
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs work that the call owns: it is cancelled and awaited when the call ends."""
 
+    def now(self) -> Nanos:
+        """The clock of the stamps."""
+
     def hang_up(self, reason: str) -> None:
         """Ends the call from our side; ``close`` of the session follows."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from pydantic import Field
@@ -16,7 +15,7 @@ from pydantic import Field
 from gateway.options import Options
 from gateway.plugs.contract import CallView, Plug, PlugSession, PlugSpec
 from gateway.plugs.session import BaseSession
-from gateway.plugs.wav import Clip, read_wav
+from gateway.plugs.wav import Clip, WavFile, read_wav
 from gateway.units import Nanos, Samples
 
 __all__ = ["ECHO", "PLAY", "SILENCE", "TONE"]
@@ -71,7 +70,7 @@ class ToneOptions(Options):
 class PlayOptions(Options):
     """A plug of kind ``play``: a recording."""
 
-    file: Path
+    file: WavFile
     """A WAV file, 16-bit mono at 8, 16, 24 or 48 kHz."""
     loop: bool = False
     """Begin again at its end, until the caller hangs up; if not, the call ends with it."""

@@ -7,7 +7,6 @@ what they deliver. Every hand-over is a plain call on the event loop: no task or
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator
@@ -17,7 +16,7 @@ from gateway.options import Options
 from gateway.plugs.contract import CallView, PlugSpec
 from gateway.plugs.model_sessions import STT_RATE, Listeners, ModelSessions, Wanted
 from gateway.plugs.session import BaseSession
-from gateway.plugs.wav import Clip, apology, read_wav
+from gateway.plugs.wav import Clip, WavFile, apology, read_wav
 from gateway.providers.contract import (
     Failed,
     Generated,
@@ -45,7 +44,7 @@ _RETRY_LONGEST: Final = 3.0
 class FailureOptions(Options):
     """What happens when a model is not there, or is lost in the middle of a call."""
 
-    play: Path | None = None
+    play: WavFile | None = None
     """A WAV file (16-bit mono) that the caller hears then; none plays the built-in sentence."""
     then: Literal["hang_up", "continue"] = "hang_up"
     """``continue`` listens on, and connects to the models again."""

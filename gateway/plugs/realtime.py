@@ -11,6 +11,7 @@ from gateway.media.contract import Leg
 from gateway.options import Options
 from gateway.plugs.contract import CallView, PlugSpec
 from gateway.plugs.session import BaseSession
+from gateway.plugs.wav import apology
 from gateway.providers.contract import Failed, Interrupted, RealtimeResult, RealtimeSession, Speech
 from gateway.timeline import Stamp
 from gateway.units import Nanos, Samples
@@ -44,10 +45,13 @@ class RealtimePlugSession(BaseSession):
         self._session: RealtimeSession | None = None
         self._turn = 0
         self._answer_start = Samples(0)
+        self._apologising = False
+        self._models: dict[str, str] = {}
 
     async def start(self, leg: Leg) -> None:
         await super().start(leg)
-        self._session = await self._provider.open_realtime(self._on_result, rate=self.uplink_rate)
+        session = self._session = await self._provider.open_realtime(self._on_result, rate=self.uplink_rate)
+        self._models["realtime"] = f"{session.model.name} {session.model.version}"
 
     async def close(self) -> None:
         await super().close()
@@ -62,6 +66,7 @@ class RealtimePlugSession(BaseSession):
             self._session.audio(pcm, media_time, flags)
 
     def on_speech_started(self, media_time: Samples, arrival: Nanos) -> None:
+        self.call.timeline.take(self._turn)  # one that got no answer
         self._turn += 1
         self.call.timeline.stamp(self._turn, Stamp.SPEECH_STARTED, arrival)
 
@@ -73,19 +78,31 @@ class RealtimePlugSession(BaseSession):
         self.call.timeline.stamp(self._turn, Stamp.FIRST_PACKET, sent)
 
     def on_playout_idle(self, sent: Nanos, position: Samples) -> None:
-        times = self.call.timeline.take(self._turn)
-        if times.gap is not None and times.gap >= 0:
-            self.call.record("turn", turn=self._turn, kind="answer", **times.fields(Nanos(0)))
+        self._answered(sent, interrupted=False)
+        if self._apologising:
+            self.call.hang_up("a model failed")
 
     def on_flushed(self, number: int, sent: Nanos, position: Samples) -> None:
+        self._answered(sent, interrupted=True)
         if self._session is not None:
             self._session.interrupted((position - self._answer_start) // 8)
+
+    def _answered(self, sent: Nanos, *, interrupted: bool) -> None:
+        """Writes the turn down. Speech that the model answered before it had ended has no gap."""
+        times = self.call.timeline.take(self._turn)
+        if times.gap is not None and times.gap >= 0:
+            times.stamps[Stamp.LAST_PACKET] = sent
+            fields = {**times.fields(Nanos(0)), "interrupted": interrupted, "models": dict(self._models)}
+            self.call.record("turn", turn=self._turn, kind="answer", **fields)
 
     # --- what the model delivers --------------------------------------------------------------------------------------
 
     def _on_result(self, result: RealtimeResult) -> None:
         match result:
-            case Speech(_, pcm, rate) if self.leg is not None:
+            case Speech(_, pcm, rate, elapsed) if self.leg is not None:
+                if Stamp.SPEECH_ENDED in self.call.timeline.turn(self._turn).stamps:
+                    self.call.timeline.stamp(self._turn, Stamp.TTS_FIRST_AUDIO, self.call.now())
+                    self.call.timeline.model_took(self._turn, "tts", elapsed)
                 self.leg.play(pcm, rate)
             case Interrupted() if self.leg is not None:
                 self.leg.flush(self._turn)
@@ -93,9 +110,15 @@ class RealtimePlugSession(BaseSession):
                 self._lost(error)
 
     def _lost(self, error: ProviderError) -> None:
+        """The caller hears the recorded sentence, and the call ends."""
         self._session = None
-        self.call.log("provider.failed", provider=error.provider, reason=str(error))
-        self.call.hang_up("a model failed")
+        self.call.log("provider.failed", role="realtime", provider=error.provider, reason=str(error))
+        if self.leg is None:
+            return
+        self._apologising = True
+        clip = apology()
+        self.leg.flush(self._turn)
+        self.leg.play(clip.pcm, clip.rate)
 
 
 SPEC = PlugSpec("realtime", RealtimeOptions, Realtime, provider_roles={"model": "realtime"})

@@ -6,11 +6,13 @@ import wave
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
 
 from gateway.errors import ConfigError
 
-__all__ = ["RATES", "Clip", "apology", "read_wav"]
+__all__ = ["RATES", "Clip", "WavFile", "apology", "read_wav"]
 
 RATES: Final = (8000, 16000, 24000, 48000)
 
@@ -42,6 +44,18 @@ def read_wav(path: Path) -> Clip:
         found = f"{shape[0] * 8}-bit, {shape[1]} channels, {shape[2]} Hz"
         raise ConfigError([f"{path}: is {found}; give 16-bit mono at {', '.join(map(str, RATES))} Hz"])
     return Clip(pcm, shape[2])
+
+
+def _playable(path: Path) -> Path:
+    try:
+        read_wav(path)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return path
+
+
+WavFile = Annotated[Path, AfterValidator(_playable)]
+"""An option that names a recording: one that cannot be played is told together with its line of the file."""
 
 
 @cache

@@ -57,7 +57,7 @@ class Conversation:
         self._options = options
         self._timeline = timeline
         self._hang_up_on_failure = hang_up_on_failure
-        self._endpointer = Endpointer(options.hangover)
+        self._endpointer = Endpointer(options.hangover, options.longest_turn)
         self._playback = Playback()
         self._turn = 0
         self._speech: tuple[Samples, Nanos] | None = None  # where the plane hears speech begin, while it lasts
@@ -116,7 +116,7 @@ class Conversation:
     def speech_started(self, media_time: Samples, arrival: Nanos, now: Nanos) -> None:
         self._speech = media_time, arrival
         if not self._over and not self._deaf:
-            self._take_floor(media_time, arrival)
+            self._take_floor(media_time, arrival, now)
 
     def speech_heard(self, arrival: Nanos, now: Nanos) -> None:
         """A packet of speech. Over an answer it is an interruption once the confirmation window is full of it."""
@@ -181,16 +181,20 @@ class Conversation:
         """The agent is saying what the caller may not interrupt."""
         return self._answer is not None and not (self._options.barge_in and self._answer.interruptible)
 
-    def _take_floor(self, media_time: Samples, arrival: Nanos) -> None:
+    def _take_floor(self, media_time: Samples, arrival: Nanos, now: Nanos) -> None:
         if not self._endpointer.speaking:
             self._turn += 1
             self._timeline.stamp(self._turn, Stamp.SPEECH_STARTED, arrival)
             self._effects.append(BeginTurn(self._turn, media_time))
             self._onset = arrival if self._answer else None
-        self._endpointer.speech_started()
+        self._endpointer.speech_started(now)
         self._ask_at = None
 
     def _end_turn(self, now: Nanos) -> None:
+        if self._speech is not None:  # the turn is too long: what is heard of it so far must do
+            media_time, arrival = self._speech
+            self._speech_end = Samples(media_time + (now - arrival) * 8 // MS)
+            self._timeline.restamp(self._turn, Stamp.SPEECH_ENDED, now)
         self._timeline.stamp(self._turn, Stamp.ENDPOINT, now)
         self._pending.add(self._turn)
         self._effects.append(EndTurn(self._turn, self._speech_end))
@@ -336,7 +340,7 @@ class Conversation:
     def _listen(self, now: Nanos) -> None:
         """The floor is open, unless the caller has taken it while the agent could not be interrupted."""
         if self._speech is not None and not self._endpointer.speaking:
-            self._take_floor(*self._speech)
+            self._take_floor(*self._speech, now)
         if self._endpointer.speaking:
             return
         if self._unanswered and not self._pending:

@@ -23,8 +23,10 @@ class Endpointer:
     """Tells the end of a turn. The hangover counts from the last speech *packet*, so the detector's release time and
     whatever delayed its report are inside it and not on top."""
 
-    def __init__(self, hangover: Nanos) -> None:
+    def __init__(self, hangover: Nanos, longest: Nanos) -> None:
         self._hangover = hangover
+        self._longest = longest
+        self._began = Nanos(0)
         self._state = _State.QUIET
         self._last_speech = Nanos(0)
 
@@ -37,7 +39,9 @@ class Endpointer:
     def paused(self) -> bool:
         return self._state is _State.PAUSED
 
-    def speech_started(self) -> None:
+    def speech_started(self, now: Nanos) -> None:
+        if self._state is _State.QUIET:
+            self._began = now
         self._state = _State.SPEAKING
 
     def speech_ended(self, arrival: Nanos) -> None:
@@ -48,12 +52,18 @@ class Endpointer:
         self._state = _State.QUIET
 
     def next_timer(self) -> Nanos | None:
-        return Nanos(self._last_speech + self._hangover) if self.paused else None
+        match self._state:
+            case _State.PAUSED:
+                return Nanos(self._last_speech + self._hangover)
+            case _State.SPEAKING:
+                return Nanos(self._began + self._longest)
+            case _State.QUIET:
+                return None
 
     def ended(self, now: Nanos, *, model_sure: bool = False) -> bool:
         """Whether the turn ends here; if so, the next one may begin."""
         due = self.next_timer()
-        if due is None or not (model_sure or now >= due):
+        if due is None or not (now >= due or (model_sure and self.paused)):
             return False
         self._state = _State.QUIET
         return True

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.errors import ProviderError
 from gateway.machine import Machine
 from gateway.media.contract import Stream
-from gateway.net.driver import Driver
+from gateway.net.driver import Driver, monotonic
 from gateway.providers.contract import (
     LlmResult,
     Message,
@@ -19,7 +19,7 @@ from gateway.providers.contract import (
     TtsResult,
 )
 from gateway.timeline import Timeline
-from gateway.units import Samples
+from gateway.units import Nanos, Samples
 
 
 class Leg:
@@ -135,6 +135,9 @@ class Call:
         self.lines: list[tuple[str, dict[str, Any]]] = []
         self.hung_up: list[str] = []
         self.tasks: set[asyncio.Task[None]] = set()
+
+    def now(self) -> Nanos:
+        return monotonic()
 
     def hang_up(self, reason: str) -> None:
         self.hung_up.append(reason)

@@ -194,6 +194,17 @@ def test_a_model_that_is_sure_ends_the_turn_before_the_hangover() -> None:
     assert desk.take(do.Generate).messages[-1] == Message("user", "yes")
 
 
+def test_speech_that_never_pauses_ends_all_the_same() -> None:
+    desk = Desk(longest_turn="10s")
+    desk.greet()
+    desk.start_speaking()
+    began = desk.ms
+    desk.wait(9_990)
+    desk.none(do.EndTurn)
+    desk.wait(10)
+    assert desk.take(do.EndTurn).media_time == (began + 10_000) * 8
+
+
 class TestBargeIn:
     def answering(self, **options: object) -> tuple[Desk, do.Generate, do.Speak]:
         desk = Desk(**options)
