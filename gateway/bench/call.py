@@ -79,5 +79,7 @@ def _report(terminal: Terminal, result: CallResult, record: str | None) -> int:
         terminal.success("answered, and every turn was")
         return 0
     unanswered = sum(turn.answer is None for turn in result.turns)
-    terminal.failure(result.failure or f"{unanswered} of {len(result.turns)} turns got no answer")
+    talked_over = sum(turn.talked_over for turn in result.turns)
+    early = f", {talked_over} were answered before the caller had finished" if talked_over else ""
+    terminal.failure(result.failure or f"{unanswered} of {len(result.turns)} turns got no answer{early}")
     return 1

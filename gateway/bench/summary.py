@@ -19,7 +19,7 @@ def outside_rows(calls: Sequence[CallResult]) -> list[Row]:
     return _rows(
         ("call set-up, INVITE to 200", (call.set_up for call in calls)),
         ("greeting, 200 to first sound", (call.greeted_after for call in calls)),
-        ("response gap, as heard", (turn.gap for turn in turns)),
+        ("response gap, as heard", (turn.gap for turn in turns if not turn.talked_over)),
         ("interruption to silence, as heard", (turn.stop for turn in turns)),
     )
 

@@ -11,12 +11,11 @@ from gateway.sip.events import Answered, Ringing
 from gateway.sip.exchange import MAX_TRIES, exchange
 from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Header, Request, Response
-from gateway.sip.reasons import reason_header, reason_text
+from gateway.sip.reasons import reason_header, refusal_text
 from gateway.sip.reliable import EarlyDialogs, is_reliable, sequence
 from gateway.sip.responses import ACCEPT, ALLOW
 from gateway.sip.session import Phase, Session
 from gateway.sip.session_timer import LEAST, Role, agree_as_client, least, request_headers
-from gateway.sip.values import plain
 from gateway.units import SECOND, Nanos
 
 __all__ = ["OutgoingCall"]
@@ -134,7 +133,7 @@ class OutgoingCall(Session):
         elif self._is_worth_another_try(response):
             self._try_again(now)
         else:
-            self._tell_ended("remote", response.status, reason_text(response) or plain(response.reason))
+            self._tell_ended("remote", response.status, refusal_text(response))
             self._context.forget(self)
 
     def _is_worth_another_try(self, response: Response) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gateway.errors import SipError
-from gateway.sip.message import Header, Message
+from gateway.sip.message import Header, Message, Response
 from gateway.sip.responses import warning
 from gateway.sip.values import parse_parameters, plain, quote
 
-__all__ = ["reason_header", "reason_text", "refusal_headers"]
+__all__ = ["reason_header", "reason_text", "refusal_headers", "refusal_text"]
 
 
 def reason_header(text: str, cause: int = 16) -> list[Header]:
@@ -19,6 +19,13 @@ def refusal_headers(host: str, rule: str, code: int, reason: str | None) -> list
     """Why we refuse, for whoever reads a capture."""
     headers = [warning(host, rule, code)] if rule else []
     return headers + ([("Reason", f"SIP;text={quote(reason)}")] if reason else [])
+
+
+def refusal_text(response: Response) -> str:
+    """Why a call was refused, as the peer tells it: Reason or the reason phrase, and the text of its Warning (20.43)."""
+    why = reason_text(response) or plain(response.reason)
+    _, quote_mark, warned = (response.get("Warning") or "").partition('"')
+    return f"{why}: {plain(warned.rpartition(quote_mark)[0])}" if quote_mark else why
 
 
 def reason_text(message: Message) -> str:

@@ -114,3 +114,11 @@ def test_a_terminal_gets_columns() -> None:
     structlog.get_logger().info("turn", turn=1)
     assert "turn" in stream.getvalue()
     assert not stream.getvalue().startswith("{")
+
+
+def test_nothing_is_told_of_a_digit() -> None:
+    assert redact(None, "info", {"event": "digit", "digit": "7", "duration_ms": 60}) == {
+        "event": "digit",
+        "digit": "*",
+        "duration_ms": 60,
+    }
