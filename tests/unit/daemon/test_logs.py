@@ -11,7 +11,7 @@ import structlog
 from pydantic import SecretStr
 
 from gateway.config import LogOptions
-from gateway.daemon.logs import configure
+from gateway.daemon.logs import configure, redact
 
 
 @pytest.fixture(autouse=True)
