@@ -15,7 +15,10 @@ from gateway.sip.names import KNOWN, canonical
 
 __all__ = ["Malformed", "parse"]
 
-_FOLD: Final = re.compile(r"[ \t]*\r\n[ \t]+")
+# The lookbehind keeps a run of blanks from being read again at each of its own characters.
+_FOLD: Final = re.compile(r"(?:(?<![ \t])[ \t]++)?+\r\n[ \t]++")
+# Legal only in a quoted-pair (RFC 3261 25.1); anywhere else they are meant for whoever reads the log.
+_CONTROL: Final = re.compile(r"(?<!\\)[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _VERSION: Final = re.compile(r"SIP/\d{1,4}\.\d{1,4}", re.IGNORECASE)
 _METHOD: Final = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 # Headers that must not come twice (RFC 3261 7.3.1 with 20): two of them would let two readers see two calls.
@@ -30,7 +33,7 @@ class Malformed(SipError):
         self.request = request
 
 
-def parse(data: bytes, *, max_bytes: int = 65_535, max_headers: int = 128) -> Message:
+def parse(data: bytes, *, max_bytes: int = 65_535, max_headers: int = 128, max_header_chars: int = 8_192) -> Message:
     """Parses one datagram. Octets after Content-Length are ignored; without one the body is the rest (18.3)."""
     if len(data) > max_bytes:
         raise _bad("18.1.1: message is too large", 513, "Message Too Large")
@@ -44,6 +47,10 @@ def parse(data: bytes, *, max_bytes: int = 65_535, max_headers: int = 128) -> Me
     fault = _bad("25.1: bare CR or LF") if text.count("\n") + text.count("\r") != 2 * len(lines) else None
     if len(lines) > max_headers:
         fault, lines = fault or _bad("7.3: too many headers", 513, "Message Too Large"), lines[:max_headers]
+    if len(text) > max_header_chars and any(len(line) > max_header_chars for line in (start_line, *lines)):
+        fault = fault or _bad("7.3: a header is too long", 513, "Message Too Large")
+    if _CONTROL.search(text):
+        fault = fault or _bad("25.1: control character")
     headers, wrong_line = _headers(lines)
     return _message(start_line, headers, rest, fault or wrong_line)
 

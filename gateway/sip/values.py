@@ -19,11 +19,13 @@ __all__ = [
     "split_list",
 ]  # fmt: skip
 
-_NAME_ADDR: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"\s*|([^<"]*))<([^<>]*)>(.*)', re.DOTALL)
-_PARAMETER: Final = re.compile(r';\s*([^\s;="]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;"]*)\s*)?', re.DOTALL)
-_PIECE: Final = re.compile(r'[^,"<]+|"(?:[^"\\]|\\.)*"|<[^>]*>|[<"]', re.DOTALL)
+# Possessive throughout: linear in the length of what a peer sends.
+_NAME_ADDR: Final = re.compile(r'\s*+(?:"((?:[^"\\]|\\.)*+)"\s*+|([^<"]*+))<([^<>]*+)>(.*+)', re.DOTALL)
+_PARAMETER: Final = re.compile(r';\s*+([^\s;="]++)\s*+(?:=\s*+("(?:[^"\\]|\\.)*+"|[^\s;"]*+)\s*+)?+', re.DOTALL)
+# What is never closed takes all the rest: were it looked for again at every mark, a list would cost its square.
+_PIECE: Final = re.compile(r'[^,"<]++|"(?:[^"\\]|\\.)*+(?:"|\\?+\Z)|<[^>]*+>?+', re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,9 @@ def split_list(value: str) -> list[str]:
             current, position = [], position + 1
             continue
         match = _PIECE.match(value, position)
-        piece = match[0] if match else value[position]
-        current.append(piece)
-        position += len(piece)
+        end = match.end() if match else position + 1
+        current.append(value[position:end])
+        position = end
     items.append("".join(current).strip())
     return [item for item in items if item]
 

@@ -104,3 +104,16 @@ def test_what_is_written_is_read(headers: list[tuple[str, str]], body: bytes) ->
 @pytest.mark.parametrize("data", [INVITE, COMPACT, OK, BYE, INVITE.replace(b"Alice", b"Al\xffce")])
 def test_what_is_read_is_written(data: bytes) -> None:
     same(parse(parse(data).encode()), parse(data))
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"X-Y: a\x1b[2Jb", 400), (b"X-Y: \x0b\x0bx", 400), (b"X-Y: a\x00", 400), (b"X-Y: " + b"x" * 9_000, 513),
+    ],
+)  # fmt: skip
+def test_control_characters_and_long_values_are_refused(line: bytes, status: int) -> None:
+    with pytest.raises(Malformed) as caught:
+        parse(INVITE.replace(b"Max-Forwards: 70", line))
+    assert caught.value.status == status
+    assert parse(INVITE.replace(b"Max-Forwards: 70", b'X-Y: "a\\\x07"\tb')).get("X-Y") == '"a\\\x07"\tb'

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from time import perf_counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import SipError
+from gateway.sip.parser import parse
 from gateway.sip.uri import host_port, parse_uri
 from gateway.sip.values import parse_address, parse_cseq, parse_parameters, parse_via, plain, quote, split_list
 
@@ -83,7 +88,6 @@ def test_sequence_numbers() -> None:
 def test_lists() -> None:
     assert split_list("a, b ,c") == ["a", "b", "c"]
     assert split_list('"A, B" <sip:a@b;x=1,2>, <sip:c@d,e>') == ['"A, B" <sip:a@b;x=1,2>', "<sip:c@d,e>"]
-    assert split_list('"open, <a') == ['"open', "<a"]
 
 
 def test_parameters() -> None:
@@ -96,3 +100,46 @@ def test_parameters() -> None:
 @given(st.text(max_size=40))
 def test_a_quoted_string_reads_back(text: str) -> None:
     assert parse_parameters(f"; text={quote(text)}") == {"text": plain(text)}
+
+
+def growth(parse: Callable[[str], object], text: Callable[[int], str]) -> float:
+    """How much longer four times the input takes, the quickest of several tries."""
+
+    def quickest(size: int) -> float:
+        value, times = text(size), []
+        for _ in range(5):
+            began = perf_counter()
+            with suppress(SipError):
+                parse(value)
+            times.append(perf_counter() - began)
+        return min(times)
+
+    return quickest(16_000) / quickest(4_000)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (parse_address, lambda size: "\x0b" * size + "x"),
+        (parse_address, lambda size: "\xa0" * size + '"' + "\xa0" * size),
+        (parse_address, lambda size: '"' + '\\"' * size),
+        (split_list, lambda size: ',"' + '\\"' * size),
+        (split_list, lambda size: "," + "<" * size),
+        (split_list, lambda size: "<>," * size),
+        (parse_parameters, lambda size: ';a="' + '\\"' * size),
+        (parse_parameters, lambda size: "; a = b" * size + " " * size + "x"),
+        (lambda text: parse(text.encode()), lambda size: "OPTIONS sip:a SIP/2.0\r\n x" + " " * size + "x\r\n\r\n"),
+        (lambda text: parse(text.encode()), lambda size: "OPTIONS sip:a SIP/2.0\r\n x" + " \r\n" * size + "x\r\n\r\n"),
+    ],
+)
+def test_four_times_the_length_takes_about_four_times_as_long(
+    parse: Callable[[str], object], text: Callable[[int], str]
+) -> None:
+    """One datagram must not hold up every call: a quadratic pattern would need sixteen times as long."""
+    assert growth(parse, text) < 9
+
+
+def test_what_is_never_closed_takes_the_rest() -> None:
+    assert split_list('a, "b, c') == ["a", '"b, c']
+    assert split_list('a, "b, c\\') == ["a", '"b, c\\']
+    assert split_list("a, <b, c") == ["a", "<b, c"]
