@@ -84,8 +84,8 @@ class Records:
 
     def _append(self, path: Path, batch: list[str]) -> None:
         try:
-            with path.open("a", encoding="utf-8") as file:
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write("\n".join(batch) + "\n")
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, the thread must write the next batch
             self.lost += len(batch)
-            structlog.get_logger().error("records.failed", file=str(path), reason=error.strerror)
+            structlog.get_logger().error("records.failed", file=str(path), reason=str(error))

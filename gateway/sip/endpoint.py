@@ -24,6 +24,7 @@ from gateway.sip.dialog import is_numeric, next_hop
 from gateway.sip.events import Event, Pinged
 from gateway.sip.exchange import exchange
 from gateway.sip.flow import Address, Datagram, Flow, Listener, flow_to
+from gateway.sip.incoming import IncomingCall
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.options import EndpointOptions, RegistrationOptions
 from gateway.sip.outgoing import OutgoingCall
@@ -32,6 +33,7 @@ from gateway.sip.reasons import refusal_headers
 from gateway.sip.reception import Reception
 from gateway.sip.registration import Registration
 from gateway.sip.responses import ACCEPT
+from gateway.sip.session import Phase
 from gateway.sip.transaction.client import Client
 from gateway.sip.transaction.invite_client import InviteClient
 from gateway.sip.transaction.invite_server import InviteServer
@@ -93,9 +95,9 @@ class Endpoint:
         return len(self._layer)
 
     def call_id(self, call: int) -> str:
-        """Call-ID of a call; ``""`` once it is over."""
+        """Call-ID of a call, printable; ``""`` once it is over."""
         session = self._context.sessions.get(call)
-        return session.key[0] if session else ""
+        return plain(session.key[0]) if session else ""
 
     # -- inputs --------------------------------------------------------------------------------------------------------
 
@@ -212,8 +214,10 @@ class Endpoint:
         self._context.closing = True
         for registration in self._registrations:
             registration.leave(now)
-        for handle in list(self._context.sessions):
-            self.hang_up(handle, now, "shutting down")
+        for session in list(self._context.sessions.values()):
+            if isinstance(session, IncomingCall) and session.phase is Phase.EARLY:
+                self.reject(session.handle, 503, "shutting down", now)
+            session.hang_up(now, "shutting down")
 
     def _flow_to(self, target: str, remote: Address | None) -> Flow:
         try:

@@ -20,6 +20,7 @@ class Invited:
 
     call: int
     call_id: str
+    """Printable, as it goes to logs and records."""
     request: Request
     """Read-only; for headers that routing looks at."""
     caller: str

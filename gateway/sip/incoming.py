@@ -41,7 +41,8 @@ class IncomingCall(Session):
         # Within 200 ms unless the user answers (17.2.1): nobody knows how long routing takes, so at once.
         context.respond(transaction, 100, now)
         caller, user = plain(request.from_.uri.user_text), plain(called.user_text)
-        context.events.append(Invited(self.handle, request.call_id, request, caller, user, request.sdp, flow))
+        call_id = plain(request.call_id)
+        context.events.append(Invited(self.handle, call_id, request, caller, user, request.sdp, flow))
 
     def ring(self, now: Nanos, status: int, sdp: bytes | None) -> None:
         if not 101 <= status <= 199:

@@ -167,13 +167,14 @@ class Session:
         agree_as_server(transaction.request, self._context.options)
         transaction.user = self
         self._pending = transaction
-        self._live_dialog().refresh_target(transaction.request)
         self._context.respond(transaction, 100, now)
         self._context.events.append(Reoffered(self.handle, transaction.request.sdp))
 
     def _accept(self, transaction: InviteServer, sdp: bytes, now: Nanos) -> None:
         """Sends 200 and repeats it until the ACK (RFC 3261 13.3.1.4), on reliable transports too."""
         initial = self.phase is Phase.EARLY
+        if not initial:
+            self._live_dialog().refresh_target(transaction.request)  # not before: a refused one changes nothing
         agreement = agree_as_server(transaction.request, self._context.options)
         headers = [*self._dialog_headers(transaction), *self._abilities(agreement)]
         data = self._context.respond(transaction, 200, now, tag=self.key[1], headers=headers, body=sdp)
@@ -191,7 +192,6 @@ class Session:
         if request.sdp is not None:
             self._check_offer()
         agree_as_server(request, self._context.options)
-        self._live_dialog().refresh_target(request)
         if request.sdp is None or not isinstance(transaction, Server):
             self._accept_update(transaction, now)
             return
@@ -209,6 +209,7 @@ class Session:
             raise SipError(491, "Request Pending", "RFC 3311 5.2: our offer is not answered yet")
 
     def _accept_update(self, transaction: ServerTransaction, now: Nanos, sdp: bytes = b"") -> None:
+        self._live_dialog().refresh_target(transaction.request)  # RFC 6141 3.4: accepted, so its effects stay
         agreement = agree_as_server(transaction.request, self._context.options)
         headers = [self._context.contact(transaction.flow, self._user), *self._abilities(agreement)]
         self._context.respond(transaction, 200, now, headers=headers, body=sdp)

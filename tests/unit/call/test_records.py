@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
@@ -58,3 +59,26 @@ def test_a_disk_that_stands_still_is_not_waited_for(tmp_path: Path) -> None:
     assert records.lost >= 5
     os.close(keeper)  # the writer gets a broken pipe, and comes to the end
     records.close()
+
+
+def test_what_is_no_text_is_escaped(tmp_path: Path) -> None:
+    records = Records(tmp_path / "records.jsonl")
+    records.start()
+    records.add({"call_id": "a\udcffb"})
+    records.close()
+    assert (tmp_path / "records.jsonl").read_text() == '{"call_id": "a\\udcffb"}\n'
+
+
+def test_the_writer_outlives_a_line_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "records.jsonl"
+    records = Records(path)
+    records.start()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", lambda *_, **__: 1 / 0)
+        records.add({"n": 1})
+        deadline = monotonic() + 5
+        while not records.lost and monotonic() < deadline:
+            sleep(0.001)
+    records.add({"n": 2})
+    records.close()
+    assert (records.lost, path.read_text()) == (1, '{"n": 2}\n')

@@ -290,3 +290,36 @@ def test_a_peer_of_rfc_2543() -> None:
     ack = old.replace(b"INVITE", b"ACK").replace(b"<sip:pizza@10.0.0.1>", (ok.get("To") or "").encode())
     wire.send(ack)
     assert [type(event) for event in wire.events()] == [Invited, Confirmed]
+
+
+@pytest.mark.parametrize(
+    ("call_id", "told"), [(b"a\xffb", "a?b"), (b"a\\\x1b[2Jb", "a\\?[2Jb"), (b"a\xc2\x9bb", "a?b")]
+)
+def test_a_call_id_is_told_printable(call_id: bytes, told: str) -> None:
+    wire = Wire()
+    wire.send(request(body=SDP).replace(b"Call-ID: abc", b"Call-ID: " + call_id))
+    (invited,) = wire.events()
+    assert isinstance(invited, Invited)
+    assert (invited.call_id, wire.endpoint.call_id(1)) == (told, told)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_a_refused_offer_does_not_move_the_target(method: str) -> None:
+    """RFC 6141 3.4."""
+    wire = Wire()
+    ok = wire.established()
+    moved = "Contact: <sip:elsewhere@10.0.0.3>\r\n"
+    wire.send(request(method, to=ok.get("To") or "", cseq="2", branch="two", body=SDP, contact=moved))
+    wire.endpoint.reject(1, 488, "no codec", wire.now)
+    wire.endpoint.hang_up(1, wire.now)
+    bye = wire.sent()[-1]
+    assert isinstance(bye, Request)
+    assert (bye.method, bye.uri) == ("BYE", "sip:alice@10.0.0.2:5070")
+
+
+def test_what_rings_when_the_endpoint_closes_gets_503() -> None:
+    wire = Wire()
+    wire.invite()
+    wire.endpoint.close(wire.now)
+    assert statuses(wire.sent()) == [503]
+    assert isinstance(wire.events()[-1], Ended)
