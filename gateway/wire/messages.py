@@ -8,6 +8,7 @@ unknown fields pass, so that a newer peer can say more than we know.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from enum import IntFlag
 from typing import Any, Final
@@ -51,6 +52,8 @@ def from_clock(media_time: int, rate: int) -> int:
 
 
 _ID_MAX: Final = 0xFFFFFFFF
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+"""What may be half a character; it costs little to look, and few messages have one."""
 _TEXT: Final = (str,)
 _COUNT: Final = (int,)
 _BOOL: Final = (bool,)
@@ -121,6 +124,10 @@ def decode(text: str) -> dict[str, Any]:
     """One control message, its documented fields checked. Raises ``RemoteError`` that names what is wrong."""
     try:
         message = json.loads(text)
+        if _SURROGATE.search(text):
+            json.dumps(message, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:  # JSON can say half of a character (RFC 8259 8.2), UTF-8 cannot
+        raise RemoteError("a text message has a lone surrogate") from error
     except (ValueError, RecursionError) as error:
         raise RemoteError(f"a text message is not JSON: {error}") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):

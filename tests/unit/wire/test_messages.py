@@ -45,6 +45,7 @@ BAD: list[Any] = [
     "{}",
     '{"type":1}',
     "{" * 100_000,
+    '{"type":"later","any":["\\udfff"]}',
     '{"type":"token","stream":1,"request":1}',
     '{"type":"token","stream":"1","request":1,"text":"x"}',
     '{"type":"token","stream":true,"request":1,"text":"x"}',
@@ -63,10 +64,23 @@ def test_nonsense_is_a_remote_error(text: str) -> None:
         messages.decode(text)
 
 
-@pytest.mark.parametrize("text", BAD[5:], ids=range(len(BAD) - 5))
+@pytest.mark.parametrize("text", BAD[6:], ids=range(len(BAD) - 6))
 def test_the_schema_refuses_what_the_decoder_refuses(text: str) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(json.loads(text), SCHEMA)
+
+
+HALF = r'{"type":"speak","stream":1,"request":1,"text":"a\ud800"}'
+
+
+@pytest.mark.parametrize("text", [HALF, HALF.replace("ud800", "uDC00"), HALF.replace(r"\ud800", "\ud800")])
+def test_half_a_character_is_a_remote_error(text: str) -> None:
+    with pytest.raises(RemoteError, match="surrogate"):
+        messages.decode(text)
+
+
+def test_two_halves_are_a_character() -> None:
+    assert messages.decode(HALF.replace(r"\ud800", r"\ud83c\udf55"))["text"] == "a🍕"
 
 
 def test_unknown_types_and_fields_pass() -> None:
