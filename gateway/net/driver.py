@@ -1,7 +1,8 @@
 """Runs a machine on a real clock: the only place that asks what time it is.
 
-After each input the machine is drained completely, then the next timer is armed. Events are delivered after the
-datagrams have left; a handler that calls a verb from within an event is served before ``run`` returns.
+After each input the machine is drained completely, then the next timer is armed. What ``send`` raises is told to the
+loop's exception handler, and the rest is sent. Events are delivered after the datagrams have left; a handler that calls
+a verb from within an event is served before ``run`` returns.
 """
 
 from __future__ import annotations
@@ -83,12 +84,19 @@ class Driver(Generic[Out, Event]):
     def _drain(self) -> None:
         while True:
             for item in self._machine.outgoing():
-                self._send(item)
+                self._deliver(item)
             self._undelivered.extend(self._machine.events())
             if not self._undelivered:
                 break
             while self._undelivered:
                 self._on_event(self._undelivered.popleft())
+
+    def _deliver(self, item: Out) -> None:
+        """One effect that cannot be carried out must not cost the others, which the machine has forgotten already."""
+        try:
+            self._send(item)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            self._loop.call_exception_handler({"message": f"not sent: {type(item).__name__}", "exception": error})
 
     def _arm(self) -> None:
         wake = self._machine.next_timer()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -99,3 +100,20 @@ async def test_after_close_nothing_rings() -> None:
     driver.run(machine.receive, "a")
     await asyncio.sleep(0)
     assert log == []
+
+
+async def test_an_effect_that_fails_costs_the_others_nothing() -> None:
+    machine, log = Clockwork(), list[str]()
+    machine.out = ["bad"]
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+
+    def send(item: str) -> None:
+        if item == "bad":
+            raise ValueError(item)
+        log.append(item)
+
+    driver = Driver(machine, send, log.append)
+    driver.run(machine.receive, "a")
+    assert log == ["sent a", "heard a"]
+    assert [str(context["exception"]) for context in reported] == ["bad"]
