@@ -6,7 +6,7 @@ Sentences at 8 kHz through G.711 mu-law with line noise, as 20 ms frames, each a
 
 - drawn at random from the dialogue's patterns, spoken by voices that nothing was tuned with: the figure to quote;
 - the dialogue's examples, chosen because they are heard well, spoken by the voices that the limits were set with;
-- foreign sentences and noises, which should be turned away. The limits were set with these too.
+- foreign sentences, noises and short bursts of noise, which should be turned away. The limits were set with these too.
 
 Everything is synthetic speech, clearer and more even than a person's. Prints intents and slots, CPU per second of
 speech, and the time from the end of a turn to its final.
@@ -46,7 +46,22 @@ FOREIGN = (
     "speak to a human",
 )
 
+COLOURS = {"white": 0.0, "pink": 0.5, "brown": 1.0}
+"""Name -> how the amplitude falls with the frequency above 100 Hz."""
+BURST_DB = (-45, -41, -33, -26, -20)
+BURST_MS = (100, 200, 300, 500, 1000, 2000)
+
 Samples = npt.NDArray[np.int16]
+
+
+def burst(colour: str, dbfs: float, ms: int, rng: np.random.Generator) -> Samples:
+    """Noise at 22,050 Hz."""
+    count = 22050 * ms // 1000
+    frequencies = np.fft.rfftfreq(count, 1 / 22050)
+    spectrum = np.fft.rfft(rng.normal(0, 1, count)) / np.maximum(frequencies, 100) ** COLOURS[colour]
+    noise = np.fft.irfft(spectrum, count)
+    scaled = noise / np.sqrt(np.mean(noise**2)) * 32768 * 10 ** (dbfs / 20)
+    return scaled.clip(-32768, 32767).astype(np.int16)
 
 
 def telephone(speech: Samples, rate: int, rng: np.random.Generator) -> bytes:
@@ -62,14 +77,16 @@ def telephone(speech: Samples, rate: int, rng: np.random.Generator) -> bytes:
 
 
 async def hear(recogniser: Recogniser, pcm: bytes) -> Result:
-    done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+    done: asyncio.Future[Result | Exception] = asyncio.get_running_loop().create_future()
     turn = recogniser.begin(None, done.set_result)
     for at in range(0, len(pcm), 640):
         turn.audio(pcm[at : at + 640])
     while turn.decoded < len(pcm):  # noqa: ASYNC110 - in a call the audio has long been decoded when the turn ends
         await asyncio.sleep(0.001)
     turn.end()
-    return await done
+    result = await done
+    assert isinstance(result, Result), result
+    return result
 
 
 def cpu() -> float:
@@ -132,6 +149,11 @@ async def main() -> None:
         for level in (30, 300, 3000)
         for _ in range(4)
     ]
+    bursts = [
+        telephone(burst(colour, level, ms, rng), 22050, rng)
+        for colour, level, ms in itertools.product(COLOURS, BURST_DB, BURST_MS)
+        for _ in range(4)
+    ]
 
     sets = {
         "drawn, new voices": [(text, say(text, voice, 165)) for text in draw(script, DRAWN) for voice in OTHER_VOICES],
@@ -150,7 +172,7 @@ async def main() -> None:
             count(tally, script, text, result.text)
         report(name, tally)
     load = (cpu() - began) / seconds
-    for name, cases in (("foreign sentences", foreign), ("noises", noises)):
+    for name, cases in (("foreign sentences", foreign), ("noises", noises), ("bursts of noise", bursts)):
         away = sum([not (await hear(recogniser, pcm)).text for pcm in cases])
         print(f"{name:20}{len(cases):4}: turned away {away / len(cases):.1%}")
     finals.sort()

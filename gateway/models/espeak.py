@@ -55,18 +55,22 @@ class Espeak:
         self._library = library
         self._sink: Callable[[bytes], bool] = lambda _: False
         self._callback = _CALLBACK(self._on_samples)  # kept: the library holds its address
+        self._failure: Exception | None = None
         self._settings: tuple[str, int, int] | None = None
         library.espeak_SetSynthCallback(self._callback)
 
     def speak(self, text: str, sink: Callable[[bytes], bool], *, voice: str, speed: int, pitch: int) -> None:
         """Gives the samples of ``text`` to ``sink`` in bursts, until it returns False. ``speed`` in words per minute.
 
-        Raises ``ResourceError`` for a voice that does not exist.
+        Raises ``ResourceError`` for a voice that does not exist, and what ``sink`` raises.
         """
         self._set(voice, speed, pitch)
         self._sink = sink
         data = text.replace("\0", " ").encode()
         self._library.espeak_Synth(data, len(data) + 1, 0, _CHARACTERS, 0, _UTF8, None, None)
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     def _set(self, voice: str, speed: int, pitch: int) -> None:
         if (voice, speed, pitch) == self._settings:
@@ -80,4 +84,8 @@ class Espeak:
     def _on_samples(self, samples: Any, count: int, _events: object) -> int:
         if not samples or count <= 0:
             return 0
-        return 0 if self._sink(ctypes.string_at(samples, 2 * count)) else 1
+        try:
+            return 0 if self._sink(ctypes.string_at(samples, 2 * count)) else 1
+        except Exception as error:  # noqa: BLE001 - cannot pass through C; speak() raises it
+            self._failure = error
+            return 1

@@ -163,6 +163,9 @@ class SttStream(Stream):
         self._ring_samples = 0
         self._turn: Turn | None = None
         self._request = 0
+        """Of the open turn: begun and not ended."""
+        self._ended: dict[int, Turn] = {}
+        """Turns whose final is still to come, oldest first."""
         self._given = 0
         self._cmn: bytes | None = None
 
@@ -182,27 +185,38 @@ class SttStream(Stream):
             case "begin":
                 self._begin(message["request"], message["at"])
             case "end" if message["request"] == self._request and self._turn is not None:
+                self._ended[self._request] = self._turn
                 self._turn.end()
-                self._leave(self._turn)
-            case "cancel" if message["request"] == self._request:
-                if self._turn is not None:
-                    self._turn.cancel()
-                    self._leave(self._turn)
-                self._request = 0
-                self.send("done", request=message["request"], cancelled=True)
+                self._leave()
+            case "cancel":
+                self._cancel(message["request"])
 
     def close(self) -> None:
+        for turn in self._ended.values():
+            turn.cancel()
+        self._ended.clear()
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        self._request = 0
+
+    def _cancel(self, request: int) -> None:
+        if self._turn is not None and request == self._request:
+            self._turn.cancel()
+            self._leave()
+        elif (turn := self._ended.pop(request, None)) is not None:
+            turn.cancel()
+        else:
+            return
+        self.send("done", request=request, cancelled=True)
 
     def _begin(self, request: int, at: int) -> None:
         if self._turn is not None:
-            self._turn.cancel()
-            self._leave(self._turn)
+            self._cancel(self._request)
+        before = next(reversed(self._ended.values()), None)
         try:
-            self._turn = self.models.recogniser.begin(self._cmn, lambda result: self._final(request, result))
+            self._turn = self.models.recogniser.begin(
+                self._cmn, lambda result: self._settled(request, result), after=before
+            )
         except ResourceError as error:
             self.refuse(request, "busy", str(error), transient=True)
             return
@@ -214,12 +228,14 @@ class SttStream(Stream):
                 self._turn.audio(pcm)
                 self._given -= len(pcm)  # its credit was given back when it came
 
-    def _final(self, request: int, result: Result) -> None:
+    def _settled(self, request: int, result: Result | Exception) -> None:
+        if self._ended.pop(request, None) is None:
+            self._leave()  # only an error comes before the end
+        if isinstance(result, Exception):
+            self.refuse(request, "internal", repr(result), transient=True)
+            return
         if result.text:  # what was not understood says little of the caller's voice and line
             self._cmn = result.cmn
-        if request != self._request:
-            return
-        self._request = 0
         self.send(
             "transcript",
             request=request,
@@ -242,7 +258,7 @@ class SttStream(Stream):
             self._given -= fresh
             self.consumed(fresh)
 
-    def _leave(self, turn: Turn) -> None:
+    def _leave(self) -> None:
         self._turn = None
         self.consumed(max(0, self.window - self._allowed - self._taken))
         self.grant()
@@ -361,9 +377,15 @@ class TtsStream(Stream):
         at, self._position = self._position, self._position + len(pcm) // 2
         self.queue(self._request, at, pcm)
 
-    def _on_complete(self) -> None:
-        self._complete = True
-        self._pump()
+    def _on_complete(self, error: Exception | None) -> None:
+        if error is None:
+            self._complete = True
+            self._pump()
+            return
+        self._job = None
+        self.unqueue(self._request)
+        self.refuse(self._request, "internal", repr(error), transient=True)
+        self._next()
 
     def on_drained(self) -> None:
         if self._job is not None and self._complete:

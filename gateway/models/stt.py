@@ -17,10 +17,13 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
+import structlog
+
 from gateway.errors import ResourceError
 from gateway.models.dialogue import Dialogue
 from gateway.models.grammar import generate
 from gateway.models.sphinx import Decoder, Heard, Setting
+from gateway.models.voicing import Voicing
 
 __all__ = ["Recogniser", "Result", "Turn"]
 
@@ -35,6 +38,9 @@ _WORD_FITS: Final = -90.0
 _PAUSE_FITS: Final = -42.0
 _LONGEST_WORD_MS: Final = 800
 """Where a path stops being what was said; benchmarks/models/stt.py shows both sides of these lines."""
+_VOICED: Final = 4
+"""Windows of 20 ms with a voice in them, below which it was a noise: noises have 2 at most, "yes" said fast has 9 (all
+in benchmarks/models/stt.py)."""
 _SETTINGS: Final[dict[str, Setting]] = {
     "samprate": float(MODEL_RATE),
     "bestpath": False,  # a lattice search at the end of the turn: 30 ms of delay for nothing a grammar would gain
@@ -42,6 +48,9 @@ _SETTINGS: Final[dict[str, Setting]] = {
     "beam": 1e-60,  # a little wider than the default: foreign sentences then fit visibly worse than known ones
     "wbeam": 1e-40,
 }
+
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,35 +64,41 @@ class Result:
 
 
 class Turn:
-    """One turn of one stream. All verbs return at once; ``done`` is called on the loop, once, unless cancelled."""
+    """One turn of one stream. All verbs return at once; ``done`` is called on the loop, once, unless cancelled: when
+    the turn has ended, or sooner with the error that ended it."""
 
-    def __init__(self, worker: _Worker, cmn: bytes | None, done: Callable[[Result], None]) -> None:
-        self._worker = worker
+    def __init__(self, worker: _Worker, cmn: bytes | None, done: Callable[[Result | Exception], None]) -> None:
+        self.worker = worker
         self.cmn = cmn
         self.done = done
         self.cancelled = False
         self.decoded = 0
         """Bytes decoded so far."""
         self.decoder: Decoder | None = None
+        self.voicing = Voicing()
+        self.over = False
+        """Nothing more is done for it; the thread's."""
         self.asked_ns = 0
 
     def audio(self, pcm: bytes) -> None:
-        self._worker.queue.put((self, pcm))
+        self.worker.queue.put((self, pcm))
 
     def end(self) -> None:
         self.asked_ns = time.monotonic_ns()
-        self._worker.queue.put((self, None))
+        self.worker.queue.put((self, None))
 
     def cancel(self) -> None:
         if not self.cancelled:
             self.cancelled = True
-            self._worker.queue.put((self, None))
+            self.worker.queue.put((self, None))
 
 
 class _Worker:
     """A thread with its own decoders."""
 
-    def __init__(self, make: Callable[[], Decoder], judge: Callable[[Heard], tuple[str, bool]], number: int) -> None:
+    def __init__(
+        self, make: Callable[[], Decoder], judge: Callable[[Heard, int], tuple[str, bool]], number: int
+    ) -> None:
         self.queue: SimpleQueue[tuple[Turn, bytes | None] | None] = SimpleQueue()
         self.turns = 0
         self._make = make
@@ -99,15 +114,25 @@ class _Worker:
     def _run(self) -> None:
         while (job := self.queue.get()) is not None:
             turn, pcm = job
-            if pcm is None:
-                self._finish(turn)
-            elif not turn.cancelled:
-                if turn.decoder is None:
-                    turn.decoder = self._start(turn)
-                turn.decoder.process(pcm)
-                turn.decoded += len(pcm)
+            try:
+                self._serve(turn, pcm)
+            except Exception as error:  # noqa: BLE001 - one turn's fault must not deafen the other streams
+                turn.decoder = None  # in whatever state it is, nobody gets it again
+                self._answer(turn, error)
         for decoder in self._idle:
             decoder.close()
+
+    def _serve(self, turn: Turn, pcm: bytes | None) -> None:
+        if turn.over:
+            return
+        if pcm is None:
+            self._finish(turn)
+        elif not turn.cancelled:
+            if turn.decoder is None:
+                turn.decoder = self._start(turn)
+            turn.decoder.process(pcm)
+            turn.voicing.push(pcm)
+            turn.decoded += len(pcm)
 
     def _start(self, turn: Turn) -> Decoder:
         decoder = self._idle.pop() if self._idle else self._make()
@@ -119,15 +144,20 @@ class _Worker:
         heard = decoder.finish()
         cmn = decoder.cmn()
         self._idle.append(decoder)
-        text, understood = self._judge(heard)
-        result = Result(text, understood, time.monotonic_ns() - turn.asked_ns, cmn)
+        text, understood = self._judge(heard, turn.voicing.voiced)
+        self._answer(turn, Result(text, understood, time.monotonic_ns() - turn.asked_ns, cmn))
+
+    def _answer(self, turn: Turn, result: Result | Exception) -> None:
+        turn.over = True
         try:
             self._loop.call_soon_threadsafe(self._settle, turn, result)
         except RuntimeError:  # the loop is closed; nobody waits any more
             return
 
-    def _settle(self, turn: Turn, result: Result) -> None:
+    def _settle(self, turn: Turn, result: Result | Exception) -> None:
         self.turns -= 1
+        if isinstance(result, Exception):
+            log.error("stt.failed", error=repr(result))
         if not turn.cancelled:
             turn.done(result)
 
@@ -162,17 +192,20 @@ class Recogniser:
             file.flush()
             return Decoder(self._jsgf, Path(file.name), _SETTINGS)
 
-    def begin(self, cmn: bytes | None, done: Callable[[Result], None]) -> Turn:
-        """A new turn of a stream whose last turn ended with ``cmn``. Raises ``ResourceError`` if too many are open."""
-        worker = min(self._workers, key=lambda worker: worker.turns)
+    def begin(self, cmn: bytes | None, done: Callable[[Result | Exception], None], after: Turn | None = None) -> Turn:
+        """A new turn of a stream whose last turn ended with ``cmn``; ``after`` is a turn whose result is to come first.
+
+        Raises ``ResourceError`` if too many are open.
+        """
+        worker = min(self._workers, key=lambda worker: worker.turns) if after is None else after.worker
         if sum(worker.turns for worker in self._workers) >= self._limit:
             raise ResourceError(f"{self._limit} turns are being decoded (stt_turns)")
         worker.turns += 1
         return Turn(worker, cmn, done)
 
-    def _judge(self, heard: Heard) -> tuple[str, bool]:
+    def _judge(self, heard: Heard, voiced: int) -> tuple[str, bool]:
         """Tells words, noise and speech outside the grammar apart."""
-        if not heard.words:
+        if not heard.words or voiced < _VOICED:
             return "", True
         text = " ".join(heard.words)
         fits = heard.score >= _FITS and heard.worst >= _WORD_FITS and heard.pause >= _PAUSE_FITS

@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 import soxr
+import structlog
 
 from gateway.models.espeak import Espeak
 
@@ -29,6 +30,8 @@ _KEPT: Final = 8
 """Samples kept before the first loud one, so that it does not click."""
 _CACHED_CHARACTERS: Final = 300
 
+log = structlog.get_logger()
+
 
 @dataclass(frozen=True, slots=True)
 class Voice:
@@ -40,9 +43,12 @@ class Voice:
 
 
 class Job:
-    """One sentence. ``burst(pcm, elapsed_ns)`` and ``done()`` are called on the loop; after ``cancel`` nothing is."""
+    """One sentence. ``burst(pcm, elapsed_ns)`` and ``done(error)`` are called on the loop; after ``cancel`` nothing
+    is."""
 
-    def __init__(self, text: str, rate: int, burst: Callable[[bytes, int], None], done: Callable[[], None]) -> None:
+    def __init__(
+        self, text: str, rate: int, burst: Callable[[bytes, int], None], done: Callable[[Exception | None], None]
+    ) -> None:
         self.text = text
         self.rate = rate
         self.cancelled = False
@@ -57,9 +63,9 @@ class Job:
         if not self.cancelled:
             self._burst(pcm, elapsed_ns)
 
-    def finish(self) -> None:
+    def finish(self, error: Exception | None = None) -> None:
         if not self.cancelled:
-            self._done()
+            self._done(error)
 
 
 class _Cache:
@@ -127,7 +133,9 @@ class Synthesiser:
         self._thread.start()
         self.version = await self._ready
 
-    def speak(self, text: str, rate: int, burst: Callable[[bytes, int], None], done: Callable[[], None]) -> Job:
+    def speak(
+        self, text: str, rate: int, burst: Callable[[bytes, int], None], done: Callable[[Exception | None], None]
+    ) -> Job:
         job = Job(text, rate, burst, done)
         kept = self._cache.get((text, rate))
         if kept is None:
@@ -150,6 +158,10 @@ class Synthesiser:
         self._cache.put((job.text, job.rate), pcm)
         job.finish()
 
+    def _fail(self, job: Job, error: Exception) -> None:
+        log.error("tts.failed", characters=len(job.text), error=repr(error))
+        job.finish(error)
+
     # --- in the thread ------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -163,8 +175,12 @@ class Synthesiser:
             return
         self._loop.call_soon_threadsafe(self._ready.set_result, engine.version)
         while (job := self._queue.get()) is not None:
-            if not job.cancelled:
+            if job.cancelled:
+                continue
+            try:
                 self._say(engine, job)
+            except Exception as error:  # noqa: BLE001 - one sentence's fault must not silence the other streams
+                self._post(self._fail, job, error)
 
     def _say(self, engine: Espeak, job: Job) -> None:
         shaper = _Shaper(engine.rate, job.rate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -15,12 +16,16 @@ import jsonschema
 import numpy as np
 import pytest
 import soxr
+import structlog
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from gateway.errors import ProviderError, ResourceError
+from gateway.models import tts as tts_module
+from gateway.models.espeak import Espeak
 from gateway.models.options import ModelsOptions
 from gateway.models.server import Server
+from gateway.models.sphinx import Decoder
 from gateway.providers.contract import Failed, Generated, Message, Speech, SpeechDone, Token, Transcript
 from gateway.providers.native import SPEC, NativeProvider
 from gateway.units import Samples
@@ -106,11 +111,76 @@ async def test_noise_is_not_speech_and_foreign_speech_is_not_understood(provider
     call = Call(provider)
     await call.open()
     noise = await call.say(RNG.normal(0, 400, 8000))
-    assert noise.text == ""
+    assert (noise.text, noise.understood) == ("", True)
     foreign = await call.say(await call.speech("the weather in london is terrible today and the trains are late"))
     assert (foreign.text, foreign.understood) == ("", False)
     again = await call.say(await call.speech("yes please"))
     assert again.text == "yes please"
+
+
+@pytest.mark.parametrize("dbfs", [-45, -41, -33, -26, -20])
+async def test_a_burst_of_noise_is_no_word(provider: NativeProvider, dbfs: int) -> None:
+    call = Call(provider)
+    await call.open()
+    heard = [
+        await call.say(RNG.normal(0, 32768 * 10 ** (dbfs / 20), 8 * ms))
+        for ms in (100, 200, 300, 400, 500, 1000, 2000)
+        for _ in range(2)
+    ]
+    assert {(each.text, each.understood) for each in heard} == {("", True)}
+
+
+async def test_a_turn_that_ended_has_its_final_though_the_caller_goes_on(provider: NativeProvider) -> None:
+    call = Call(provider)
+    await call.open()
+    words = await call.speech("yes please")
+    for turn in (1, 2):
+        call.stt.begin_turn(turn, Samples(call.clock))
+        call.send(np.concatenate([words, np.zeros(4800, np.int16)]))  # longer than the pre-roll of the next
+        call.stt.end_turn(turn, Samples(call.clock))
+    call.stt.begin_turn(3, Samples(call.clock))
+    async with asyncio.timeout(5):
+        finals = [await call.results.get(), await call.results.get()]
+    assert [(final.turn, final.text) for final in finals] == [(1, "yes please"), (2, "yes please")]
+
+
+async def test_a_turn_that_fails_is_an_error_of_its_own(
+    server: Server, provider: NativeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Call(provider)
+    await call.open()
+    words = await call.speech("yes please")
+    with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
+        patch.setattr(Decoder, "process", lambda *_: 1 / 0)
+        call.stt.begin_turn(1, Samples(0))
+        call.send(words)
+        async with asyncio.timeout(5):
+            failed = await call.results.get()
+        call.stt.end_turn(1, Samples(call.clock))
+    assert isinstance(failed, Failed)
+    assert (failed.request, failed.error.transient) == (1, True)
+    assert [line["event"] for line in logs] == ["stt.failed"]
+    call.turn = 1
+    assert (await call.say(words)).text == "yes please"
+
+
+@pytest.mark.parametrize("broken", ["speak", "push"])
+async def test_a_sentence_that_fails_is_an_error_of_its_own(
+    provider: NativeProvider, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    results: asyncio.Queue[Any] = asyncio.Queue()
+    tts = await provider.open_tts(results.put_nowait, rate=8000, language="en")
+    with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
+        patch.setattr(Espeak if broken == "speak" else tts_module._Shaper, broken, lambda *_, **__: 1 / 0)
+        tts.speak(1, "no")
+        async with asyncio.timeout(5):
+            failed = await results.get()
+    assert isinstance(failed, Failed)
+    assert (failed.request, failed.error.transient) == (1, True)
+    assert [line["event"] for line in logs] == ["tts.failed"]
+    tts.speak(2, "yes")
+    async with asyncio.timeout(5):
+        assert isinstance(await results.get(), Speech)
 
 
 async def test_a_cancelled_turn_has_no_final_and_the_next_has(provider: NativeProvider) -> None:
@@ -275,7 +345,14 @@ async def test_a_gateway_that_floods_loses_its_stream_only(server: Server) -> No
 
 
 @pytest.mark.parametrize(
-    "nonsense", ["%%%", b"short", '{"type":"open","stream":0,"role":"stt","credit":1}', '{"type":"open"}']
+    "nonsense",
+    [
+        "%%%",
+        b"short",
+        r'{"type":"speak","stream":1,"request":1,"text":"\ud800"}',
+        '{"type":"open","stream":0,"role":"stt","credit":1}',
+        '{"type":"open"}',
+    ],
 )
 async def test_nonsense_ends_the_connection_and_not_the_server(server: Server, nonsense: str | bytes) -> None:
     async with connect(server.url, subprotocols=["linecard.plug.v1"]) as socket:  # type: ignore[list-item]
@@ -321,7 +398,9 @@ async def test_a_port_in_use_is_one_clear_error(server: Server) -> None:
 async def test_the_process_says_when_it_is_ready_and_ends_on_sigterm() -> None:
     pipe = asyncio.subprocess.PIPE
     command = (sys.executable, "-m", "gateway.cli", "models", "--port", "0")
-    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+    # asyncio's debug mode would warn of slow callbacks on the same output, perhaps in the first line.
+    quiet = os.environ | {"PYTHONASYNCIODEBUG": ""}
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=quiet)
     assert process.stdout is not None
     try:
         async with asyncio.timeout(30):
