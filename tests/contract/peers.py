@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from websockets.asyncio.server import ServerConnection, serve
 
-_spec = spec_from_file_location("third_party_server", Path(__file__).with_name("third_party_server.py"))
+_spec = spec_from_file_location("model_server", Path(__file__).with_name("model_server.py"))
 assert _spec is not None
 assert _spec.loader is not None
-third_party: Any = module_from_spec(_spec)
-_spec.loader.exec_module(third_party)
+model_server: Any = module_from_spec(_spec)
+_spec.loader.exec_module(model_server)
 
 
 class Fault(Enum):
@@ -44,8 +44,8 @@ class Fault(Enum):
 REQUESTS: Final = {"end", "generate", "speak"}
 
 
-class _Faulty(third_party.Stream):  # type: ignore[misc]
-    """The third party's stream, until its first request."""
+class _Faulty(model_server.Stream):  # type: ignore[misc]
+    """The behaving server's stream, until its first request."""
 
     fault = Fault.NONE
 
@@ -91,11 +91,11 @@ async def native(fault: Fault) -> AsyncIterator[dict[str, Any]]:
     stream = type("Stream", (_Faulty,), {"fault": fault})
 
     async def connection(socket: ServerConnection) -> None:
-        previous, third_party.Stream = third_party.Stream, stream
+        previous, model_server.Stream = model_server.Stream, stream
         try:
-            await third_party.connection(socket)
+            await model_server.connection(socket)
         finally:
-            third_party.Stream = previous
+            model_server.Stream = previous
 
     async with serve(
         connection,
