@@ -56,7 +56,7 @@ class PlaneLeg:
             stream.ptime_ms,
             stream.send,
             stream.receive,
-            *(stream.rtcp or (host, port + 1)),
+            *(stream.rtcp or (host, min(port + 1, 65_535))),
             stream.rtcp_mux,
             stream.rtcp_metrics,
             *_session_keys(stream),

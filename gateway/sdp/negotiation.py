@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import Final
 
 from gateway.errors import SdpError
@@ -22,7 +21,7 @@ from gateway.sdp.crypto import (
     offered_crypto,
 )
 from gateway.sdp.parser import parse
-from gateway.sdp.rtcp import rtcp_lines, with_rtcp
+from gateway.sdp.rtcp import rtcp_lines, unusable, with_rtcp
 from gateway.sdp.types import G711, Agreement, AudioFormat, Codec, Media, SessionDescription, SrtpKeys, Stream
 
 __all__ = ["accept", "answer", "offer"]
@@ -83,7 +82,7 @@ def answer(
     chosen, codec, fmtp, crypto = _choose(description, codecs, srtp)
     event = _event(chosen, codec.rate)
     direction = _REVERSED[chosen.direction]
-    stream = with_rtcp(_agreement(chosen, codec, event, direction), chosen)
+    stream = with_rtcp(_agreement(chosen, codec, event, direction, local[0]), chosen)
     extra = rtcp_lines(mux=stream.rtcp_mux, metrics=stream.rtcp_metrics)
     if crypto is not None:
         tag, keys = crypto
@@ -119,7 +118,8 @@ def accept(
         raise SdpError("RFC 3264 6.1: the answer has no codec of the offer", 305)
     codec, _ = common
     # The answerer says what it sends; each side sends with the payload types of the other's description (RFC 3264 5.1).
-    stream = with_rtcp(_agreement(theirs, codec, _event(theirs, codec.rate), _REVERSED[theirs.direction]), theirs, ours)
+    event, direction = _event(theirs, codec.rate), _REVERSED[theirs.direction]
+    stream = with_rtcp(_agreement(theirs, codec, event, direction, ours.host), theirs, ours)
     return replace(stream, srtp=keys_answered(theirs, ours))
 
 
@@ -180,13 +180,11 @@ def _events(payload_type: int, clock: int) -> Codec:
     return Codec(payload_type, "telephone-event", clock, fmtp="0-15")
 
 
-def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str) -> Stream:
+def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str, local_host: str) -> Stream:
     """``direction`` is ours. A connection address of zero is a hold of old (RFC 3264 8.4)."""
     held = media.host in ("0.0.0.0", "::")
-    try:
-        ip_address(media.host)
-    except ValueError:
-        raise SdpError("RFC 8866 5.7: the connection address is not an IP address", 301) from None
+    if (why := unusable(media.host, local_host)) is not None:
+        raise SdpError(f"RFC 8866 5.7: the connection address is {why}", 301)
     return Stream(
         remote=(media.host, media.port),
         payload_type=codec.payload_type,

@@ -7,9 +7,22 @@ from ipaddress import ip_address
 
 from gateway.sdp.types import Media, Stream
 
-__all__ = ["rtcp_lines", "with_rtcp"]
+__all__ = ["rtcp_lines", "unusable", "with_rtcp"]
 
 Address = tuple[str, int]
+
+
+def unusable(host: str, peer: str) -> str | None:
+    """Why no packet can be sent from a socket of ``peer``'s IP version to ``host`` alone; None if it can."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return "not an IP address"
+    if "%" in host:
+        return "of a link of the far end's"
+    if address.is_multicast or host == "255.255.255.255":
+        return "not that of one host"
+    return "of another IP version than ours" if (":" in host) != (":" in peer) else None
 
 
 def rtcp_lines(*, mux: bool, metrics: bool) -> list[str]:
@@ -34,8 +47,6 @@ def _address(media: Media) -> Address | None:
     if len(words) not in (1, 4) or not (words[0].isascii() and words[0].isdecimal() and len(words[0]) <= 5):
         return None
     host = words[3] if len(words) == 4 else media.host
-    try:
-        ip_address(host)
-    except ValueError:
+    if unusable(host, media.host) is not None:
         return None
     return (host, int(words[0])) if 0 < int(words[0]) <= 65_535 else None

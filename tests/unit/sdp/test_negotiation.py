@@ -178,3 +178,16 @@ def test_parameters_that_cannot_be_met_lead_to_the_next_codec() -> None:
 def test_events_of_another_clock_are_not_those_of_the_audio() -> None:
     media = ("m=audio 4000 RTP/AVP 99 101", "a=rtpmap:99 L16/16000", "a=rtpmap:101 telephone-event/8000")
     assert answer(described(*media), US, 1, (WIDE,)).stream.event_payload_type is None
+
+
+@pytest.mark.parametrize(
+    "host", ["fe80::1%eth0", "fe80::1", "239.1.2.3", "ff02::1", "255.255.255.255", "2001:db8::9", "::", "phone.example"]
+)
+def test_an_address_that_no_packet_of_ours_can_reach_is_refused(host: str) -> None:
+    for attempt in (
+        lambda: answer(described("m=audio 4000 RTP/AVP 0", host=host), US, 1),
+        lambda: accept(described("m=audio 4000 RTP/AVP 0", host=host), offer(US, 1)),
+    ):
+        with pytest.raises(SdpError) as caught:
+            attempt()
+        assert caught.value.warning == 301
