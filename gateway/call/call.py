@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, cast
 
 import structlog
 
 from gateway.call.options import LimitOptions, RouteOptions, TrunkOptions
 from gateway.call.records import Records
-from gateway.errors import ProviderError, ResourceError, SdpError
+from gateway.errors import LinecardError, ProviderError, ResourceError, SdpError
 from gateway.machine import Machine
 from gateway.media.contract import Leg, LegObserver, LegStats
 from gateway.net.driver import Driver, monotonic
@@ -70,11 +70,15 @@ class House:
 
 
 class _Ear:
-    """The plug's session as the leg's observer; only the end of the leg is the call's own affair."""
+    """The plug's session as the leg's observer; only the end of the leg, and silence while it is held,
+    are the call's own affair."""
 
-    def __init__(self, session: PlugSession, on_closed: Callable[[LegStats], None]) -> None:
+    def __init__(
+        self, session: PlugSession, on_closed: Callable[[LegStats], None], on_rtp_timeout: Callable[[Nanos], None]
+    ) -> None:
         self._session = session
         self.on_closed = on_closed
+        self.on_rtp_timeout = on_rtp_timeout
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
@@ -119,6 +123,12 @@ class Call:
 
     def hang_up(self, reason: str) -> None:
         self._house.sip.hang_up(self._invited.call, reason)
+
+    def shut_down(self) -> None:
+        """Hangs up; who is not answered yet is told that it is we who cannot."""
+        if self._answered_at is None:
+            self._house.sip.reject(self._invited.call, 503, "shutting down")
+        self.hang_up("shutting down")
 
     def log(self, event: str, **fields: object) -> None:
         self._log.info(event, **fields)
@@ -185,10 +195,10 @@ class Call:
     async def _ring_and_answer(self) -> None:
         route, house = self._route, self._house
         session = self._session = house.plugs[route.plug].open(self)
-        ear = cast("LegObserver", _Ear(session, self._leg_closed))
+        ear = cast("LegObserver", _Ear(session, self._leg_closed, self._silent))
         leg = self._leg = house.media.open_leg(ear, uplink_rate=session.uplink_rate)
         sdp, stream = self._negotiate(self._invited.sdp, leg)
-        if not route.early_media:
+        if not route.early_media or stream is None:
             house.sip.ring(self._invited.call)
         rung = asyncio.get_running_loop().time() + route.ring_for / SECOND
         await session.start(leg)
@@ -287,10 +297,18 @@ class Call:
     def _connect(self, stream: Stream) -> None:
         """Media as agreed. A caller who does not listen has put us on hold (RFC 3264 8.4); the plug is told."""
         if self._leg is not None and self._session is not None:
+            if self._held and stream.send:
+                # The plane waits for packets anew from where a leg begins to receive: the hold may have been long.
+                self._leg.connect(replace(stream, receive=False))
             self._leg.connect(stream)
             if self._held == stream.send:
                 self._held = not stream.send
                 self._session.on_hold(self._held)
+
+    def _silent(self, now: Nanos) -> None:
+        """No packet has come for long: no sign of a dead far end while it holds the call (RFC 3264 8.4)."""
+        if self._session is not None and not self._held:
+            self._session.on_rtp_timeout(now)
 
     def _connect_late(self, theirs: bytes | None) -> None:
         """The ACK carries the answer to an offer of ours (late offer)."""
@@ -310,12 +328,15 @@ class Call:
         if self._leg is None:
             self._house.sip.reject(self._invited.call, 500, "re-INVITE before the call has media")
             return
+        before = self._sdp, self._sdp_version, self._offer
         try:
             sdp, stream = self._negotiate(theirs, self._leg)
-        except SdpError as error:
-            self._log.warning("reinvite.refused", status=488, rule=str(error))
-            self._house.sip.reject(self._invited.call, 488, str(error), warning=error.warning)
+            if stream is not None:
+                self._connect(stream)
+        except LinecardError as error:
+            self._sdp, self._sdp_version, self._offer = before
+            status, warning = (488, error.warning) if isinstance(error, SdpError) else (500, 399)
+            self._log.warning("reinvite.refused", status=status, rule=str(error))
+            self._house.sip.reject(self._invited.call, status, str(error), warning=warning)
             return
-        if stream is not None:
-            self._connect(stream)
         self._house.sip.answer(self._invited.call, sdp)

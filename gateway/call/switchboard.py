@@ -66,12 +66,15 @@ class Switchboard:
         task.add_done_callback(lambda task: self._over(invited.call, task))
 
     def _refuse(self, invited: Invited, error: SipError) -> None:
-        """One log line that names the rule, one record, and the honest status."""
+        """One log line that names the rule and one record, as far as a flood of them lets, and the honest status."""
+        self._house.sip.reject(invited.call, error.status, error.rule)
+        suppressed = self._throttle.admit(monotonic())
+        if suppressed is None:
+            return
         fields = {"call_id": invited.call_id, "caller": invited.caller, "called": invited.called}
         refused = {**fields, "source": invited.flow.remote[0], "status": error.status, "rule": error.rule}
-        self._log.warning("call.refused", **refused)
+        self._log.warning("call.refused", **refused, **({"suppressed": suppressed} if suppressed else {}))
         self._house.records.add({"event": "call.refused", **refused})
-        self._house.sip.reject(invited.call, error.status, error.rule)
 
     def _over(self, handle: int, task: asyncio.Task[None]) -> None:
         self._calls.pop(handle, None)
@@ -82,7 +85,7 @@ class Switchboard:
     async def close(self, patience: float) -> None:
         """Hangs every call up, and waits until nothing is left of them; after ``patience`` seconds they are cut."""
         for call in list(self._calls.values()):
-            call.hang_up("shutting down")
+            call.shut_down()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=patience)
             for task in late:

@@ -1,0 +1,170 @@
+"""A call against signalling, media and a plug that only write down what they are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+
+from gateway.call.call import House
+from gateway.call.options import LimitOptions, RouteOptions, TrunkOptions
+from gateway.call.switchboard import Switchboard
+from gateway.errors import MisuseError
+from gateway.media.contract import LegStats
+from gateway.sdp import Stream, offer
+from gateway.sdp.types import G711
+from gateway.sip.events import Confirmed, Ended, Invited, Reoffered
+from gateway.sip.flow import Flow
+from gateway.units import Nanos
+
+THEM = ("10.0.0.2", 4000)
+
+
+class Rig:
+    """Everything around the call in one. ``told`` is what it was told, in order."""
+
+    formats = G711
+    local = ("10.0.0.1", 20000)
+    uplink_rate = 16000
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+        self.streams: list[Stream] = []
+        self.records: list[dict[str, object]] = []
+        self.broken = False
+        self.observer: Any = None
+
+    # signalling
+    def ring(self, call: int, status: int = 180, sdp: bytes | None = None) -> None:
+        self.told.append(("ring", status))
+
+    def reject(self, call: int, status: int, rule: str, reason: str | None = None, *, warning: int = 399) -> None:
+        self.told.append(("reject", status, warning))
+
+    def hang_up(self, call: int, reason: str = "") -> None:
+        self.told.append(("hang_up", reason))
+
+    # media, and its leg
+    def open_leg(self, observer: object, *, uplink_rate: int = 16000) -> Rig:
+        self.observer = observer
+        return self
+
+    def connect(self, stream: Stream) -> None:
+        if self.broken:
+            raise MisuseError("the plane cannot do this")
+        self.streams.append(stream)
+
+    # records
+    def add(self, record: dict[str, object]) -> None:
+        self.records.append(record)
+
+    # plug, and its session
+    def open(self, call: object) -> Rig:
+        return self
+
+    async def start(self, leg: object) -> None: ...
+
+    def answer(self, call: int, sdp: bytes) -> None:
+        self.told.append(("answer",))
+
+    def answered(self) -> None: ...
+
+    def on_hold(self, held: bool) -> None: ...
+
+    def on_rtp_timeout(self, now: Nanos) -> None:
+        self.told.append(("timeout",))
+
+    def close(self) -> asyncio.Future[None]:
+        if self.observer is not None:
+            self.observer.on_closed(LegStats())
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+
+def invited(call: int = 1, sdp: bytes | None = offer(THEM, 1), called: str = "echo") -> Invited:
+    flow = Flow("udp", ("10.0.0.1", 5060), ("10.0.0.2", 5060))
+    return Invited(call, "abc", cast("Any", None), "alice", called, sdp, flow)
+
+
+@asynccontextmanager
+async def switchboard(rig: Rig, **route: object) -> AsyncIterator[Switchboard]:
+    trunks = [TrunkOptions.model_validate({"name": "t", "from": ["10.0.0.0/24"]})]
+    routes = [RouteOptions.model_validate({"to": "echo", "plug": "p", **route})]
+    everything = cast("Any", rig)
+    house = House(everything, everything, "10.0.0.1", {"p": everything}, {}, everything, LimitOptions())
+    board = Switchboard(house, trunks, routes)
+    yield board
+    board.on_event(Ended(1, "remote", None, ""))
+    await board.close(5)
+
+
+async def until(rig: Rig, *what: object) -> None:
+    for _ in range(100):
+        if what in rig.told:
+            return
+        await asyncio.sleep(0)
+    raise AssertionError(f"{what} is not in {rig.told}")
+
+
+async def test_a_refused_reinvite_is_answered_whatever_the_reason() -> None:
+    rig = Rig()
+    async with switchboard(rig) as board:
+        board.on_event(invited())
+        await until(rig, "answer")
+        board.on_event(Confirmed(1))
+        board.on_event(Reoffered(1, offer(("239.1.1.1", 4000), 1)))
+        assert rig.told[-1] == ("reject", 488, 301)
+        rig.broken = True
+        board.on_event(Reoffered(1, offer(("10.0.0.3", 4000), 1)))
+        assert rig.told[-1] == ("reject", 500, 399)
+
+
+async def test_silence_on_hold_is_no_timeout_and_the_plane_waits_anew_after_it() -> None:
+    rig = Rig()
+    async with switchboard(rig) as board:
+        board.on_event(invited())
+        await until(rig, "answer")
+        board.on_event(Confirmed(1))
+        for hold in (offer(THEM, 1, direction="sendonly"), offer(("0.0.0.0", 4000), 1)):
+            board.on_event(Reoffered(1, hold))
+            rig.observer.on_rtp_timeout(Nanos(0))
+            assert ("timeout",) not in rig.told
+            rig.streams.clear()
+            board.on_event(Reoffered(1, offer(THEM, 1)))
+            assert [(one.send, one.receive) for one in rig.streams] == [(True, False), (True, True)]
+        rig.observer.on_rtp_timeout(Nanos(0))
+        assert ("timeout",) in rig.told
+
+
+@pytest.mark.parametrize(("sdp", "status"), [(None, 180), (offer(THEM, 1), 183)])
+async def test_early_media_rings_also_where_no_offer_has_come(sdp: bytes | None, status: int) -> None:
+    rig = Rig()
+    async with switchboard(rig, early_media=True) as board:
+        board.on_event(invited(sdp=sdp))
+        await until(rig, "answer")
+        assert [one for one in rig.told if one[0] == "ring"] == [("ring", status)]
+
+
+async def test_a_call_that_rings_at_shutdown_gets_503() -> None:
+    rig = Rig()
+    async with switchboard(rig, ring_for="10s") as board:
+        board.on_event(invited())
+        await until(rig, "ring", 180)
+        closing = asyncio.ensure_future(board.close(5))
+        await until(rig, "hang_up", "shutting down")
+        assert rig.told[-2:] == [("reject", 503, 399), ("hang_up", "shutting down")]
+        board.on_event(Ended(1, "local", 503, ""))
+        await closing
+
+
+async def test_a_flood_of_refusals_is_answered_and_not_written_down() -> None:
+    rig = Rig()
+    async with switchboard(rig) as board:
+        for call in range(500):
+            board.on_event(invited(call, called="nobody"))
+        assert rig.told == [("reject", 404, 399)] * 500
+        assert 0 < len(rig.records) < 100
