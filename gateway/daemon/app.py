@@ -17,6 +17,7 @@ from gateway import __version__
 from gateway.call.call import House
 from gateway.call.records import Records
 from gateway.call.registrations import Registrations
+from gateway.call.routing import find_trunk
 from gateway.call.switchboard import Switchboard
 from gateway.config import Config
 from gateway.config.addresses import advertised, endpoint_options
@@ -30,6 +31,7 @@ from gateway.net.resolver import resolve
 from gateway.plugs.contract import Plug
 from gateway.providers.contract import Provider
 from gateway.sip.events import Event
+from gateway.sip.flow import Flow
 from gateway.sip.uri import join_host_port
 
 __all__ = ["run"]
@@ -111,7 +113,10 @@ async def _listen(
         if registrations is not None:
             registrations.on_event(event)
 
-    sip = await open_endpoint(endpoint_options(config), listen=config.sip.listen, on_event=on_event)
+    def admit(flow: Flow) -> None:
+        find_trunk(config.trunks, flow.remote[0])
+
+    sip = await open_endpoint(endpoint_options(config), listen=config.sip.listen, on_event=on_event, admit=admit)
     stack.push_async_callback(sip.close)
     plugs: dict[str, Plug] = {
         name: find_spec("plugs", block.kind).create(block.options) for name, block in config.plugs.items()

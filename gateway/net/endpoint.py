@@ -16,6 +16,7 @@ from gateway.sip.endpoint import Endpoint
 from gateway.sip.events import Event, Refused
 from gateway.sip.flow import Address, Datagram, Flow, Listener
 from gateway.sip.options import RegistrationOptions
+from gateway.sip.reception import Admit
 
 __all__ = ["EndpointDriver", "open_endpoint"]
 
@@ -147,6 +148,7 @@ async def open_endpoint(
     *,
     listen: Sequence[Listen],
     on_event: Callable[[Event], None],
+    admit: Admit = lambda flow: None,
 ) -> EndpointDriver:
     """Binds every address (port 0: any free one) and runs an endpoint on them; what it sends goes by the first of them
     unless the target's ``transport=`` says otherwise. Raises ``ResourceError`` with one line."""
@@ -160,5 +162,5 @@ async def open_endpoint(
         raise
     listeners = list(switchyard.transports)
     # Tags and branches are guessed by attackers: SystemRandom.
-    endpoint = Endpoint(options, random.SystemRandom(), listeners[0][1], listeners)
+    endpoint = Endpoint(options, random.SystemRandom(), listeners[0][1], listeners, admit=admit)
     return EndpointDriver(endpoint, switchyard, on_event)

@@ -30,7 +30,7 @@ from gateway.sip.options import EndpointOptions, RegistrationOptions
 from gateway.sip.outgoing import OutgoingCall
 from gateway.sip.parser import parse
 from gateway.sip.reasons import refusal_headers
-from gateway.sip.reception import Reception
+from gateway.sip.reception import Admit, Reception
 from gateway.sip.registration import Registration
 from gateway.sip.responses import ACCEPT
 from gateway.sip.session import Phase
@@ -51,16 +51,22 @@ class Endpoint:
     """Composes transactions, dialogs and calls, both as UAS and as UAC.
 
     ``local`` is the address of the first listener; Via and Contact carry it unless ``options.advertise`` says
-    otherwise. ``listeners`` are all of them, none means UDP on ``local``.
+    otherwise. ``listeners`` are all of them, none means UDP on ``local``. ``admit`` may refuse whoever sends a request.
     """
 
     def __init__(
-        self, options: EndpointOptions, random: Randomness, local: Address, listeners: Sequence[Listener] = ()
+        self,
+        options: EndpointOptions,
+        random: Randomness,
+        local: Address,
+        listeners: Sequence[Listener] = (),
+        *,
+        admit: Admit = lambda flow: None,
     ) -> None:
         self._options = options
         self._context = Context(options, random, local, listeners)
         self._layer = self._context.layer
-        self._reception = Reception(self._context)
+        self._reception = Reception(self._context, admit)
         self._registrations: list[Registration] = []
 
     # -- outputs -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ bytes ──parse──▶ response ──▶ its client transaction
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from gateway.errors import SipError
 from gateway.sip.checks import check_acceptable, check_body, check_hops, check_method, check_response, check_syntax
@@ -29,14 +29,18 @@ from gateway.sip.transaction.layer import ServerTransaction
 from gateway.sip.transaction.matching import server_key
 from gateway.units import SECOND, Nanos
 
-__all__ = ["Reception"]
+__all__ = ["Admit", "Reception"]
+
+Admit = Callable[[Flow], None]
+"""Raises ``SipError`` for a flow that requests are not taken from, but for those of a dialog that we have."""
 
 
 class Reception:
     """The server side of the endpoint, up to the point where a call takes over."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, admit: Admit) -> None:
         self._context = context
+        self._admit = admit
 
     def receive(self, data: bytes, flow: Flow, now: Nanos, fault: SipError | None = None) -> None:
         """One message from ``flow``; ``fault`` says what is wrong with it already."""
@@ -108,6 +112,12 @@ class Reception:
             return
         reply = reply_flow(request.via, flow)
         stamped = stamp_via(request, flow)
+        if self._find(request) is None:
+            try:
+                self._admit(flow)
+            except SipError as refusal:  # once: a transaction would send it again to whom it may not concern
+                self._respond_stateless(stamped, reply, refusal)
+                return
         if flow.reliable:
             flow = reply  # the dialog, too, wants to know where the peer listens
         if len(self._context.layer) >= self._context.options.max_transactions:

@@ -48,7 +48,7 @@ async def test_unknown_trunk(tmp_path: Path) -> None:
     async with house(tmp_path, config) as built:
         phone = await Phone(built.sip, "echo").open()
         phone.invite()
-        await refused(phone, built, 403, "no trunk takes calls")
+        await refused(phone, built, 403, "no trunk takes calls", event="sip.refused")
 
 
 async def test_too_many_calls(tmp_path: Path) -> None:
