@@ -22,7 +22,7 @@ def refusal_headers(host: str, rule: str, code: int, reason: str | None) -> list
 
 
 def refusal_text(response: Response) -> str:
-    """Why a call was refused, as the peer tells it: Reason or the reason phrase, and the text of its Warning (20.43)."""
+    """Why a call was refused, as the peer tells it: Reason or the reason phrase, and its Warning's text (20.43)."""
     why = reason_text(response) or plain(response.reason)
     _, quote_mark, warned = (response.get("Warning") or "").partition('"')
     return f"{why}: {plain(warned.rpartition(quote_mark)[0])}" if quote_mark else why
