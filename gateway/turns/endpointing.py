@@ -1,8 +1,8 @@
 """When has the caller finished? Silence for the hangover, or the STT's own word for it, whichever comes first.
 
-    QUIET --speech--> SPEAKING --silence--> PAUSED --hangover passed, or the model is sure--> QUIET
-                       |  ^------speech-------'
-                       '--no pause for too long--> QUIET
+QUIET --speech--> SPEAKING --silence--> PAUSED --hangover passed, or the model is sure--> QUIET
+                   |  ^------speech-------'
+                   '--no pause for too long--> QUIET
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class TurnOptions(Options):
     """Silence after the caller's last speech packet that ends a turn. Shorter answers sooner and cuts people off. Below
     `media.vad.release` it has no further effect: until then silence is not known to be one."""
     longest_turn: Duration = Field(default="60s", validate_default=True)
-    """Speech without a pause is taken as ended after this: a machine at the far end, or noise that passes for speech."""
+    """Speech without a pause is taken as ended after this: a machine at the far end, or noise that passes for it."""
     barge_in: bool = True
     """May the caller interrupt the agent?"""
     barge_in_confirm: Duration = Field(default="120ms", validate_default=True)
