@@ -78,7 +78,11 @@ async def test_a_port_in_use_is_never_ready(tmp_path: Path) -> None:
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
         )
-        _, errors = await asyncio.wait_for(second.communicate(), 10)
+        try:
+            _, errors = await asyncio.wait_for(second.communicate(), 10)
+        finally:
+            if second.returncode is None:
+                second.kill()
         assert second.returncode == 1
         assert errors.decode().count("\n") == 1
         assert "port is in use" in errors.decode()
