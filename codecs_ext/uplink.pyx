@@ -99,9 +99,9 @@ cdef void uplink_connect(Uplink *up, const CodecTable *codec, void *coding, int 
     up.coding = coding
     up.payload_type = payload_type
     up.event_payload_type = event_payload_type
-    if receive and not up.enabled:
-        _rearm(up, now)
-    elif not receive:
+    if receive:
+        _rearm(up, now)     # an offer is a sign of life, and a hold that ends with it may have been long
+    else:
         up.fill_at = up.timeout_at = NEVER
     up.enabled = receive
 
@@ -112,7 +112,7 @@ cdef void uplink_new_source(Uplink *up) noexcept nogil:
 
 
 cdef inline void _rearm(Uplink *up, int64_t now) noexcept nogil:
-    """A packet has come."""
+    """A packet has come, or the leg was connected anew."""
     up.timeout_at = now + up.options.timeout_ns if up.options.timeout_ns else NEVER
 
 

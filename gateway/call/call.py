@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol, cast
 
 import structlog
@@ -297,9 +297,6 @@ class Call:
     def _connect(self, stream: Stream) -> None:
         """Media as agreed. A caller who does not listen has put us on hold (RFC 3264 8.4); the plug is told."""
         if self._leg is not None and self._session is not None:
-            if self._held and stream.send:
-                # The plane waits for packets anew from where a leg begins to receive: the hold may have been long.
-                self._leg.connect(replace(stream, receive=False))
             self._leg.connect(stream)
             if self._held == stream.send:
                 self._held = not stream.send

@@ -218,6 +218,15 @@ async def test_a_far_end_that_closes_its_port_does_no_harm():
         assert ear.stats.packets_sent >= 5
 
 
+async def test_a_leg_that_is_connected_anew_waits_anew_for_packets():
+    async with plane_running(rtp_timeout="100ms") as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        for count in (1, 2):  # the second offer ends a hold, say
+            leg.connect(phone.stream())
+            await ear.wait("rtp_timeout", count)
+
+
 async def test_ipv6():
     async with plane_running(address="::1") as plane, phone_running("::1") as phone:
         ear = Ear()
