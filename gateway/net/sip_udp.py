@@ -13,6 +13,10 @@ from gateway.sip.flow import Address, Datagram, Flow
 
 __all__ = ["SPEC", "SipUdp"]
 
+RECEIVE_BUFFER: Final = 4 << 20
+"""Bytes asked for; the kernel grants at most ``net.core.rmem_max``. Its default holds some 90 requests, so that the burst
+of a stranger would push out a caller's INVITE; this holds about 1,800, a second and more of calls."""
+
 
 class SipUdp(asyncio.DatagramProtocol):
     """One socket."""
@@ -53,6 +57,7 @@ class SipUdp(asyncio.DatagramProtocol):
 async def _open(listen: Listen, options: SignallingOptions, receiver: Receiver) -> SipUdp:
     loop = asyncio.get_running_loop()
     sock = bind(listen, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     _, protocol = await loop.create_datagram_endpoint(lambda: SipUdp(receiver), sock=sock)
     return protocol
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.system import phone
 from tests.system.house import House, configuration, house
+
+
+@pytest.fixture(autouse=True)
+async def phones() -> AsyncIterator[None]:
+    yield
+    phone.close_all()
 
 
 @pytest.fixture

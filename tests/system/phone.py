@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from tests.system import g711
 
 SILENCE = bytes([0xFF]) * 160
+T1 = 0.5  # RFC 3261 17.1.1.2: an INVITE over UDP is repeated after T1, 2 T1, 4 T1... until something comes back
+
+_opened: list[asyncio.DatagramTransport] = []
 
 
 class _Socket(asyncio.DatagramProtocol):
@@ -23,7 +26,14 @@ class _Socket(asyncio.DatagramProtocol):
 async def open_socket(receive: Callable[[bytes, tuple[str, int]], None]) -> asyncio.DatagramTransport:
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(lambda: _Socket(receive), local_addr=("127.0.0.1", 0))
+    _opened.append(transport)
     return transport
+
+
+def close_all() -> None:
+    """After every test: a test that failed leaves no socket to the next."""
+    while _opened:
+        _opened.pop().close()
 
 
 @dataclass
@@ -96,8 +106,14 @@ class Phone:
 
     def invite(self, body: str | None = None) -> None:
         self._cseq += 1
-        self.send(self.request("INVITE", self.sdp() if body is None else body))
+        message = self.request("INVITE", self.sdp() if body is None else body)
         self._invite_branch = self._branch
+        self._send_until_answered(message, len(self.responses), T1)
+
+    def _send_until_answered(self, message: str, responses: int, interval: float) -> None:
+        if len(self.responses) == responses and not self._sip.is_closing():
+            self.send(message)
+            asyncio.get_running_loop().call_later(interval, self._send_until_answered, message, responses, 2 * interval)
 
     def ack(self) -> None:
         self.send(self.request("ACK"))
