@@ -14,8 +14,8 @@ from gateway.sip.flow import Address, Datagram, Flow
 __all__ = ["SPEC", "SipUdp"]
 
 RECEIVE_BUFFER: Final = 4 << 20
-"""Bytes asked for; the kernel grants at most ``net.core.rmem_max``. Its default holds some 90 requests, so that the burst
-of a stranger would push out a caller's INVITE; this holds about 1,800, a second and more of calls."""
+"""Bytes asked for; the kernel grants at most ``net.core.rmem_max``. Its default holds some 90 requests, so that a
+stranger's burst would push out a caller's INVITE; this holds about 1,800, a second and more of calls."""
 
 
 class SipUdp(asyncio.DatagramProtocol):
