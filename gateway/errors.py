@@ -74,10 +74,16 @@ class ProviderError(RemoteError):
     """A model provider failed.
 
     ``transient`` says whether another attempt or another provider may help (stall, drop, 429, 5xx) or whether nothing
-    will change until somebody mends the configuration (bad key, unknown voice).
+    will change until somebody mends the configuration (bad key, unknown voice). ``busy`` marks the transient ones that
+    mean "too much at once" (429, a quota of concurrent sessions): the provider is well, and gets less to do.
+    ``retry_after`` is the pause in nanoseconds that the provider itself asked for (Retry-After and its kin).
     """
 
-    def __init__(self, provider: str, text: str, *, transient: bool) -> None:
+    def __init__(
+        self, provider: str, text: str, *, transient: bool, busy: bool = False, retry_after: int | None = None
+    ) -> None:
         super().__init__(f"{provider}: {text}")
         self.provider = provider
         self.transient = transient
+        self.busy = busy
+        self.retry_after = retry_after

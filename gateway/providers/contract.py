@@ -33,6 +33,9 @@ __all__ = [
     "Token",
     "Transcript",
     "TtsSession",
+    "Usage",
+    "Word",
+    "Words",
 ]
 
 
@@ -107,6 +110,40 @@ class SpeechDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a request's text, and where it lies in the request's audio."""
+
+    text: str
+    start: Nanos
+    end: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Word times of a request, from a TTS that tells them: in order, and each piece once. They may come before or after
+    the audio that they describe."""
+
+    request: int
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the provider counts for a request, to be added to what it told before; it comes before the request's end, or
+    of a whole session (``request`` None) at any time. What a provider does not tell is counted by the gateway."""
+
+    request: int | None = None
+    seconds: float = 0.0
+    """Of audio, heard or spoken."""
+    characters: int = 0
+    """Of text to be spoken."""
+    input_tokens: int = 0
+    """All of them; ``cached_tokens`` is the part that the provider found in its cache."""
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """A realtime model heard the caller break in: what it said but was not played yet should be flushed."""
 
@@ -119,10 +156,10 @@ class Failed:
     request: int | None = None
 
 
-SttResult = Transcript | Failed
-LlmResult = Token | Generated | Failed
-TtsResult = Speech | SpeechDone | Failed
-RealtimeResult = Speech | SpeechDone | Interrupted | Transcript | Failed
+SttResult = Transcript | Usage | Failed
+LlmResult = Token | Generated | Usage | Failed
+TtsResult = Speech | SpeechDone | Words | Usage | Failed
+RealtimeResult = Speech | SpeechDone | Interrupted | Transcript | Usage | Failed
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------

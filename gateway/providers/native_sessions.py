@@ -28,7 +28,7 @@ from gateway.providers.contract import (
     TtsResult,
 )
 from gateway.providers.native_connection import Connection
-from gateway.units import SECOND, Nanos, Samples
+from gateway.units import MS, SECOND, Nanos, Samples
 from gateway.wire.messages import Flags, from_clock
 from gateway.wire.socket import AudioMessage
 
@@ -38,6 +38,8 @@ _R = TypeVar("_R")
 
 _SEQUENCE_MASK: Final = 0xFFFFFFFF
 _BYTES_PER_SAMPLE: Final = 2
+_BUSY: Final = {"busy", "too_many_requests"}
+"""Codes of an error that say no more than "too much at once"."""
 
 
 class Session(Generic[_R]):
@@ -129,9 +131,11 @@ class Session(Generic[_R]):
 
     def fail(self, text: str, *, transient: bool) -> None:
         """The session is over; the listener is told once, or whoever opens it."""
+        self._fail(ProviderError(self._connection.name, text, transient=transient))
+
+    def _fail(self, error: ProviderError) -> None:
         if self._ended:
             return
-        error = ProviderError(self._connection.name, text, transient=transient)
         waiting = not self.opened.done()
         self._end(error)
         if not waiting:
@@ -224,13 +228,20 @@ class Session(Generic[_R]):
 
     def _on_error(self, message: Mapping[str, Any]) -> None:
         text = f"{message['code']}: {message['message']}"
-        transient = message["transient"]
+        pause = message.get("retry_after_ms")
+        error = ProviderError(
+            self._connection.name,
+            text,
+            transient=message["transient"],
+            busy=message["code"] in _BUSY,
+            retry_after=None if pause is None else pause * MS,
+        )
         request = message.get("request")
         if request is None:
-            self.fail(text, transient=transient)
+            self._fail(error)
         elif request in self._pending:
             self._finish(request)
-            self._tell(Failed(ProviderError(self._connection.name, text, transient=transient), request))
+            self._tell(Failed(error, request))
 
     def _check(self) -> None:
         self._timer = None

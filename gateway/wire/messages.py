@@ -69,6 +69,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "at": _COUNT,
     "played_ms": _COUNT,
     "elapsed_us": _COUNT,
+    "retry_after_ms": _COUNT,
     "protocol": _COUNT,
     "role": _TEXT,
     "language": _TEXT,
