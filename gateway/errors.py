@@ -52,14 +52,15 @@ class SipError(RemoteError):
     """A SIP message that cannot be accepted.
 
     ``status`` and ``reason`` are the response it deserves, ``rule`` names what was broken (``RFC 3261 8.1.1.5``) for
-    the ``Warning`` header and the log line.
+    the ``Warning`` header and the log line, ``headers`` are those that the response carries besides.
     """
 
-    def __init__(self, status: int, reason: str, rule: str) -> None:
+    def __init__(self, status: int, reason: str, rule: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(f"{status} {reason}: {rule}")
         self.status = status
         self.reason = reason
         self.rule = rule
+        self.headers = headers
 
 
 class SdpError(RemoteError):

@@ -32,7 +32,9 @@ from gateway.plugs.contract import Plug
 from gateway.providers.contract import Provider
 from gateway.sip.events import Event
 from gateway.sip.flow import Flow
+from gateway.sip.message import Request
 from gateway.sip.uri import join_host_port
+from gateway.units import Nanos
 
 __all__ = ["run"]
 
@@ -113,8 +115,8 @@ async def _listen(
         if registrations is not None:
             registrations.on_event(event)
 
-    def admit(flow: Flow) -> None:
-        find_trunk(config.trunks, flow.remote[0])
+    def admit(request: Request, flow: Flow, now: Nanos) -> object:
+        return find_trunk(config.trunks, flow.remote[0])
 
     sip = await open_endpoint(endpoint_options(config), listen=config.sip.listen, on_event=on_event, admit=admit)
     stack.push_async_callback(sip.close)

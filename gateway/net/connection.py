@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from gateway.net.identity import identities
 from gateway.net.options import SignallingOptions
 from gateway.sip.flow import Address, Datagram
 from gateway.sip.framing import PONG_BYTES, KeepAlive, RawMessage, StreamFramer
@@ -30,6 +31,8 @@ class Connection(asyncio.Protocol):
         self.remote: Address = ("", 0)
         self.certificate: Mapping[str, Any] = {}
         """The peer's, verified, as ``ssl`` shows it; empty without TLS, and if it has shown none."""
+        self.names: frozenset[str] = frozenset()
+        """Whom the peer's certificate speaks for, where the peer has opened the connection."""
         self.unheard: list[Datagram] | None = None if accepted else []
         """What was sent before the peer has said anything: if it closes now, it refuses us."""
         self._owner = owner
@@ -48,6 +51,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self.remote = transport.get_extra_info("peername")[:2]
         self.certificate = transport.get_extra_info("peercert") or {}
+        if self.accepted and self.certificate:
+            self.names = identities(self.certificate)
         _detect_dead_peers(transport.get_extra_info("socket"))
         self._used = self._loop.time()
         if not self._owner.connected(self):

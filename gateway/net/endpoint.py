@@ -99,8 +99,19 @@ class EndpointDriver:
     def answer(self, call: int, sdp: bytes) -> None:
         self._driver.run(self._endpoint.answer, call, sdp)
 
-    def reject(self, call: int, status: int, rule: str, reason: str | None = None, *, warning: int = 399) -> None:
-        self._driver.run(lambda now: self._endpoint.reject(call, status, rule, now, reason, warning=warning))
+    def reject(
+        self,
+        call: int,
+        status: int,
+        rule: str,
+        reason: str | None = None,
+        *,
+        warning: int = 399,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        self._driver.run(
+            lambda now: self._endpoint.reject(call, status, rule, now, reason, warning=warning, headers=headers)
+        )
 
     def hang_up(self, call: int, reason: str = "") -> None:
         self._driver.run(lambda now: self._endpoint.hang_up(call, now, reason))
@@ -148,7 +159,7 @@ async def open_endpoint(
     *,
     listen: Sequence[Listen],
     on_event: Callable[[Event], None],
-    admit: Admit = lambda flow: None,
+    admit: Admit = lambda request, flow, now: None,
 ) -> EndpointDriver:
     """Binds every address (port 0: any free one) and runs an endpoint on them; what it sends goes by the first of them
     unless the target's ``transport=`` says otherwise. Raises ``ResourceError`` with one line."""

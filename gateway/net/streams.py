@@ -137,7 +137,7 @@ class StreamTransport:
         self._receiver.turned_away(self._flow(connection), rule)
 
     def _flow(self, connection: Connection) -> Flow:
-        return Flow(self._name, self.local, connection.remote)
+        return Flow(self._name, self.local, connection.remote, names=connection.names)
 
     # -- opening connections -------------------------------------------------------------------------------------------
 

@@ -61,7 +61,7 @@ class Endpoint:
         local: Address,
         listeners: Sequence[Listener] = (),
         *,
-        admit: Admit = lambda flow: None,
+        admit: Admit = lambda request, flow, now: None,
     ) -> None:
         self._options = options
         self._context = Context(options, random, local, listeners)
@@ -141,15 +141,23 @@ class Endpoint:
             session.answer(sdp, now)
 
     def reject(
-        self, call: int, status: int, rule: str, now: Nanos, reason: str | None = None, *, warning: int = 399
+        self,
+        call: int,
+        status: int,
+        rule: str,
+        now: Nanos,
+        reason: str | None = None,
+        *,
+        warning: int = 399,
+        headers: Iterable[Header] = (),
     ) -> None:
         """Refuses the INVITE or re-INVITE that is open, saying why: ``rule`` in Warning with code ``warning`` (RFC 3261
-        20.43), ``reason`` in Reason (RFC 3326)."""
+        20.43), ``reason`` in Reason (RFC 3326), and whatever ``headers`` the status asks for."""
         if not 300 <= status <= 699:
             raise MisuseError(f"reject: {status} is not a refusal")
         if session := self._context.sessions.get(call):
-            headers = refusal_headers(self._context.host(self._context.local), rule, warning, reason)
-            session.reject(status, now, headers, reason or rule)
+            why = refusal_headers(self._context.host(self._context.local), rule, warning, reason)
+            session.reject(status, now, [*why, *map(_checked, headers)], reason or rule)
 
     def hang_up(self, call: int, now: Nanos, reason: str = "") -> None:
         """CANCEL, BYE or 487, as the state asks; ``Ended`` follows at once, the rest is between us and the peer."""

@@ -30,6 +30,8 @@ class Invited:
     sdp: bytes | None
     """The offer. ``None`` asks us to offer in the answer (late offer, RFC 3261 13.2.1)."""
     flow: Flow
+    admitted: object = None
+    """What ``admit`` has said of the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class Refused:
     status: int | None
     """What was answered; ``None`` if nothing was."""
     rule: str
+    request: Request | None = None
+    """What was not admitted; ``None`` for what was refused by the rules of the protocol."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class Flow:
     """Of a connection that the peer opened: where to connect to once that one is gone (RFC 3261 18.2.2)."""
     host: str = ""
     """The name that led to the address, which TLS asks the peer to prove; ``""`` if none did."""
+    names: frozenset[str] = frozenset()
+    """Of a connection that the peer opened over TLS: the names that its certificate proves (RFC 5922 7.1)."""
 
     @property
     def reliable(self) -> bool:

@@ -26,7 +26,9 @@ __all__ = ["IncomingCall"]
 class IncomingCall(Session):
     """We are the called side."""
 
-    def __init__(self, context: Context, transaction: InviteServer, flow: Flow, now: Nanos) -> None:
+    def __init__(
+        self, context: Context, transaction: InviteServer, flow: Flow, now: Nanos, admitted: object = None
+    ) -> None:
         request = transaction.request
         called = parse_uri(request.uri)
         super().__init__(context, context.new_handle(), (request.call_id, context.token()), called.user)
@@ -42,7 +44,7 @@ class IncomingCall(Session):
         context.respond(transaction, 100, now)
         caller, user = plain(request.from_.uri.user_text), plain(called.user_text)
         call_id = plain(request.call_id)
-        context.events.append(Invited(self.handle, call_id, request, caller, user, request.sdp, flow))
+        context.events.append(Invited(self.handle, call_id, request, caller, user, request.sdp, flow, admitted))
 
     def ring(self, now: Nanos, status: int, sdp: bytes | None) -> None:
         if not 101 <= status <= 199:

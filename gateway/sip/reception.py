@@ -31,8 +31,9 @@ from gateway.units import SECOND, Nanos
 
 __all__ = ["Admit", "Reception"]
 
-Admit = Callable[[Flow], None]
-"""Raises ``SipError`` for a flow that requests are not taken from, but for those of a dialog that we have."""
+Admit = Callable[[Request, Flow, Nanos], object]
+"""Asked about every new request that belongs to no dialog of ours; raises ``SipError`` for what is not taken. What it
+returns for an INVITE comes with ``Invited``."""
 
 
 class Reception:
@@ -93,13 +94,18 @@ class Reception:
             self._respond_stateless(stamped, reply, error)
 
     def _respond_stateless(
-        self, request: Request, reply: Flow, error: SipError, headers: Iterable[Header] = ()
+        self,
+        request: Request,
+        reply: Flow,
+        error: SipError,
+        headers: Iterable[Header] = (),
+        told: Request | None = None,
     ) -> None:
         why = warning(self._context.host(reply.local), error.rule)
         tag = self._context.token()
         response = build_response(request, error.status, error.reason, tag=tag, headers=[why, *headers])
         self._context.outbox.append(Datagram(response.encode(), reply))
-        self._context.events.append(Refused(reply, error.status, error.rule))
+        self._context.events.append(Refused(reply, error.status, error.rule, told))
 
     def _on_request(self, request: Request, flow: Flow, now: Nanos) -> None:
         """Retransmissions first, then ACK, then everything that opens a server transaction."""
@@ -112,11 +118,12 @@ class Reception:
             return
         reply = reply_flow(request.via, flow)
         stamped = stamp_via(request, flow)
+        admitted: object = None
         if self._find(request) is None:
             try:
-                self._admit(flow)
+                admitted = self._admit(request, flow, now)
             except SipError as refusal:  # once: a transaction would send it again to whom it may not concern
-                self._respond_stateless(stamped, reply, refusal)
+                self._respond_stateless(stamped, reply, refusal, refusal.headers, request)
                 return
         if flow.reliable:
             flow = reply  # the dialog, too, wants to know where the peer listens
@@ -126,7 +133,7 @@ class Reception:
             return
         transaction = self._context.layer.open_server(key, stamped, reply)
         try:
-            self._dispatch(transaction, flow, now)
+            self._dispatch(transaction, flow, now, admitted)
         except SipError as error:
             self._refuse(transaction, error, now)
 
@@ -142,7 +149,7 @@ class Reception:
             return None
         return session
 
-    def _dispatch(self, transaction: ServerTransaction, flow: Flow, now: Nanos) -> None:
+    def _dispatch(self, transaction: ServerTransaction, flow: Flow, now: Nanos, admitted: object) -> None:
         request = transaction.request
         if request.method == "CANCEL":
             self._on_cancel(transaction, now)
@@ -152,7 +159,7 @@ class Reception:
                 raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3261 12.2.2: no such dialog")
             session.on_request(transaction, now)
         else:
-            self._on_new(transaction, flow, now)
+            self._on_new(transaction, flow, now, admitted)
 
     def _on_cancel(self, transaction: ServerTransaction, now: Nanos) -> None:
         """200 if the INVITE is known, whatever its state; it has an effect before the final response only (9.2)."""
@@ -164,7 +171,7 @@ class Reception:
         if target.user is not None:
             target.user.on_cancel(target, transaction.request, now)
 
-    def _on_new(self, transaction: ServerTransaction, flow: Flow, now: Nanos) -> None:
+    def _on_new(self, transaction: ServerTransaction, flow: Flow, now: Nanos, admitted: object) -> None:
         """A request outside any dialog, checked in the order of RFC 3261 8.2."""
         request = transaction.request
         check_method(request)
@@ -181,7 +188,7 @@ class Reception:
             if len(self._context.sessions) >= self._context.options.max_calls:
                 raise SipError(503, "Service Unavailable", "limit: max_calls")
             agree_as_server(request, self._context.options)
-            IncomingCall(self._context, transaction, flow, now)
+            IncomingCall(self._context, transaction, flow, now, admitted)
         else:
             headers = [ALLOW, ACCEPT, self._context.supported, self._context.contact(flow)]
             self._context.respond(transaction, 200, now, tag=self._context.token(), headers=headers)

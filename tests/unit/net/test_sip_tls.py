@@ -48,6 +48,7 @@ def test_a_call_over_tls(kind: Callable[[], asyncio.AbstractEventLoop], ours: di
             (invited,) = await callee.until(Invited)
             assert invited.request.via.transport == "TLS"
             assert ";transport=tls>" in (invited.request.get("Contact") or "")
+            assert invited.flow.names == ({"127.0.0.1"} if mutual else set())
             await callee.until(Confirmed)
             assert (await callee.until(Ended))[0].by == "remote"
             await caller.until(Ended)

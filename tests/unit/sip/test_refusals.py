@@ -10,8 +10,9 @@ from gateway.errors import SipError
 from gateway.sip.endpoint import Endpoint
 from gateway.sip.events import Invited, Refused
 from gateway.sip.flow import Flow
-from gateway.sip.message import Response
+from gateway.sip.message import Request, Response
 from gateway.sip.options import EndpointOptions
+from gateway.units import Nanos
 from tests.unit.sip.wire import SDP, THEM, US, Wire, request, statuses
 
 
@@ -167,17 +168,21 @@ def test_a_body_without_a_type_is_taken_for_what_it_is() -> None:
 def test_a_stranger_is_refused_once_and_forgotten(method: str) -> None:
     wire, stranger = Wire(), Flow("udp", US, ("192.0.2.66", 5060))
 
-    def admit(flow: Flow) -> None:
+    def admit(message: Request, flow: Flow, now: Nanos) -> str:
         if flow == stranger:
-            raise SipError(403, "Forbidden", "no trunk")
+            raise SipError(403, "Forbidden", "no trunk", (("Retry-After", "7"),))
+        return "a friend"
 
     wire.endpoint = Endpoint(EndpointOptions(), random.Random(1), US, admit=admit)
-    assert statuses(wire.send(request(method, branch="s"), stranger)) == [403]
+    (refusal,) = wire.send(request(method, branch="s"), stranger)
+    assert (statuses([refusal]), refusal.get("Retry-After")) == ([403], "7")
     assert wire.later(60) == []
     assert wire.endpoint.transactions == 0
     (told,) = wire.events()
     assert isinstance(told, Refused)
     assert (told.status, told.rule) == (403, "no trunk")
+    assert told.request is not None
+    assert told.request.method == method
     ok = wire.established()  # whom we know is served, and a dialog of ours may speak from anywhere
     assert statuses(wire.send(request("BYE", to=ok.get("To") or "", cseq="2", branch="b"), stranger)) == [200]
     assert wire.send(request("ACK", branch="a"), stranger) == []
