@@ -12,6 +12,7 @@ from codecs_ext.atomics cimport lc_exchange, lc_load, lc_store
 from codecs_ext.codec cimport Kernel, codec_state_new
 from codecs_ext.control cimport control_init
 from codecs_ext.downlink cimport GROUPS, TICK_MS, downlink_init
+from codecs_ext.g711 cimport Law, g711_decode
 from codecs_ext.leg cimport Connection, Leg, connection_drop, leg_address
 from codecs_ext.linux cimport (
     PTHREAD_EXPLICIT_SCHED,
@@ -327,19 +328,23 @@ cdef class PlaneShard:
             return False
         return True
 
-    def play(self, slot: int, const uint8_t[::1] pcm not None, rate: int) -> bool:
-        """Queues 16-bit little-endian samples, which are copied. Raises ``ValueError`` for half a sample, unknown rates."""
+    def play(self, slot: int, const uint8_t[::1] audio not None, rate: int, law: int = -1) -> bool:
+        """Queues a copy of the audio: 16-bit little-endian samples, or G.711 (``law`` 0: mu, 1: A), whose bytes come out
+        again as they went in. Raises ``ValueError`` for half a sample, unknown rates."""
         cdef Block *block
-        cdef Py_ssize_t size = pcm.shape[0]
-        if size & 1 or not resample_rate_known(rate):
+        cdef Py_ssize_t size = audio.shape[0]
+        if (law < 0 and size & 1) or not resample_rate_known(rate):
             raise ValueError(f"{size} bytes at {rate} Hz: 16-bit samples at 8000, 16000, 24000 or 48000 Hz are played")
         blocks_free(&self.shard.freed)
         if size == 0:
             return True
-        block = block_new(rate, <int>(size >> 1), 0)
+        block = block_new(rate, <int>(size >> 1 if law < 0 else size), 0)
         if block == NULL:
             raise MemoryError
-        memcpy(block.samples, &pcm[0], size)
+        if law < 0:
+            memcpy(block.samples, &audio[0], size)
+        else:
+            g711_decode(<Law>law, &audio[0], block.samples, <int>size)
         return self._push_block(DO_PLAY, slot, block)
 
     def mark(self, slot: int, number: int) -> bool:

@@ -49,7 +49,7 @@ async def _collect(results: asyncio.Queue[TtsResult], name: str) -> bytes:
     pcm = bytearray()
     while True:
         match await results.get():
-            case Speech(pcm=burst, rate=rate) if rate == RATE:
+            case Speech(audio=burst, rate=rate) if rate == RATE:
                 pcm += burst
             case Speech(rate=rate):
                 raise ProviderError(name, f"asked for speech at {RATE} Hz, got {rate}", transient=False)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Protocol
 
+from gateway.audio import Encoding
 from gateway.sdp.types import Stream
 from gateway.units import Nanos, Samples
 
@@ -130,8 +131,8 @@ class Leg(Protocol):
     def connect(self, stream: Stream) -> None:
         """Starts the leg, or changes it in mid-call (re-INVITE). Playout goes on; only what differs is touched."""
 
-    def play(self, pcm: bytes, rate: int) -> None:
-        """Queues 16-bit little-endian mono at ``rate`` Hz (8000, 16000, 24000 or 48000), any length."""
+    def play(self, audio: bytes, rate: int, encoding: Encoding = Encoding.PCM) -> None:
+        """Queues mono audio at ``rate`` Hz (8000, 16000, 24000 or 48000), any length of whole samples."""
 
     def mark(self, number: int) -> None:
         """Asks to be told (``on_mark``) when everything queued so far was sent."""

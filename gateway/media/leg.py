@@ -9,6 +9,7 @@ from typing import Final
 
 from codecs_ext.plane import PlaneShard
 from codecs_ext.srtp import PROFILES
+from gateway.audio import Encoding
 from gateway.errors import MisuseError, ResourceError
 from gateway.media.codecs.contract import Codecs
 from gateway.media.contract import LegStats, Stream
@@ -18,6 +19,7 @@ __all__ = ["PlaneLeg", "Verbs"]
 
 _RETRY_S: Final = 0.005
 _BACKLOG: Final = 10_000
+_LAWS: Final = {Encoding.PCM: -1, Encoding.ULAW: 0, Encoding.ALAW: 1}
 
 
 def _session_keys(stream: Stream) -> tuple[int, bytes, bytes]:
@@ -62,9 +64,9 @@ class PlaneLeg:
             *_session_keys(stream),
         )
 
-    def play(self, pcm: bytes, rate: int) -> None:
+    def play(self, audio: bytes, rate: int, encoding: Encoding = Encoding.PCM) -> None:
         """Queues audio. Raises ``MisuseError`` for half a sample or a rate that is not 8000, 16000, 24000 or 48000."""
-        self._do(self._shard.play, pcm, rate)
+        self._do(self._shard.play, audio, rate, _LAWS[encoding])
 
     def mark(self, number: int) -> None:
         """Asks for ``on_mark`` when everything queued so far was sent."""

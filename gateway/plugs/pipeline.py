@@ -211,9 +211,9 @@ class PipelineSession(BaseSession):
     def _on_tts(self, result: TtsResult) -> None:
         now = self._drive.now()
         match result:
-            case Speech(request, pcm, rate, elapsed):
-                if self._conversation.speech(request, len(pcm) // 2 * 8000 // rate, now, elapsed) and self.leg:
-                    self.leg.play(pcm, rate)
+            case Speech(request, audio, rate, elapsed, encoding):
+                if self._conversation.speech(request, result.samples * 8000 // rate, now, elapsed) and self.leg:
+                    self.leg.play(audio, rate, encoding)
             case SpeechDone(request, cancelled) if not cancelled:
                 self._conversation.speech_done(request, now)
             case Failed():

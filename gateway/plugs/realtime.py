@@ -99,11 +99,11 @@ class RealtimePlugSession(BaseSession):
 
     def _on_result(self, result: RealtimeResult) -> None:
         match result:
-            case Speech(_, pcm, rate, elapsed) if self.leg is not None:
+            case Speech(_, audio, rate, elapsed, encoding) if self.leg is not None:
                 if Stamp.SPEECH_ENDED in self.call.timeline.turn(self._turn).stamps:
                     self.call.timeline.stamp(self._turn, Stamp.TTS_FIRST_AUDIO, self.call.now())
                     self.call.timeline.model_took(self._turn, "tts", elapsed)
-                self.leg.play(pcm, rate)
+                self.leg.play(audio, rate, encoding)
             case Interrupted() if self.leg is not None:
                 self.leg.flush(self._turn)
             case Failed(error):

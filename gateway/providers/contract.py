@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
+from gateway.audio import Encoding
 from gateway.errors import ProviderError
 from gateway.options import Options
-from gateway.turns.history import Message
+from gateway.turns.history import Message, Tool, ToolUse
 from gateway.units import Nanos, Samples
 
 __all__ = [
+    "NO_BRIEF",
+    "Brief",
     "Failed",
     "Generated",
     "Interrupted",
@@ -27,12 +30,17 @@ __all__ = [
     "Provider",
     "ProviderSpec",
     "RealtimeSession",
+    "Said",
     "Speech",
     "SpeechDone",
     "SttSession",
     "Token",
+    "Tool",
+    "ToolCall",
+    "ToolUse",
     "Transcript",
     "TtsSession",
+    "TurnHint",
     "Usage",
     "Word",
     "Words",
@@ -45,6 +53,29 @@ class ModelInfo:
 
     name: str
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a realtime model is told before the first word."""
+
+    prompt: str = ""
+    greeting: str = ""
+    """What it says first, if it can be told so; empty lets the caller begin."""
+    language: str = ""
+    tools: tuple[Tool, ...] = ()
+
+
+NO_BRIEF: Final = Brief()
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """When a word is spoken: nanoseconds from the start of its session's audio (STT), of its request's (TTS)."""
+
+    text: str
+    start: Nanos
+    end: Nanos
 
 
 # --- results, as a listener gets them ---------------------------------------------------------------------------------
@@ -67,6 +98,18 @@ class Transcript:
     confidence: float | None = None
     elapsed: Nanos | None = None
     """A final: the model's time between having the last audio and this answer."""
+    language: str = ""
+    """What the model takes it to be (BCP 47); empty if it does not say."""
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnHint:
+    """An STT's own opinion of who has the floor: ``started`` (barge-in), ``eager_end`` (an answer may be prepared),
+    ``resumed`` (what was prepared is void). That a turn has ended is told by ``Transcript.end_of_turn``."""
+
+    kind: Literal["started", "eager_end", "resumed"]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +130,34 @@ class Generated:
     cancelled: bool = False
     hang_up: bool = False
     """The model wants the call to end once this answer was played."""
+    finish: str = ""
+    """Why it ended: ``stop``, ``length``, ``tools``, ``filtered``; empty if the provider does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The LLM asks for a tool; ``Generated`` follows. The result goes back in a ``Message`` of role ``tool``."""
+
+    request: int
+    use: ToolUse
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """A burst of synthesised audio: 16-bit little-endian mono at ``rate`` Hz. ``request`` is 0 from a realtime
-    model."""
+    """A burst of synthesised audio, mono at ``rate`` Hz. ``request`` is 0 from a realtime model."""
 
     request: int
-    pcm: bytes
+    audio: bytes
     rate: int
     elapsed: Nanos | None = None
     """The first burst of a request: the model's time until it."""
+    encoding: Encoding = Encoding.PCM
+    """G.711 goes to the plane as it came."""
+
+    @property
+    def samples(self) -> int:
+        """Samples at ``rate``."""
+        return len(self.audio) // self.encoding.width
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +169,11 @@ class SpeechDone:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """A word of a request's text, and where it lies in the request's audio."""
+class Said:
+    """What a realtime model says, as text. A final replaces what came before it in the same answer."""
 
     text: str
-    start: Nanos
-    end: Nanos
+    final: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +214,10 @@ class Failed:
     request: int | None = None
 
 
-SttResult = Transcript | Usage | Failed
-LlmResult = Token | Generated | Usage | Failed
-TtsResult = Speech | SpeechDone | Words | Usage | Failed
-RealtimeResult = Speech | SpeechDone | Interrupted | Transcript | Usage | Failed
+SttResult = Transcript | TurnHint | Usage | Failed
+LlmResult = Token | ToolCall | Generated | Usage | Failed
+TtsResult = Speech | Words | SpeechDone | Usage | Failed
+RealtimeResult = Speech | SpeechDone | Interrupted | Transcript | Said | ToolCall | Usage | Failed
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------
@@ -188,7 +246,7 @@ class SttSession(Protocol):
 class LlmSession(Protocol):
     model: ModelInfo
 
-    def generate(self, request: int, messages: Sequence[Message]) -> None: ...
+    def generate(self, request: int, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> None: ...
 
     def cancel(self, request: int) -> None:
         """Acknowledged by ``Generated(cancelled=True)``."""
@@ -216,13 +274,23 @@ class RealtimeSession(Protocol):
     def interrupted(self, played_ms: int) -> None:
         """The gateway flushed; this much of the current answer was heard."""
 
+    def tool_result(self, call: str, text: str) -> None:
+        """Answers a ``ToolCall``; nothing if the model knows no tools."""
+
     def close(self) -> None: ...
 
 
 class Provider(Protocol):
-    """``name`` is the key of its YAML block. Every ``open_`` raises ``ProviderError`` if no session can be had."""
+    """``name`` is the key of its YAML block. Every ``open_`` raises ``ProviderError`` if no session can be had.
+
+    The ``rate`` of a listening session is that of the PCM it will be given; of a TTS, the most that the caller's codec
+    can carry: speech comes at any rate that the plane plays, G.711 included.
+    """
 
     name: str
+
+    def listening_rate(self, role: str) -> int:
+        """At which rate its ``stt`` or ``realtime`` sessions hear best; they take 8000 and 16000 Hz in any case."""
 
     async def start(self) -> None:
         """Warms up; a provider that is not there yet is no error here."""
@@ -235,7 +303,9 @@ class Provider(Protocol):
 
     async def open_tts(self, listener: Callable[[TtsResult], None], *, rate: int, language: str) -> TtsSession: ...
 
-    async def open_realtime(self, listener: Callable[[RealtimeResult], None], *, rate: int) -> RealtimeSession: ...
+    async def open_realtime(
+        self, listener: Callable[[RealtimeResult], None], *, rate: int, brief: Brief = NO_BRIEF
+    ) -> RealtimeSession: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from websockets.uri import WebSocketURI, parse_uri
 
 from gateway.errors import MisuseError, ProviderError
 from gateway.options import Duration, Options, Secret
-from gateway.providers.contract import LlmResult, ProviderSpec, RealtimeResult, SttResult, TtsResult
+from gateway.providers.contract import NO_BRIEF, Brief, LlmResult, ProviderSpec, RealtimeResult, SttResult, TtsResult
 from gateway.providers.native_connection import Connection, Limits
 from gateway.providers.native_sessions import Llm, Realtime, Session, Stt, Tts
 from gateway.units import SECOND
@@ -34,6 +34,8 @@ __all__ = ["SPEC", "NativeOptions", "NativeProvider"]
 
 _HEADROOM: Final = 1024
 """Of a WebSocket message, over the audio it may hold."""
+_LISTENING_RATE: Final = 16_000
+"""What speech models are trained on."""
 _CLOSE_LIMIT: Final = 0.5
 """Seconds that a server gets to answer the closing handshake."""
 
@@ -107,6 +109,9 @@ class NativeProvider:
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
 
+    def listening_rate(self, role: str) -> int:
+        return _LISTENING_RATE
+
     async def open_stt(self, listener: Callable[[SttResult], None], *, rate: int, language: str) -> Stt:
         session = Stt(self._ready("stt"), listener, rate=rate, timeout=self._options.stt_timeout)
         await self._open(session, rate=rate, language=language)
@@ -122,7 +127,9 @@ class NativeProvider:
         await self._open(session, rate=rate, language=language)
         return session
 
-    async def open_realtime(self, listener: Callable[[RealtimeResult], None], *, rate: int) -> Realtime:
+    async def open_realtime(
+        self, listener: Callable[[RealtimeResult], None], *, rate: int, brief: Brief = NO_BRIEF
+    ) -> Realtime:
         session = Realtime(self._ready("realtime"), listener, rate=rate, timeout=self._options.tts_timeout)
         await self._open(session, rate=rate)
         return session

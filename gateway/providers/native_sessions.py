@@ -24,6 +24,7 @@ from gateway.providers.contract import (
     SpeechDone,
     SttResult,
     Token,
+    Tool,
     Transcript,
     TtsResult,
 )
@@ -326,7 +327,7 @@ class Llm(Session[LlmResult]):
 
     role = "llm"
 
-    def generate(self, request: int, messages: Sequence[Message]) -> None:
+    def generate(self, request: int, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> None:
         self._request(request, "generate", messages=[{"role": m.role, "text": m.text} for m in messages])
         self._expect(request)
 
@@ -386,6 +387,9 @@ class Realtime(Session[RealtimeResult]):
     def interrupted(self, played_ms: int) -> None:
         self._send("interrupted", played_ms=played_ms)
         self._return(self._owed)
+
+    def tool_result(self, call: str, text: str) -> None:
+        """The protocol knows no tools."""
 
     def on_speech(self, request: int, pcm: bytes) -> None:
         self._tell(Speech(0, pcm, self._rate))

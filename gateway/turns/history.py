@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["History", "Message"]
+__all__ = ["History", "Message", "Tool", "ToolUse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Something that the model may ask to have done. ``parameters`` is a JSON schema of the arguments."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """The model asked for it. ``call`` is the model's own identifier, ``arguments`` JSON text as it wrote it."""
+
+    call: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One entry. ``role`` is ``system``, ``assistant`` or ``user``."""
+    """One entry. ``role`` is ``system``, ``assistant``, ``user`` or ``tool``."""
 
     role: str
     text: str
+    uses: tuple[ToolUse, ...] = ()
+    """Of an assistant's message: the tools that it asked for, each answered by a later message of role ``tool``."""
+    call: str = ""
+    """Of a tool's message: which use its text is the result of."""
 
 
 class History:

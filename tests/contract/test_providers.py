@@ -153,7 +153,7 @@ async def test_speech_comes_whole_in_order_and_at_the_rate(kind: str) -> None:
     bursts = [result for result in heard if isinstance(result, Speech)]
     assert {burst.rate for burst in bursts} == {16000}
     assert [burst.request for burst in bursts] == sorted(burst.request for burst in bursts)
-    assert sum(len(burst.pcm) for burst in bursts) == 1600 * (len("one two three") + len("four"))
+    assert sum(len(burst.audio) for burst in bursts) == 1600 * (len("one two three") + len("four"))
     assert [burst.elapsed is not None for burst in bursts].count(True) == 2
 
 
@@ -171,7 +171,7 @@ async def test_a_realtime_model_hears_and_speaks(kind: str) -> None:
         session = await made.open_realtime(heard, rate=16000)
         session.audio(b"ab" * 320, Samples(0), 0)
         speech = await heard.until(Speech)
-        assert (speech.request, speech.pcm, speech.rate) == (0, b"ab" * 320, 16000)
+        assert (speech.request, speech.audio, speech.rate) == (0, b"ab" * 320, 16000)
         session.interrupted(20)
         session.close()
 
@@ -299,7 +299,7 @@ async def test_a_half_open_connection_is_found_out(kind: str) -> None:
 async def test_a_server_that_floods_loses_its_stream(kind: str) -> None:
     failed, heard = await failure(kind, Fault.FLOOD, ask_tts)
     assert (failed.request, failed.error.transient) == (None, False)
-    assert sum(len(result.pcm) for result in heard if isinstance(result, Speech)) <= 10 * 32000
+    assert sum(len(result.audio) for result in heard if isinstance(result, Speech)) <= 10 * 32000
 
 
 @every

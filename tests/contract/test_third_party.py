@@ -70,7 +70,7 @@ async def test_one_call_in_all_its_roles(server: str) -> None:
 
             realtime = await provider.open_realtime(results.put_nowait, rate=16000)
             realtime.audio(b"ab" * 320, Samples(0), 0)
-            assert (await results.get()).pcm == b"ab" * 320
+            assert (await results.get()).audio == b"ab" * 320
             assert await results.get() == SpeechDone(0)
     finally:
         await provider.close()

@@ -12,6 +12,7 @@ from codecs_ext import rtp
 from codecs_ext.codec import Coder
 from codecs_ext.g711 import linear_to_ulaw, ulaw_to_linear
 from codecs_ext.g722 import G722
+from gateway.audio import Encoding
 from gateway.errors import MisuseError, ResourceError
 from gateway.media.contract import FrameFlags, Stream
 from tests.unit.media.peer import Ear, phone_running, plane_running
@@ -66,6 +67,20 @@ async def test_silence_flows_every_20_ms_and_an_answer_begins_within_a_tick():
         assert numbers == [(numbers[0] + n) % 65536 for n in range(8)]
         assert [packet[1] for packet in after].count(True) == 1
         assert {packet[4] for packet in before + after} == {before[0][4]}
+
+
+@pytest.mark.parametrize(("encoding", "payload_type", "name"), [(Encoding.ULAW, 0, "PCMU"), (Encoding.ALAW, 8, "PCMA")])
+async def test_telephony_audio_comes_out_as_it_went_in(encoding, payload_type, name):
+    speech = bytes(code for code in range(256) if code != 0x7F)[:160]  # mu-law writes zero in two ways
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(Stream(phone.address, payload_type, name))
+        leg.play(speech, 8000, encoding)
+        packets = await phone.receive(1)
+        while not packets[-1][1]:
+            packets = await phone.receive(1)
+        assert packets[-1][-1] == speech
 
 
 async def test_speech_starts_and_ends_with_the_arrival_of_its_packets():

@@ -69,7 +69,7 @@ class Call:
         pcm = b""
         while not isinstance(result := await self.results.get(), SpeechDone):
             assert isinstance(result, Speech), result
-            pcm += result.pcm
+            pcm += result.audio
         return np.frombuffer(pcm, np.int16)
 
     def send(self, samples: np.ndarray[Any, Any]) -> None:
@@ -223,7 +223,7 @@ async def test_speech_lasts_as_long_at_every_rate(provider: NativeProvider, rate
     size = 0
     while isinstance(result := await results.get(), Speech):
         assert result.rate == rate
-        size += len(result.pcm)
+        size += len(result.audio)
     assert size / rate / 2 == pytest.approx(0.75, abs=0.15)
 
 
@@ -256,7 +256,7 @@ async def test_a_hundred_callers_echo_without_a_loss(provider: NativeProvider) -
     def listener(mine: list[bytes]) -> Any:
         def take(result: object) -> None:
             assert isinstance(result, Speech)
-            mine.append(result.pcm)
+            mine.append(result.audio)
             if all(len(each) == 20 for each in heard):
                 complete.set()
 

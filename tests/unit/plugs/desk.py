@@ -6,16 +6,20 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from gateway.audio import Encoding
 from gateway.errors import ProviderError
 from gateway.machine import Machine
 from gateway.media.contract import Stream
 from gateway.net.driver import Driver, monotonic
 from gateway.providers.contract import (
+    NO_BRIEF,
+    Brief,
     LlmResult,
     Message,
     ModelInfo,
     RealtimeResult,
     SttResult,
+    Tool,
     TtsResult,
 )
 from gateway.timeline import Timeline
@@ -38,7 +42,7 @@ class Leg:
 
     def connect(self, stream: Stream) -> None: ...
 
-    def play(self, pcm: bytes, rate: int) -> None:
+    def play(self, pcm: bytes, rate: int, encoding: Encoding = Encoding.PCM) -> None:
         self.played.append((pcm, rate))
 
     def mark(self, number: int) -> None:
@@ -72,7 +76,7 @@ class Session:
     def cancel_turn(self, turn: int) -> None:
         self.asked.append(("cancel", turn))
 
-    def generate(self, request: int, messages: Sequence[Message]) -> None:
+    def generate(self, request: int, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> None:
         self.asked.append(("generate", request, tuple(messages)))
 
     def speak(self, request: int, text: str) -> None:
@@ -83,6 +87,9 @@ class Session:
 
     def interrupted(self, played_ms: int) -> None:
         self.asked.append(("interrupted", played_ms))
+
+    def tool_result(self, call: str, text: str) -> None:
+        self.asked.append(("tool_result", call, text))
 
     def close(self) -> None:
         self.closed = True
@@ -108,6 +115,9 @@ class Provider:
 
     async def close(self) -> None: ...
 
+    def listening_rate(self, role: str) -> int:
+        return 16000
+
     async def open_stt(self, listener: Callable[[SttResult], None], *, rate: int, language: str) -> Session:
         return self._open("stt", listener)
 
@@ -117,7 +127,9 @@ class Provider:
     async def open_tts(self, listener: Callable[[TtsResult], None], *, rate: int, language: str) -> Session:
         return self._open("tts", listener)
 
-    async def open_realtime(self, listener: Callable[[RealtimeResult], None], *, rate: int) -> Session:
+    async def open_realtime(
+        self, listener: Callable[[RealtimeResult], None], *, rate: int, brief: Brief = NO_BRIEF
+    ) -> Session:
         return self._open("realtime", listener)
 
     def last(self, role: str) -> Session:
