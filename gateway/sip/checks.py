@@ -13,7 +13,7 @@ from gateway.errors import SipError
 from gateway.sip.message import Request, Response
 from gateway.sip.responses import METHODS
 from gateway.sip.uri import parse_uri
-from gateway.sip.values import parse_address, split_list
+from gateway.sip.values import parse_address, parse_via, split_list
 
 __all__ = ["check_acceptable", "check_body", "check_hops", "check_method", "check_response", "check_syntax"]
 
@@ -34,7 +34,11 @@ def check_syntax(request: Request) -> None:
         _check_routes(request, needs_contact=True)
     elif request.method == "UPDATE":
         _check_routes(request, needs_contact=False)
-    parse_uri(request.uri)
+    if "," in (vias := request.get("Via") or ""):
+        for via in split_list(vias):
+            parse_via(via)
+    if "?" in parse_uri(request.uri).parameters and request.uri[:3].lower() == "sip":
+        raise SipError(400, "Bad Request", "RFC 3261 19.1.1: headers in the Request-URI")
 
 
 def check_response(response: Response) -> None:

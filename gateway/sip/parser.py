@@ -102,7 +102,9 @@ def _repeated(message: Message) -> str | None:
 
 
 def _message(start_line: str, headers: list[Header], rest: bytes, fault: SipError | None) -> Message:
-    words = start_line.split(" ")
+    words = start_line.rstrip(" ").split(" ")
+    if start_line.endswith(" ") and not _VERSION.fullmatch(words[0]):
+        fault = fault or _bad("7.1: whitespace after the request line")
     if _VERSION.fullmatch(words[0]):
         response = _response(start_line, headers)
         if fault := fault or _frame(response, rest):

@@ -80,8 +80,7 @@ class Reception:
     def _refuse_malformed(self, request: Request, error: SipError, flow: Flow) -> None:
         """Answered without a transaction, if what a response copies is there (RFC 4475 3.1.2); ACK never is."""
         try:
-            request.to, request.call_id  # noqa: B018
-            if not (request.get("From") and request.get("CSeq")):
+            if not all(request.get(name) for name in ("From", "To", "Call-ID", "CSeq")):
                 raise error
             reply = reply_flow(request.via, flow)
             stamped = stamp_via(request, flow)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from gateway.errors import SipError
 from gateway.sip.dialog import is_numeric
 from gateway.sip.flow import Flow
 from gateway.sip.message import Header, Request, Response
@@ -39,7 +40,7 @@ def build_response(
     to = request.get("To") or ""
     copied += [
         ("From", request.get("From") or ""),
-        ("To", f"{to};tag={tag}" if tag and not request.to.tag else to),
+        ("To", f"{to};tag={tag}" if tag and not _is_tagged(request) else to),
         ("Call-ID", request.get("Call-ID") or ""),
         ("CSeq", request.get("CSeq") or ""),
     ]
@@ -47,6 +48,14 @@ def build_response(
     if timestamp:
         copied.append(("Timestamp", timestamp))  # RFC 3261 8.2.6.1
     return Response(status, reason or _REASONS.get(status, "Unknown"), [*copied, *headers], body)
+
+
+def _is_tagged(request: Request) -> bool:
+    """What cannot be read is copied as it came (RFC 4475 3.1.2.6)."""
+    try:
+        return bool(request.to.tag)
+    except SipError:
+        return True
 
 
 def warning(host: str, rule: str, code: int = 399) -> Header:

@@ -16,14 +16,14 @@ COOKIE: Final = "z9hG4bK"
 def server_key(request: Request, method: str | None = None) -> Hashable:
     """Branch, sent-by and method; ACK matches its INVITE. ``method`` asks for another one (CANCEL finds its INVITE).
 
-    Without the cookie: the RFC 2543 fields. The To tag is left out, because the ACK of a final response has the one
-    that we added, while the INVITE had none.
+    Without the cookie, or with nothing after it (RFC 4475 3.2.1): the RFC 2543 fields. The To tag is left out, because
+    the ACK of a final response has the one that we added, while the INVITE had none.
     """
     method = method or request.method
     if method == "ACK":
         method = "INVITE"
     via = request.via
-    if via.branch.startswith(COOKIE):
+    if via.branch.startswith(COOKIE) and via.branch != COOKIE:
         return via.branch, via.sent_by, method
     top = (via.branch, *via.sent_by)
     return request.uri, request.from_.tag, request.call_id, request.cseq.number, top, method
