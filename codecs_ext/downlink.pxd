@@ -59,6 +59,7 @@ cdef void downlink_connect(Downlink *down, const CodecTable *codec, void *coding
 cdef void downlink_play(Downlink *down, Block *block, int64_t tick) noexcept nogil
 cdef void downlink_mark(Downlink *down, Block *block) noexcept nogil
 cdef void downlink_flush(Downlink *down, int64_t number) noexcept nogil
+cdef void downlink_trim(Downlink *down, int64_t number, int64_t position) noexcept nogil
 cdef void downlink_close(Downlink *down) noexcept nogil
 cdef int downlink_packet(Downlink *down, int64_t tick, uint8_t *datagram) noexcept nogil
 cdef void downlink_sent(Downlink *down, int64_t sent) noexcept nogil

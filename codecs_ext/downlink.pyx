@@ -29,8 +29,20 @@ from codecs_ext.playout cimport (
     playout_restart,
     playout_set_rate,
     playout_take,
+    playout_trim,
 )
-from codecs_ext.ring cimport FLUSHED, MARK, PLAYOUT_IDLE, PLAYOUT_STARTED, Kind, Ring, ring_free, ring_init, ring_tell
+from codecs_ext.ring cimport (
+    FLUSHED,
+    MARK,
+    PLAYOUT_IDLE,
+    PLAYOUT_STARTED,
+    TRIMMED,
+    Kind,
+    Ring,
+    ring_free,
+    ring_init,
+    ring_tell,
+)
 from codecs_ext.rtp cimport RTP_HEADER, rtp_header
 from codecs_ext.g711 import PCMU
 
@@ -174,6 +186,17 @@ cdef void downlink_flush(Downlink *down, int64_t number) noexcept nogil:
         if down.enabled:
             down.due = down.nominal
     _tell(down, FLUSHED, number)
+
+
+@cdivision(True)
+cdef void downlink_trim(Downlink *down, int64_t number, int64_t position) noexcept nogil:
+    """The tail of what is queued will not be sent: playout ends at ``position``, or where it is if that has passed."""
+    cdef int64_t ahead = down.position
+    if down.codec != NULL:
+        ahead += <int64_t>down.real * 8000 / down.codec.rate
+    ahead += playout_trim(&down.queue, position - ahead)
+    if not ring_tell(down.ring, TRIMMED, down.slot, number, ahead, down.last_audio):
+        down.counters.overflows += 1
 
 
 cdef void downlink_close(Downlink *down) noexcept nogil:
@@ -359,6 +382,10 @@ cdef class Sender:
     def flush(self, number: int) -> None:
         """Empties the queue."""
         downlink_flush(&self.down, number)
+
+    def trim(self, number: int, position: int) -> None:
+        """Drops what is queued beyond ``position``."""
+        downlink_trim(&self.down, number, position)
 
     def tick(self, tick: int, sent: int):
         """The datagram that leaves at ``tick``, or None."""

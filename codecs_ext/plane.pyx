@@ -46,10 +46,12 @@ from codecs_ext.ring cimport (
     DO_CLOSE,
     DO_CONNECT,
     DO_FLUSH,
+    DO_TRIM,
     DO_MARK,
     DO_OPEN,
     DO_PLAY,
     FLUSHED,
+    TRIMMED,
     MARK,
     PLAYOUT_IDLE,
     PLAYOUT_STARTED,
@@ -358,6 +360,10 @@ cdef class PlaneShard:
         """Empties the queue."""
         return self._push(DO_FLUSH, slot, number)
 
+    def trim(self, slot: int, number: int, position: int) -> bool:
+        """Drops what is queued beyond ``position``, in 8 kHz samples played since the leg's start."""
+        return ring_tell(&self.shard.commands, DO_TRIM, slot, number, position, 0)
+
     def close(self, slot: int) -> bool:
         """Ends the leg. ``on_closed`` follows as its last event."""
         return self._push(DO_CLOSE, slot, 0)
@@ -406,6 +412,8 @@ cdef class PlaneShard:
             observer.on_mark(record.number, record.stamp, record.media_time)
         elif record.kind == FLUSHED:
             observer.on_flushed(record.number, record.stamp, record.media_time)
+        elif record.kind == TRIMMED:
+            observer.on_trimmed(record.number, record.media_time)
         elif record.kind == RTP_TIMEOUT:
             observer.on_rtp_timeout(record.stamp)
         elif record.kind == CLOSED:

@@ -29,4 +29,5 @@ cdef int playout_take(Playout *queue, int16_t *samples, int count) noexcept nogi
 cdef Block *playout_mark(Playout *queue) noexcept nogil
 cdef void playout_restart(Playout *queue) noexcept nogil
 cdef void playout_set_rate(Playout *queue, int rate) noexcept nogil
+cdef int64_t playout_trim(Playout *queue, int64_t keep) noexcept nogil
 cdef void playout_clear(Playout *queue) noexcept nogil

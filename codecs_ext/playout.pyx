@@ -136,6 +136,27 @@ cdef void playout_set_rate(Playout *queue, int rate) noexcept nogil:
         queue.rate = 0
 
 
+cdef int64_t playout_trim(Playout *queue, int64_t keep) noexcept nogil:
+    """Drops what lies more than ``keep`` 8 kHz samples ahead, marks too; returns how many are left."""
+    cdef Block *block = queue.first
+    cdef int64_t kept = 0
+    while block != NULL and kept + _length(block) < keep:
+        kept += _length(block)
+        block = block.next
+    if block == NULL:
+        return kept
+    if block.rate != 0 and kept + _length(block) > keep:
+        block.count = block.taken + <int>((keep - kept if keep > kept else 0) * block.rate // 8000)
+    kept += _length(block)
+    queue.queued = kept
+    while block.next != NULL:
+        queue.last = block.next
+        block.next = queue.last.next
+        block_return(queue.freed, queue.last)
+    queue.last = block
+    return kept
+
+
 cdef void playout_clear(Playout *queue) noexcept nogil:
     """Drops audio and marks."""
     while queue.first != NULL:

@@ -11,6 +11,7 @@ cdef enum Kind:
     PLAYOUT_IDLE
     MARK
     FLUSHED
+    TRIMMED
     RTP_TIMEOUT
     CLOSED
     # event loop to plane
@@ -19,6 +20,7 @@ cdef enum Kind:
     DO_PLAY
     DO_MARK
     DO_FLUSH
+    DO_TRIM
     DO_CLOSE
 
 cdef struct Record:

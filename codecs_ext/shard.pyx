@@ -20,6 +20,7 @@ from codecs_ext.downlink cimport (
     downlink_packet,
     downlink_play,
     downlink_sent,
+    downlink_trim,
 )
 from codecs_ext.leg cimport (
     Connection,
@@ -81,6 +82,7 @@ from codecs_ext.ring cimport (
     DO_CLOSE,
     DO_CONNECT,
     DO_FLUSH,
+    DO_TRIM,
     DO_MARK,
     DO_OPEN,
     DO_PLAY,
@@ -236,6 +238,8 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
         downlink_mark(&leg.down, <Block *>record.number)
     elif record.kind == DO_FLUSH:
         downlink_flush(&leg.down, record.number)
+    elif record.kind == DO_TRIM:
+        downlink_trim(&leg.down, record.number, record.media_time)
     elif record.kind == DO_CLOSE:
         shard_close_leg(shard, record.slot)
         return

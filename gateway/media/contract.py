@@ -116,6 +116,9 @@ class LegObserver(Protocol):
         """The queue was emptied. ``sent`` is when the last packet with queued audio left (0: none ever did),
         ``position`` what was played."""
 
+    def on_trimmed(self, number: int, position: Samples) -> None:
+        """The tail of the queue was dropped: with what is still queued, playout will reach ``position``."""
+
     def on_rtp_timeout(self, now: Nanos) -> None:
         """No packet from the far end for the configured time."""
 
@@ -139,6 +142,11 @@ class Leg(Protocol):
 
     def flush(self, number: int) -> None:
         """Empties the playout queue inside one frame; marks that fall out of it are not reported. ``on_flushed``
+        answers."""
+
+    def trim(self, number: int, position: Samples) -> None:
+        """Drops what is queued beyond ``position``, which counts as in ``on_playout_started``, and the marks there;
+        what lies before it is played without a break. Too late for a position that was played. ``on_trimmed``
         answers."""
 
     def close(self) -> None:

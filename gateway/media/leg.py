@@ -14,6 +14,7 @@ from gateway.errors import MisuseError, ResourceError
 from gateway.media.codecs.contract import Codecs
 from gateway.media.contract import LegStats, Stream
 from gateway.media.quality import leg_stats
+from gateway.units import Samples
 
 __all__ = ["PlaneLeg", "Verbs"]
 
@@ -75,6 +76,10 @@ class PlaneLeg:
     def flush(self, number: int) -> None:
         """Empties the queue; ``on_flushed`` answers, and ``on_playout_idle`` does not come then."""
         self._do(self._shard.flush, number)
+
+    def trim(self, number: int, position: Samples) -> None:
+        """Drops what is queued beyond ``position``; ``on_trimmed`` answers."""
+        self._do(self._shard.trim, number, position)
 
     def close(self) -> None:
         """Ends the leg; ``on_closed`` follows. Verbs after it are ignored."""

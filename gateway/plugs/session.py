@@ -54,6 +54,9 @@ class BaseSession:
     def on_flushed(self, number: int, sent: Nanos, position: Samples) -> None:
         """None was asked for."""
 
+    def on_trimmed(self, number: int, position: Samples) -> None:
+        """None was asked for."""
+
     def on_rtp_timeout(self, now: Nanos) -> None:
         self.call.hang_up("RTP timeout")
 

@@ -196,6 +196,36 @@ def test_flush_empties_the_queue_inside_one_frame_and_tells_what_was_played():
     assert line.sender.counts["underruns"] == 0
 
 
+def test_trim_drops_the_tail_and_what_is_before_it_is_played_without_a_break():
+    line = Line().connect()
+    line.run(6)
+    line.play(800, value=1000)
+    line.play(3200, rate=16000, value=2000)
+    line.sender.mark(1)
+    line.run(9)  # packets at 6, 10, 14: 480 samples
+    line.sender.trim(7, 1200)
+    line.listen()
+    assert line.told[-1] == ("trimmed", 7, 1200, 14)
+    line.play(160, value=3000)
+    line.run(60)
+    assert line.told[-1][:3] == ("playout_idle", 0, 1360)
+    assert line.audio[:8] == list(range(6, 38, 4))  # the last one may wait for what the resampler holds
+    assert "mark" not in [event[0] for event in line.told]
+
+
+def test_trim_to_what_was_played_already_tells_where_it_really_ends():
+    line = Line().connect()
+    line.play(480)
+    line.run(9)
+    line.sender.trim(7, 10)
+    line.listen()
+    name, _, position, _ = line.told[-1]
+    assert (name, position) == ("trimmed", 480)
+    line.sender.trim(8, 10_000)
+    line.run(9)
+    assert [event[0] for event in line.told] == ["playout_started", "trimmed", "trimmed", "playout_idle"]
+
+
 def test_flush_of_an_idle_leg_answers_too():
     line = Line().connect()
     line.sender.flush(1)
