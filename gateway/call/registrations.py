@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -11,7 +12,7 @@ import structlog
 from gateway.call.options import TrunkOptions
 from gateway.errors import RemoteError
 from gateway.sip.events import Event, Registered, RegistrationFailed
-from gateway.sip.flow import Address
+from gateway.sip.flow import Hop, Remote
 from gateway.sip.options import RegistrationOptions
 from gateway.units import SECOND
 
@@ -19,19 +20,21 @@ __all__ = ["Registrations"]
 
 
 class _Signalling(Protocol):
-    def register(self, options: RegistrationOptions, *, remote: Address | None = None) -> int: ...
+    async def locate(self, target: str) -> list[Hop]: ...
+
+    def register(self, options: RegistrationOptions, *, remote: Remote = None) -> int: ...
+
+    def relocate(self, registration: int, remote: Remote) -> None: ...
 
 
 class Registrations:
     """``start`` registers every trunk that has an account; the endpoint then keeps it, and leaves when it closes."""
 
-    def __init__(
-        self, sip: _Signalling, trunks: Sequence[TrunkOptions], resolve: Callable[[str], Awaitable[Address]]
-    ) -> None:
+    def __init__(self, sip: _Signalling, trunks: Sequence[TrunkOptions]) -> None:
         self._sip = sip
-        self._resolve = resolve
         self._trunks = [(trunk.name, trunk.registration) for trunk in trunks if trunk.registration is not None]
         self._names: dict[int, str] = {}
+        self._news: dict[int, asyncio.Event] = {}
         self._bound: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger()
@@ -47,18 +50,31 @@ class Registrations:
 
     async def _register(self, name: str, options: RegistrationOptions) -> None:
         """A name that has no address now may have one later: the pause is that after a refusal."""
-        while True:
+        handle: int | None = None
+        while handle is None:
             try:
-                remote = await self._resolve(options.registrar)
+                servers = await self._sip.locate(options.registrar)
             except RemoteError as error:
                 pause = options.retry / SECOND
                 self._log.warning("trunk.registration_failed", trunk=name, reason=str(error), retry_in_s=pause)
                 await asyncio.sleep(pause)
             else:
-                self._names[self._sip.register(options, remote=remote)] = name
-                return
+                handle = self._sip.register(options, remote=servers)
+                self._names[handle] = name
+                await self._follow(handle, options.registrar)
+
+    async def _follow(self, handle: int, registrar: str) -> None:
+        """After each answer DNS is asked again, for the next one; where it fails, the servers that were known stay."""
+        news = self._news[handle] = asyncio.Event()
+        while True:
+            await news.wait()
+            news.clear()
+            with suppress(RemoteError):
+                self._sip.relocate(handle, await self._sip.locate(registrar))
 
     def on_event(self, event: Event) -> None:
+        if isinstance(event, Registered | RegistrationFailed) and (news := self._news.get(event.registration)):
+            news.set()
         match event:
             case Registered(handle, expires_s, _):
                 # Renewals are no news.

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import Final
 
 import structlog
@@ -27,7 +26,6 @@ from gateway.daemon.systemd import Notifier
 from gateway.media.plane import MediaPlane
 from gateway.media.srtp import load_srtp
 from gateway.net.endpoint import EndpointDriver, open_endpoint
-from gateway.net.resolver import resolve
 from gateway.plugs.contract import Plug
 from gateway.providers.contract import Provider
 from gateway.sip.events import Event
@@ -126,7 +124,7 @@ async def _listen(
     house = House(sip, plane, advertised(config).media_host, plugs, providers, records, config.limits)
     switchboard = Switchboard(house, config.trunks, config.routes)
     stack.push_async_callback(switchboard.close, _PATIENCE)
-    registrations = Registrations(sip, config.trunks, partial(resolve, transport=config.sip.first.transport))
+    registrations = Registrations(sip, config.trunks)
     stack.push_async_callback(registrations.close)
     registrations.start()
     return sip

@@ -7,14 +7,15 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from gateway.errors import SipError
+from gateway.errors import RemoteError, SipError
 from gateway.net.driver import Driver
 from gateway.net.options import SignallingOptions
+from gateway.net.resolver import Resolver, shared_resolver
 from gateway.net.transport import Listen, Transport, transport_spec
 from gateway.sip.auth import Credentials
 from gateway.sip.endpoint import Endpoint
 from gateway.sip.events import Event, Refused
-from gateway.sip.flow import Address, Datagram, Flow, Listener
+from gateway.sip.flow import Address, Datagram, Flow, Hop, Listener, Remote, flow_to
 from gateway.sip.options import RegistrationOptions
 from gateway.sip.reception import Admit
 
@@ -37,6 +38,10 @@ class _Switchyard:
         if self.driver is not None:
             self.driver.undelivered(datagram, why)
 
+    def unreachable(self, flow: Flow, why: str) -> None:
+        if self.driver is not None:
+            self.driver.unreachable(flow, why)
+
     def turned_away(self, flow: Flow, rule: str) -> None:
         if self.driver is not None:
             self.driver.turned_away(flow, rule)
@@ -45,8 +50,11 @@ class _Switchyard:
 class EndpointDriver:
     """A running endpoint. The verbs are those of ``Endpoint`` without ``now``; call them on the event loop."""
 
-    def __init__(self, endpoint: Endpoint, switchyard: _Switchyard, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, switchyard: _Switchyard, on_event: Callable[[Event], None], resolver: Resolver
+    ) -> None:
         self._endpoint = endpoint
+        self._resolver = resolver
         self._transports = switchyard.transports
         self._driver = Driver(endpoint, self._send, on_event)
         self._on_event = on_event
@@ -70,6 +78,9 @@ class EndpointDriver:
     def undelivered(self, datagram: Datagram, why: str) -> None:
         self._driver.run(self._endpoint.undelivered, datagram, why)
 
+    def unreachable(self, flow: Flow, why: str) -> None:
+        self._driver.run(self._endpoint.unreachable, flow, why)
+
     def turned_away(self, flow: Flow, rule: str) -> None:
         self._on_event(Refused(flow, None, rule))
 
@@ -92,6 +103,18 @@ class EndpointDriver:
     def call_id(self, call: int) -> str:
         """Call-ID of a call; ``""`` once it is over."""
         return self._endpoint.call_id(call)
+
+    async def locate(self, target: str) -> list[Hop]:
+        """Servers of a SIP URI that our listeners can reach, in the order in which they are to be tried: what the verbs
+        take as ``remote``. Answers are kept for their TTL, so ask for each call. Raises ``RemoteError``."""
+        transports = list(dict.fromkeys(name for name, _ in self.listeners))
+        hops = await self._resolver.locate(target, transports, ipv6=any(":" in at[0] for _, at in self.listeners))
+        usable = [hop for hop in hops if flow_to(self.listeners, hop.transport, hop.address) is not None]
+        if not usable:
+            raise RemoteError(
+                f"{target!r} is reached by {hops[0].transport}, {hops[0].address[0]}: nothing in sip.listen"
+            )
+        return usable
 
     def ring(self, call: int, status: int = 180, sdp: bytes | None = None) -> None:
         self._driver.run(lambda now: self._endpoint.ring(call, now, status, sdp))
@@ -123,24 +146,26 @@ class EndpointDriver:
         *,
         caller: str,
         headers: Iterable[tuple[str, str]] = (),
-        remote: Address | None = None,
+        remote: Remote = None,
         credentials: Credentials | None = None,
     ) -> int:
-        """Places a call. A target that names a host needs ``remote``: see ``resolver.resolve``."""
+        """Places a call. A target that names a host needs ``remote``: see ``locate``."""
         return self._driver.run(
             lambda now: self._endpoint.invite(
                 target, sdp, now, caller=caller, headers=headers, remote=remote, credentials=credentials
             )
         )
 
-    def options_ping(
-        self, target: str, *, remote: Address | None = None, credentials: Credentials | None = None
-    ) -> None:
+    def options_ping(self, target: str, *, remote: Remote = None, credentials: Credentials | None = None) -> None:
         self._driver.run(lambda now: self._endpoint.options_ping(target, now, remote=remote, credentials=credentials))
 
-    def register(self, options: RegistrationOptions, *, remote: Address | None = None) -> int:
+    def register(self, options: RegistrationOptions, *, remote: Remote = None) -> int:
         """Keeps a registration until ``close``."""
         return self._driver.run(lambda now: self._endpoint.register(options, now, remote=remote))
+
+    def relocate(self, registration: int, remote: Remote) -> None:
+        """The registrar's servers, as DNS has them now."""
+        self._driver.run(self._endpoint.relocate, registration, remote)
 
     async def close(self, *, patience: float = 0.5) -> None:
         """Hangs up every call and leaves every registrar, waits ``patience`` seconds at most for the answers, closes
@@ -160,6 +185,7 @@ async def open_endpoint(
     listen: Sequence[Listen],
     on_event: Callable[[Event], None],
     admit: Admit = lambda request, flow, now: None,
+    resolver: Resolver | None = None,
 ) -> EndpointDriver:
     """Binds every address (port 0: any free one) and runs an endpoint on them; what it sends goes by the first of them
     unless the target's ``transport=`` says otherwise. Raises ``ResourceError`` with one line."""
@@ -174,4 +200,4 @@ async def open_endpoint(
     listeners = list(switchyard.transports)
     # Tags and branches are guessed by attackers: SystemRandom.
     endpoint = Endpoint(options, random.SystemRandom(), listeners[0][1], listeners, admit=admit)
-    return EndpointDriver(endpoint, switchyard, on_event)
+    return EndpointDriver(endpoint, switchyard, on_event, resolver or shared_resolver())

@@ -10,7 +10,6 @@ import asyncio
 import random
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Protocol
 
@@ -20,24 +19,16 @@ import dns.resolver
 
 from gateway.errors import RemoteError, SipError
 from gateway.sip.dialog import is_numeric
-from gateway.sip.flow import Address
+from gateway.sip.flow import Address, Hop
 from gateway.sip.uri import Uri, parse_uri
 
-__all__ = ["Draw", "Resolver", "Server", "resolve"]
+__all__ = ["Draw", "Resolver", "resolve", "shared_resolver"]
 
 _NAPTR: Final = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls"}
 _SRV: Final = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
 _MOST: Final = 20
 """Servers that are looked at: a zone may list hundreds, and each costs a query."""
 _CACHED: Final = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where a request may go; ``locate`` gives them in the order in which they are to be tried (RFC 3263 4.3)."""
-
-    transport: str
-    address: Address
 
 
 class Draw(Protocol):
@@ -68,7 +59,7 @@ class Resolver:
         if nameservers:
             self._dns.nameservers, self._dns.port = list(nameservers), port
 
-    async def locate(self, target: str, transports: Sequence[str] = ("udp",), *, ipv6: bool = False) -> list[Server]:
+    async def locate(self, target: str, transports: Sequence[str] = ("udp",), *, ipv6: bool = False) -> list[Hop]:
         """Servers of a SIP URI for the ``transports`` that we speak, the preferred first. Raises ``RemoteError``."""
         try:
             uri = parse_uri(target)
@@ -81,19 +72,19 @@ class Resolver:
         first = written or transports[0]
         port = uri.port or (5061 if first == "tls" else 5060)
         if is_numeric(host):
-            return [Server(first, (host, port))]
+            return [Hop(first, (host, port))]
         if uri.port is not None or host == "localhost":
             places = [(first, host, port)]
         else:
             places = await self._places(uri, host, [written] if written else transports) or [(first, host, port)]
-        found = [
-            Server(transport, (address, port))
-            for transport, name, port in places[:_MOST]
-            for address in await self._addresses(name, ipv6=ipv6)
-        ]
+        places = places[:_MOST]
+        names = list(dict.fromkeys(name for _, name, _ in places))
+        known = await asyncio.gather(*(self._addresses(name, ipv6=ipv6) for name in names))
+        addresses = dict(zip(names, known, strict=True))
+        found = [Hop(transport, (address, port)) for transport, name, port in places for address in addresses[name]]
         if not found:
             raise RemoteError(f"{host!r} has no address")
-        return found
+        return list(dict.fromkeys(found))[:_MOST]
 
     async def _places(self, uri: Uri, host: str, transports: Sequence[str]) -> list[tuple[str, str, int]]:
         """Transport, host name and port of each server that SRV knows (RFC 3263 4.1, 4.2)."""
@@ -102,8 +93,8 @@ class Resolver:
             services = [(name, f"{_SRV[name]}{host}") for name in transports if name in _SRV]
         places: list[tuple[str, str, int]] = []
         closed = False
-        for transport, name in services:
-            records = await self._ask(name, "SRV")
+        answers = await asyncio.gather(*(self._ask(name, "SRV") for _, name in services))
+        for (transport, _), records in zip(services, answers, strict=True):
             if len(records) == 1 and str(records[0].target) == ".":
                 closed = True  # RFC 2782: decidedly not offered, so its address is not to be tried either
                 continue
@@ -141,8 +132,9 @@ class Resolver:
     async def _addresses(self, name: str, *, ipv6: bool) -> list[str]:
         found: list[str] = []
         if name != "localhost":  # RFC 6761 6.3: never a question for DNS
-            for kind in ("A", "AAAA") if ipv6 else ("A",):
-                found += [str(one.address) for one in await self._ask(name, kind)]
+            kinds = ("A", "AAAA") if ipv6 else ("A",)
+            for records in await asyncio.gather(*(self._ask(name, kind) for kind in kinds)):
+                found += [str(one.address) for one in records]
         return found[:_MOST] or await self._system(name, ipv6=ipv6)
 
     async def _ask(self, name: str, kind: str) -> list[Any]:
@@ -170,10 +162,11 @@ def _text(name: Any) -> str:
 
 
 @cache
-def _shared() -> Resolver:
+def shared_resolver() -> Resolver:
+    """One cache for the whole process."""
     return Resolver()
 
 
 async def resolve(target: str, transport: str = "udp") -> Address:
     """First address of a SIP URI for the transport that it names, else for ``transport``. Raises ``RemoteError``."""
-    return (await _shared().locate(target, [transport]))[0].address
+    return (await shared_resolver().locate(target, [transport]))[0].address

@@ -44,6 +44,9 @@ class Receiver(Protocol):
     def undelivered(self, datagram: Datagram, why: str) -> None:
         """What ``send`` took cannot be sent. Never called from within ``send``."""
 
+    def unreachable(self, flow: Flow, why: str) -> None:
+        """The network says that nobody is there (ICMP). Never called from within ``send``."""
+
     def turned_away(self, flow: Flow, rule: str) -> None:
         """A peer met a limit, and its connection was closed."""
 

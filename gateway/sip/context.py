@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.sip.events import Event
+from gateway.sip.failover import Rests
 from gateway.sip.flow import Address, Datagram, Flow, Listener
 from gateway.sip.message import Header, Request
 from gateway.sip.options import EndpointOptions
@@ -42,6 +43,7 @@ class Context:
         self.outbox: list[Datagram] = []
         self.events: list[Event] = []
         self.wakeups = Wakeups()
+        self.rests = Rests(options.failover)
         self.layer = TransactionLayer(
             self.timers,
             self.outbox,
@@ -99,10 +101,23 @@ class Context:
         return f"SIP/2.0/{flow.transport.upper()} {self.sent_by(flow.local)};branch={COOKIE}{self.token()};rport"
 
     def contact(self, flow: Flow, user: str = "") -> Header:
-        """UDP is what a URI without ``transport`` means (RFC 3263 4.1)."""
         at = "@" if user else ""
-        transport = f";transport={flow.transport}" if flow.reliable else ""
-        return "Contact", f"<sip:{user}{at}{self.sent_by(flow.local)}{transport}>"
+        return "Contact", f"<sip:{user}{at}{self._place(flow)}>"
+
+    def _place(self, flow: Flow) -> str:
+        """UDP is what a URI without ``transport`` means (RFC 3263 4.1)."""
+        return self.sent_by(flow.local) + (f";transport={flow.transport}" if flow.reliable else "")
+
+    def readdressed(self, request: Request, old: Flow, new: Flow) -> Request:
+        """The same request, of ours, for another server: a new branch, where that one reaches us, and no credentials:
+        they answer the first one's challenge."""
+        was, now = f"{self._place(old)}>", f"{self._place(new)}>"
+        headers = [
+            (name, value.replace(was, now, 1) if name == "Contact" else value)
+            for name, value in request.headers
+            if name not in ("Authorization", "Proxy-Authorization")
+        ]
+        return Request(request.method, request.uri, headers, request.body).with_top_via(self.via(new))
 
     def respond(
         self,

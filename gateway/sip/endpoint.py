@@ -23,7 +23,7 @@ from gateway.sip.context import Context, Randomness
 from gateway.sip.dialog import is_numeric, next_hop
 from gateway.sip.events import Event, Pinged
 from gateway.sip.exchange import exchange
-from gateway.sip.flow import Address, Datagram, Flow, Listener, flow_to
+from gateway.sip.flow import Address, Datagram, Flow, Listener, Remote, flow_to
 from gateway.sip.incoming import IncomingCall
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.options import EndpointOptions, RegistrationOptions
@@ -172,26 +172,26 @@ class Endpoint:
         *,
         caller: str,
         headers: Iterable[Header] = (),
-        remote: Address | None = None,
+        remote: Remote = None,
         credentials: Credentials | None = None,
     ) -> int:
-        """Places a call; returns its handle. ``remote`` is where the INVITE goes if the target's host is a name,
-        ``credentials`` answer its challenges (RFC 3261 22)."""
-        flow = self._flow_to(target, remote)
+        """Places a call; returns its handle. ``remote`` is where the INVITE goes if the target's host is a name, or
+        servers to try in order, ``credentials`` answer its challenges (RFC 3261 22)."""
+        flows = self._flows_to(target, remote)
         if self._context.closing or len(self._context.sessions) >= self._options.max_calls:
             raise ResourceError("no more calls: the endpoint is closing, or sip.max_calls is met")
         if _UNSAFE_USER.search(caller):
             raise MisuseError(f"caller {caller!r} does not fit into a URI: escape it")
         headers = [_checked(header) for header in headers]
         login = self._login(credentials)
-        call = OutgoingCall(self._context, target, flow, caller, sdp=sdp, headers=headers, now=now, login=login)
+        call = OutgoingCall(self._context, target, flows, caller, sdp=sdp, headers=headers, now=now, login=login)
         return call.handle
 
     def options_ping(
-        self, target: str, now: Nanos, *, remote: Address | None = None, credentials: Credentials | None = None
+        self, target: str, now: Nanos, *, remote: Remote = None, credentials: Credentials | None = None
     ) -> None:
         """OPTIONS outside a dialog (RFC 3261 11); ``Pinged`` follows."""
-        flow = self._flow_to(target, remote)
+        flow, *others = self._flows_to(target, remote)
         context = self._context
         identity = f"<sip:{context.host(flow.local)}>;tag={context.token()}"
         call_id = f"{context.token()}@{context.host(flow.local)}"
@@ -208,16 +208,26 @@ class Endpoint:
             if response is None or response.status >= 200:
                 context.events.append(Pinged(target, response.status if response else None))
 
-        exchange(context, build, told, now, self._login(credentials))
+        def asked(server: Flow) -> None:
+            nonlocal flow
+            flow = server
 
-    def register(self, options: RegistrationOptions, now: Nanos, *, remote: Address | None = None) -> int:
+        exchange(context, build, told, now, self._login(credentials), others=others, on_server=asked)
+
+    def register(self, options: RegistrationOptions, now: Nanos, *, remote: Remote = None) -> int:
         """Keeps a registration until ``close``; returns its handle. ``Registered`` and ``RegistrationFailed`` tell of
-        it; ``remote`` is the registrar's address if its URI has a name."""
-        flow = self._flow_to(options.registrar, remote)
-        registration = Registration(self._context, self._context.new_handle(), options, flow)
+        it; ``remote`` is the registrar's address if its URI has a name, or its servers in order."""
+        flows = self._flows_to(options.registrar, remote)
+        registration = Registration(self._context, self._context.new_handle(), options, flows)
         self._registrations.append(registration)
         registration.start(now)
         return registration.handle
+
+    def relocate(self, registration: int, remote: Remote, now: Nanos) -> None:
+        """A registrar's servers have changed in DNS: its next refresh knows."""
+        for one in self._registrations:
+            if one.handle == registration:
+                one.relocate(self._flows_to(one.registrar, remote))
 
     def _login(self, credentials: Credentials | None) -> Login | None:
         return Login(credentials, self._context.token) if credentials else None
@@ -233,7 +243,18 @@ class Endpoint:
                 self.reject(session.handle, 503, "shutting down", now)
             session.hang_up(now, "shutting down")
 
-    def _flow_to(self, target: str, remote: Address | None) -> Flow:
+    def unreachable(self, flow: Flow, why: str, now: Nanos) -> None:
+        """The network says that nobody is there (RFC 3261 18.4). What has not been answered yet fails."""
+        self._layer.unreachable(flow, why, now)
+
+    def _flows_to(self, target: str, remote: Remote) -> list[Flow]:
+        if remote is None or isinstance(remote, tuple):
+            return [self._flow_to(target, remote)]
+        if not remote:
+            raise MisuseError(f"{plain(target)!r}: an empty list of servers reaches nobody")
+        return [self._flow_to(target, hop.address, hop.transport) for hop in remote]
+
+    def _flow_to(self, target: str, remote: Address | None, transport: str = "") -> Flow:
         try:
             uri = parse_uri(target)
         except SipError as error:
@@ -242,7 +263,7 @@ class Endpoint:
         if address is None:
             raise MisuseError(f"{plain(target)!r} names a host: resolve it, and give its address as remote")
         listeners = self._context.listeners
-        transport = (uri.parameter("transport") or "").lower() or listeners[0][0]
+        transport = transport or (uri.parameter("transport") or "").lower() or listeners[0][0]
         host = "" if is_numeric(uri.host.strip("[]")) else uri.host
         flow = flow_to(listeners, transport, address, host)
         if flow is None:  # of the other IP version: the transport will say so

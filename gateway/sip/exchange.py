@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.sip.auth import Login
 from gateway.sip.context import Context
+from gateway.sip.failover import Attempts
 from gateway.sip.flow import Flow
 from gateway.sip.message import Request, Response
-from gateway.sip.transaction.layer import ClientTransaction
 from gateway.sip.transaction.sender import Tell
 from gateway.units import Nanos
 
@@ -23,28 +23,36 @@ Build = Callable[[], tuple[Request, Flow]]
 
 
 def exchange(
-    context: Context, build: Build, tell: Tell, now: Nanos, login: Login | None = None, *, in_dialog: bool = False
+    context: Context,
+    build: Build,
+    tell: Tell,
+    now: Nanos,
+    login: Login | None = None,
+    *,
+    in_dialog: bool = False,
+    others: Sequence[Flow] = (),
+    on_server: Callable[[Flow], None] = lambda flow: None,
 ) -> Callable[[], None]:
     """Sends the request; ``tell`` hears of every response except the challenges that were answered.
 
+    ``others`` are asked in turn if the first server is no good (``failover``); ``on_server`` hears which one it is now.
     What is returned forgets the transaction without a word, for whoever no longer waits.
     """
     tries = 0
-    transaction: ClientTransaction
+    attempts: Attempts
 
-    def send(now: Nanos) -> None:
-        nonlocal tries, transaction
+    def sign() -> tuple[Request, Flow]:
+        nonlocal tries
         tries += 1
         request, flow = build()
-        signed = login.sign(request) if login else request
+        return login.sign(request) if login else request, flow
 
-        def told(response: Response | None, now: Nanos) -> None:
-            if login and response and tries < MAX_TRIES and login.learn(response, signed, in_dialog=in_dialog):
-                send(now)
-            else:
-                tell(response, now)
+    def told(response: Response | None, now: Nanos) -> None:
+        if login and response and tries < MAX_TRIES and login.learn(response, attempts.request, in_dialog=in_dialog):
+            attempts.again(sign()[0], now)
+        else:
+            tell(response, now)
 
-        transaction = context.layer.open_client(signed, flow, told, now)
-
-    send(now)
-    return lambda: context.layer.destroy(transaction)
+    request, flow = sign()
+    attempts = Attempts(context, request, [flow, *others], told, now, in_dialog=in_dialog, on_server=on_server)
+    return attempts.destroy

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Address", "Datagram", "Flow", "Listener", "flow_to"]
+__all__ = ["Address", "Datagram", "Flow", "Hop", "Listener", "Remote", "flow_to"]
 
 Address = tuple[str, int]
 Listener = tuple[str, Address]
 """A transport and the address that we take its messages at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A server that a request may go to. A list of them has the order in which they are to be tried (RFC 3263 4.3)."""
+
+    transport: str
+    address: Address
+
+
+Remote = Address | list[Hop] | None
+"""Where a request goes whose target names a host: one address, or servers to try in order."""
 
 
 @dataclass(frozen=True, slots=True)

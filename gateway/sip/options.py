@@ -11,7 +11,19 @@ from gateway.options import Duration, Options, Secret
 from gateway.sip.uri import parse_uri
 from gateway.units import SECOND
 
-__all__ = ["EndpointOptions", "RegistrationOptions"]
+__all__ = ["EndpointOptions", "FailoverOptions", "RegistrationOptions"]
+
+
+class FailoverOptions(Options):
+    """When a request goes to the next server of its target (RFC 3263 4.3). 503 and transport errors do that at once."""
+
+    after: Duration = Field(default="4s", validate_default=True, ge=SECOND // 10)
+    """How long a server may be silent, if there is another one; over UDP the request is repeated meanwhile. The last
+    server has 64 times `t1`."""
+    rest: Duration = Field(default="30s", validate_default=True)
+    """For this long, a server that was silent or unreachable is tried after the others."""
+    longest_rest: Duration = Field(default="5m", validate_default=True)
+    """A server that asks to be left alone (503 with Retry-After) is, but for no longer than this."""
 
 
 class EndpointOptions(Options):
@@ -39,6 +51,8 @@ class EndpointOptions(Options):
     ringing where it requires them."""
     ring_limit: Duration = Field(default="180s", validate_default=True)
     """How long a call that we place may ring before it is cancelled."""
+    failover: FailoverOptions = FailoverOptions()
+    """From one server of a target to the next."""
     udp_limit: int = Field(default=1_300, ge=500)
     """A request of more bytes goes by TCP, if a ``tcp://`` address is listened on and the peer takes the connection
     (RFC 3261 18.1.1)."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 from gateway.sip.auth import Login
 from gateway.sip.context import Context
 from gateway.sip.dialog import Dialog
 from gateway.sip.events import Answered, Ringing
 from gateway.sip.exchange import MAX_TRIES, exchange
+from gateway.sip.failover import Attempts
 from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.reasons import reason_header, refusal_text
@@ -16,6 +17,8 @@ from gateway.sip.reliable import EarlyDialogs, is_reliable, sequence
 from gateway.sip.responses import ACCEPT, ALLOW
 from gateway.sip.session import Phase, Session
 from gateway.sip.session_timer import LEAST, Role, agree_as_client, least, request_headers
+from gateway.sip.transaction.invite_client import InviteClient
+from gateway.sip.transaction.layer import ClientTransaction
 from gateway.units import SECOND, Nanos
 
 __all__ = ["OutgoingCall"]
@@ -28,7 +31,7 @@ class OutgoingCall(Session):
         self,
         context: Context,
         target: str,
-        flow: Flow,
+        flows: Sequence[Flow],
         caller: str,
         *,
         sdp: bytes,
@@ -36,27 +39,36 @@ class OutgoingCall(Session):
         now: Nanos,
         login: Login | None = None,
     ) -> None:
-        host = context.host(flow.local)
+        host = context.host(flows[0].local)
         super().__init__(context, context.new_handle(), (f"{context.token()}@{host}", context.token()), caller)
         self._target = target
-        self._flow = flow
         self._login = login
         self._tries = 1
         self._least = LEAST
         self._early = EarlyDialogs(context.listeners)
         self._ours = sdp
         self.owns_call_id = True
-        self._provisional = False
         self._cancelled = False
         self._acks: dict[str, Datagram] = {}  # To tag -> ACK, for a 200 that comes again
+        self._dismissed: set[Hashable] = set()  # branches and To tags of servers that answered too late
         context.add(self)
 
-        self._invite = self._build(sdp, headers)
-        self._transaction = context.layer.open_client(self._invite, flow, self._on_response, now)
+        invite = self._build(sdp, headers, flows[0])
+        self._attempts = Attempts(context, invite, flows, self._on_response, now, late=self._on_late)
         self._sleep_until(Nanos(now + context.options.ring_limit))
 
-    def _build(self, sdp: bytes, headers: Iterable[Header]) -> Request:
-        context, flow = self._context, self._flow
+    @property
+    def _flow(self) -> Flow:
+        """To the server that is being asked, or that has answered."""
+        return self._attempts.flow
+
+    @property
+    def _invite(self) -> Request:
+        """As it was sent last."""
+        return self._attempts.request
+
+    def _build(self, sdp: bytes, headers: Iterable[Header], flow: Flow) -> Request:
+        context = self._context
         at = "@" if self._user else ""
         identity = f"<sip:{self._user}{at}{context.host(flow.local)}>;tag={self.key[1]}"
         fixed: list[Header] = [
@@ -72,7 +84,6 @@ class OutgoingCall(Session):
         """The same INVITE with credentials or a longer session interval: CSeq + 1 and a new branch, all else as it was
         (RFC 3261 22.1, RFC 4028 7.3)."""
         self._tries += 1
-        self._provisional = False
         renewed = {"Via": self._context.via(self._flow), "CSeq": f"{self._tries} INVITE"}
         headers = [
             (name, renewed.get(name, value))
@@ -81,8 +92,7 @@ class OutgoingCall(Session):
         ]
         headers += self._expiry(self._least)
         request = Request("INVITE", self._invite.uri, headers, self._invite.body)
-        self._invite = self._login.sign(request) if self._login else request
-        self._transaction = self._context.layer.open_client(self._invite, self._flow, self._on_response, now)
+        self._attempts.again(self._login.sign(request) if self._login else request, now)
 
     def hang_up(self, now: Nanos, reason: str) -> None:
         if self.phase is not Phase.EARLY:
@@ -98,7 +108,7 @@ class OutgoingCall(Session):
             return
         elif self._farewell is not None:
             # CANCEL was answered, perhaps, but the INVITE never was (RFC 3261 9.1).
-            self._context.layer.destroy(self._transaction)
+            self._attempts.destroy()
             self._context.forget(self)
         else:
             self._give_up(now, "not answered in time")
@@ -106,21 +116,41 @@ class OutgoingCall(Session):
 
     def _give_up(self, now: Nanos, reason: str) -> None:
         self._farewell = reason
+        self._attempts.stop()
         self._sleep_until(Nanos(now + self._context.timers.give_up))
-        if self._provisional:
+        if self._attempts.provisional:
             self._cancel(now)
 
     def _cancel(self, now: Nanos) -> None:
-        """Only after a provisional response (RFC 3261 9.1): same Via, Request-URI, To, From, Call-ID, CSeq number."""
-        if self._cancelled:
-            return
-        self._cancelled = True
-        transaction = self._transaction
+        """Only after a provisional response (RFC 3261 9.1)."""
+        transaction = self._attempts.transaction
+        if not self._cancelled and transaction is not None:
+            self._cancelled = True
+            self._send_cancel(transaction, self._farewell or "", now)
+
+    def _send_cancel(self, transaction: ClientTransaction, why: str, now: Nanos) -> None:
+        """Same Via, Request-URI, To, From, Call-ID, CSeq number (RFC 3261 9.1)."""
         invite = transaction.request  # as it was sent: perhaps by another transport than was meant
         headers = [header for header in invite.headers if header[0] in ("Via", "Max-Forwards", "Route", "From", "To")]
         headers += [("Call-ID", invite.call_id), ("CSeq", f"{invite.cseq.number} CANCEL")]
-        request = Request("CANCEL", invite.uri, headers + reason_header(self._farewell or ""))
+        request = Request("CANCEL", invite.uri, headers + reason_header(why))
         self._context.layer.open_client(request, transaction.flow, lambda response, now: None, now)
+
+    def _on_late(self, transaction: InviteClient, response: Response, now: Nanos) -> None:
+        """A server that was silent for too long wakes up, while the next one is being asked or has answered: it must
+        neither ring nor answer."""
+        if response.status < 200:
+            if transaction.key not in self._dismissed:
+                self._dismissed.add(transaction.key)
+                self._send_cancel(transaction, "another server was asked", now)
+            return
+        dialog = Dialog.for_client(transaction.request, response, transaction.flow, self._context.listeners)
+        flow = dialog.next_flow()
+        ack = dialog.request("ACK", self._context.via(flow), cseq=transaction.request.cseq.number)
+        self._context.send(ack, flow)
+        if response.to.tag not in self._dismissed:
+            self._dismissed.add(response.to.tag)
+            self._dismiss(dialog, now)
 
     def _on_response(self, response: Response | None, now: Nanos) -> None:
         if response is None:

@@ -7,7 +7,7 @@ before it forgets.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.errors import SipError
@@ -15,6 +15,7 @@ from gateway.sip.auth import Credentials, Login
 from gateway.sip.context import Context
 from gateway.sip.events import Registered, RegistrationFailed
 from gateway.sip.exchange import exchange
+from gateway.sip.failover import seconds
 from gateway.sip.flow import Flow
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.options import RegistrationOptions
@@ -25,7 +26,6 @@ from gateway.units import SECOND, Nanos
 
 __all__ = ["Registration"]
 
-_NUMBER: Final = re.compile(r"\s*([0-9]{1,9})(?![0-9])")
 _HOPELESS: Final = frozenset((401, 403, 404, 407, 405, 501))
 """Nothing changes until somebody mends the account: asking often looks like an attack, and gets us banned."""
 _LONGEST_WAIT_S: Final = 24 * 3600
@@ -35,14 +35,15 @@ _MAX_ROUTES: Final = 16
 class Registration:
     """One binding at one registrar. A sleeper of the endpoint's."""
 
-    def __init__(self, context: Context, handle: int, options: RegistrationOptions, flow: Flow) -> None:
+    def __init__(self, context: Context, handle: int, options: RegistrationOptions, flows: Sequence[Flow]) -> None:
         self.handle = handle
         self.wake: Nanos | None = None
         self.over = False
         self._context = context
         self._options = options
-        self._flow = flow
-        self._call_id = f"{context.token()}@{context.host(flow.local)}"
+        self._flow = flows[0]
+        self._flows = flows
+        self._call_id = f"{context.token()}@{context.host(self._flow.local)}"
         self._tag = context.token()
         self._cseq = 0
         self._expires_s = options.expires // SECOND
@@ -53,6 +54,10 @@ class Registration:
         password = options.password.get_secret_value() if options.password else None
         account = Credentials(options.auth_user or options.user, password or "", options.realm)
         self._login = Login(account, context.token) if password is not None else None
+
+    @property
+    def registrar(self) -> str:
+        return self._options.registrar
 
     # -- verbs ---------------------------------------------------------------------------------------------------------
 
@@ -68,6 +73,10 @@ class Registration:
             self.over = True
         else:
             self._send(0, now)
+
+    def relocate(self, flows: Sequence[Flow]) -> None:
+        """The registrar's servers as DNS has them now. One that has us stays the first while it is among them."""
+        self._flows = flows
 
     def handle_timer(self, now: Nanos) -> None:
         if self.wake is not None and now >= self.wake:
@@ -90,7 +99,14 @@ class Registration:
             else:
                 self._on_failure(response, now)
 
-        exchange(self._context, lambda: (self._build(expires_s), self._flow), told, now, self._login)
+        def asked(flow: Flow) -> None:
+            self._flow = flow
+
+        if self._flow not in self._flows:
+            self._flow = self._flows[0]
+        others = [flow for flow in self._flows if flow != self._flow]
+        build = lambda: (self._build(expires_s), self._flow)  # noqa: E731
+        exchange(self._context, build, told, now, self._login, others=others, on_server=asked)
 
     def _build(self, expires_s: int) -> Request:
         context, options = self._context, self._options
@@ -133,24 +149,24 @@ class Registration:
             except SipError:
                 continue
             if contact.uri_text == ours or len(listed) == 1:
-                seconds = _number(contact.parameters.get("expires"))
-                return self._general(response) if seconds is None else seconds
+                granted = seconds(contact.parameters.get("expires"))
+                return self._general(response) if granted is None else granted
         return 0 if listed else self._general(response)
 
     def _general(self, response: Response) -> int:
-        seconds = _number(response.get("Expires"))
-        return self._expires_s if seconds is None else seconds
+        granted = seconds(response.get("Expires"))
+        return self._expires_s if granted is None else granted
 
     def _on_failure(self, response: Response | None, now: Nanos) -> None:
         if response is None:
             self._fail(None, "no answer", self._back_off_s(), now)
             return
-        least = _number(response.get("Min-Expires"))
+        least = seconds(response.get("Min-Expires"))
         if response.status == 423 and least is not None and least > self._expires_s and not self._raised:
             self._expires_s, self._raised = least, True
             self._send(least, now)  # at once (RFC 3261 10.2.8), and once
             return
-        asked = _number(response.get("Retry-After"))
+        asked = seconds(response.get("Retry-After"))
         pause = self._options.retry_max // SECOND if response.status in _HOPELESS else self._back_off_s()
         pause = max(pause, min(asked, _LONGEST_WAIT_S)) if asked is not None else pause
         self._fail(response.status, plain(response.reason), pause, now)
@@ -171,9 +187,3 @@ class Registration:
     def _sleep_until(self, when: Nanos) -> None:
         self.wake = when
         self._context.wakeups.arm(self)
-
-
-def _number(text: str | None) -> int | None:
-    """Leading seconds of Retry-After and its like: ``120 (maintenance);duration=60``."""
-    match = _NUMBER.match(text or "")
-    return int(match[1]) if match else None

@@ -22,7 +22,7 @@ __all__ = ["InviteClient"]
 
 
 class InviteClient(Sender):
-    __slots__ = ("_ack",)
+    __slots__ = ("_abandoned", "_ack")
 
     def __init__(  # noqa: PLR0917
         self,
@@ -36,12 +36,19 @@ class InviteClient(Sender):
     ) -> None:
         super().__init__(key, request, flow, timers, outbox, tell, now, State.CALLING)
         self._ack = b""
+        self._abandoned = False
+
+    def abandon(self, tell: Tell) -> None:
+        super().abandon(tell)
+        self._abandoned = True
 
     def receive(self, response: Response, now: Nanos) -> None:
         status = response.status
         if self.state in (State.CALLING, State.PROCEEDING):
             if status < 200:
-                self._enter(State.PROCEEDING)
+                # Nobody limits the ringing of one that was abandoned, but its CANCEL (RFC 3261 9.1).
+                limit = Nanos(now + self._timers.give_up) if self._abandoned else None
+                self._enter(State.PROCEEDING, expires=limit)
             elif status < 300:
                 self._enter(State.ACCEPTED, expires=Nanos(now + self._timers.give_up))
             else:

@@ -110,6 +110,17 @@ class TransactionLayer:
             transaction.fail(why, now)
         self._settle(transaction)
 
+    def unreachable(self, flow: Flow, why: str, now: Nanos) -> None:
+        """What was sent to this address and is not answered yet has failed: the next server, or 503, without waiting
+        for timer B or F (RFC 3261 18.4)."""
+        way = flow.transport, flow.local, flow.remote
+        waiting = [
+            one for one in self._clients.values() if (one.flow.transport, one.flow.local, one.flow.remote) == way
+        ]
+        for transaction in waiting:
+            transaction.fail(why, now)
+            self._settle(transaction)
+
     def respond(self, transaction: ServerTransaction, response: Response, now: Nanos) -> None:
         transaction.respond(response, now)
         self._settle(transaction)
@@ -121,6 +132,12 @@ class TransactionLayer:
     def destroy(self, transaction: ClientTransaction) -> None:
         """Forgets a transaction whose final response its user no longer waits for (RFC 3261 9.1)."""
         transaction.destroy()
+        self._settle(transaction)
+
+    def abandon(self, transaction: InviteClient, tell: Tell) -> None:
+        """Another server is asked instead; what this one still says goes to ``tell``."""
+        transaction.abandon(tell)
+        self._fallbacks.pop(transaction.key, None)
         self._settle(transaction)
 
     def _settle(self, transaction: ServerTransaction | ClientTransaction) -> None:

@@ -52,6 +52,11 @@ class Sender(Transaction):
         self.request, self.flow = request, flow
         self._launch(now)
 
+    def abandon(self, tell: Tell) -> None:
+        """Another server is asked instead: nothing is sent again, and ``tell`` hears what still comes."""
+        self._tell = tell
+        self._schedule(None, self._expires)
+
     def fail(self, why: str, now: Nanos) -> None:
         """A transport error counts as 503 (RFC 3261 8.1.3.1); nothing if an answer has come nevertheless."""
         if self.state in (State.CALLING, State.TRYING):

@@ -10,19 +10,32 @@ from gateway.call.options import TrunkOptions
 from gateway.call.registrations import Registrations
 from gateway.errors import RemoteError
 from gateway.sip.events import Registered, RegistrationFailed
-from gateway.sip.flow import Address
+from gateway.sip.flow import Hop, Remote
 from gateway.sip.options import RegistrationOptions
 
 
 class Sip:
     def __init__(self) -> None:
-        self.registered: list[tuple[str, Address | None]] = []
+        self.registered: list[tuple[str, Remote]] = []
+        self.moved: list[tuple[int, Remote]] = []
+        self.servers = [Hop("udp", ("10.0.0.9", 5060))]
+        self.asked = asyncio.Event()
         self.done = asyncio.Event()
 
-    def register(self, options: RegistrationOptions, *, remote: Address | None = None) -> int:
+    async def locate(self, target: str) -> list[Hop]:
+        self.asked.set()
+        if not self.servers:
+            raise RemoteError("no address")
+        return self.servers
+
+    def register(self, options: RegistrationOptions, *, remote: Remote = None) -> int:
         self.registered.append((options.user, remote))
         self.done.set()
         return len(self.registered)
+
+    def relocate(self, registration: int, remote: Remote) -> None:
+        self.moved.append((registration, remote))
+        self.done.set()
 
 
 def trunk(name: str, **register: object) -> TrunkOptions:
@@ -30,16 +43,12 @@ def trunk(name: str, **register: object) -> TrunkOptions:
     return TrunkOptions.model_validate({"name": name, "from": ["10.0.0.0/8"], **block})
 
 
-async def resolved(target: str) -> Address:
-    return "10.0.0.9", 5060
-
-
 async def test_trunks_with_an_account_are_registered() -> None:
     sip = Sip()
-    registrations = Registrations(sip, [trunk("fixed"), trunk("moving", user="alice")], resolved)
+    registrations = Registrations(sip, [trunk("fixed"), trunk("moving", user="alice")])
     registrations.start()
     await sip.done.wait()
-    assert sip.registered == [("alice", ("10.0.0.9", 5060))]
+    assert sip.registered == [("alice", sip.servers)]
     with capture_logs() as logs:
         for event in (Registered(1, 600, ()), Registered(1, 600, ())):
             registrations.on_event(event)
@@ -55,17 +64,26 @@ async def test_trunks_with_an_account_are_registered() -> None:
 
 async def test_a_name_that_has_no_address_yet_is_looked_up_again() -> None:
     sip = Sip()
-    asked = asyncio.Event()
-
-    async def nobody(target: str) -> Address:
-        asked.set()
-        raise RemoteError("no address")
-
-    registrations = Registrations(sip, [trunk("moving", user="alice")], nobody)
+    sip.servers = []
+    registrations = Registrations(sip, [trunk("moving", user="alice")])
     with capture_logs() as logs:
         registrations.start()
-        await asked.wait()
+        await sip.asked.wait()
         await asyncio.sleep(0)
         await registrations.close()
     assert sip.registered == []
     assert [(one["event"], one["retry_in_s"]) for one in logs] == [("trunk.registration_failed", 30.0)]
+
+
+async def test_dns_is_asked_again_for_each_renewal() -> None:
+    sip = Sip()
+    registrations = Registrations(sip, [trunk("moving", user="alice")])
+    registrations.start()
+    await sip.done.wait()
+    await asyncio.sleep(0)
+    sip.done.clear()
+    sip.servers = [Hop("tcp", ("10.0.0.10", 5060))]
+    registrations.on_event(Registered(1, 600, ()))
+    await sip.done.wait()
+    assert sip.moved == [(1, sip.servers)]
+    await registrations.close()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from gateway.errors import RemoteError
-from gateway.net.resolver import Resolver, Server, resolve
+from gateway.net.resolver import Resolver, resolve
+from gateway.sip.flow import Hop
 from tests.unit.net.nameserver import NameServer, nameserver
 
 ZONE = {
@@ -126,7 +127,7 @@ async def test_a_silent_or_broken_name_server_costs_a_bounded_time() -> None:
     async with nameserver(ZONE) as server:
         server.silent = {"NAPTR", "SRV"}
         found = await asking(server, patience=0.05).locate("sip:1@example.org")
-        assert found == [Server("udp", ("192.0.2.1", 5060))]
+        assert found == [Hop("udp", ("192.0.2.1", 5060))]
         server.broken = True
         with pytest.raises(RemoteError, match="has no address"):
             await asking(server, patience=0.05).locate("sip:1@nowhere.invalid:5060")
