@@ -15,24 +15,29 @@ from codecs_ext.resample cimport resample_rate_known
 __all__ = ["Coder", "Kernel"]
 
 
-cdef Kernel kernel_new(const CodecTable *table):
-    """Wraps a table that lives as long as the process. Raises ``ValueError`` for one that the plane could not use."""
+cdef Kernel kernel_new(const CodecTable *table, bytes terms=b""):
+    """Wraps a table that lives as long as the process, with the terms that its streams start on.
+
+    Raises ``ValueError`` for a table that the plane could not use.
+    """
     cdef Kernel kernel = Kernel.__new__(Kernel)
     if not resample_rate_known(table.rate) or table.clock <= 0 or not 0 < table.max_bytes <= CODEC_BYTES:
         raise ValueError("a codec's rate is one of the resampler's, and its packets fit the plane's buffers")
     kernel.table = table
+    kernel.terms = terms
     return kernel
 
 
-cdef Block *codec_state_new(const CodecTable *table) noexcept nogil:
-    """The state of a new stream; NULL without memory or if the codec has none. Not called on the plane's thread."""
+cdef Block *codec_state_new(Kernel kernel):
+    """The state of a new stream; NULL without memory or if the codec has none."""
+    cdef const CodecTable *table = kernel.table
     cdef Block *block
     if table.state_bytes == 0:
         return NULL
     block = block_new(0, (table.state_bytes + 1) // 2, 0)
     if block != NULL:
         memset(block.samples, 0, table.state_bytes)
-        table.start(block.samples)
+        table.start(block.samples, kernel.terms)
     return block
 
 
@@ -63,7 +68,7 @@ cdef class Coder:
 
     def __cinit__(self, Kernel kernel not None) -> None:
         self.kernel = kernel
-        self.block = codec_state_new(kernel.table)
+        self.block = codec_state_new(kernel)
         if self.block == NULL and kernel.table.state_bytes:
             raise MemoryError
 
@@ -89,3 +94,25 @@ cdef class Coder:
             return b""
         count = self.kernel.table.decode(codec_state(self.block), &payload[0], <int>payload.shape[0], samples)
         return PyBytes_FromStringAndSize(<char *>samples, 2 * count)
+
+    def conceal(self, count: int, next_payload: bytes = b"") -> bytes | None:
+        """``count`` lost samples as the codec itself makes them up, from the payload behind them if that tells of them.
+
+        None if it leaves that to the plane. Raises ``ValueError`` for what is no multiple of 2.5 ms up to 120 ms.
+        """
+        cdef int16_t[CODEC_SAMPLES] samples
+        cdef const uint8_t *following = next_payload
+        if count <= 0 or count > CODEC_SAMPLES or count * 400 % self.kernel.table.rate:
+            raise ValueError(f"{count} samples at {self.kernel.table.rate} Hz: multiples of 2.5 ms are concealed")
+        if self.kernel.table.conceal == NULL:
+            return None
+        self.kernel.table.conceal(codec_state(self.block), following if next_payload else NULL,
+                                  <int>len(next_payload), count, samples)
+        return PyBytes_FromStringAndSize(<char *>samples, 2 * count)
+
+    def retune(self, other: Coder) -> None:
+        """Takes over the terms of another one of the same codec, in mid-stream."""
+        if other.kernel.table != self.kernel.table:
+            raise ValueError("another codec")
+        if self.kernel.table.retune != NULL:
+            self.kernel.table.retune(codec_state(self.block), codec_state(other.block))

@@ -343,7 +343,7 @@ cdef class Sender:
             raise MemoryError
         downlink_init(&self.down, &self.ring, 0, &self.counters, &self.freed, limit, group, ssrc, sequence, timestamp)
         self.codec = codec
-        self.coding = codec_state_new(codec.table)
+        self.coding = codec_state_new(codec)
         self.payload_type = payload_type
         self.ptime_ms = ptime_ms
 

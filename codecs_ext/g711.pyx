@@ -116,8 +116,8 @@ cdef int _decode_a(void *state, const uint8_t *payload, int size, int16_t *sampl
 
 
 cdef CodecTable _mu_table, _a_table
-_mu_table = CodecTable(8000, 8000, 960, 0xFF, 0, NULL, _encode_mu, _decode_mu)
-_a_table = CodecTable(8000, 8000, 960, 0xD5, 0, NULL, _encode_a, _decode_a)
+_mu_table = CodecTable(8000, 8000, 960, 0xFF, 0, NULL, _encode_mu, _decode_mu, NULL, NULL)
+_a_table = CodecTable(8000, 8000, 960, 0xD5, 0, NULL, _encode_a, _decode_a, NULL, NULL)
 PCMU = kernel_new(&_mu_table)
 PCMA = kernel_new(&_a_table)
 

@@ -195,7 +195,7 @@ cdef void _start_coding(Coding *coding) noexcept nogil:
     coding.high.det = 8
 
 
-cdef void _start(void *state) noexcept nogil:
+cdef void _start(void *state, const uint8_t *terms) noexcept nogil:
     _start_coding(&(<State *>state).sent)
     _start_coding(&(<State *>state).heard)
 
@@ -258,5 +258,5 @@ cdef int _decode(void *state, const uint8_t *payload, int size, int16_t *samples
 
 cdef CodecTable _table
 # The clock is 8000 Hz by an error of RFC 1890 that RFC 3551 4.5.2 keeps.
-_table = CodecTable(16000, 8000, 960, -1, sizeof(State), _start, _encode, _decode)
+_table = CodecTable(16000, 8000, 960, -1, sizeof(State), _start, _encode, _decode, NULL, NULL)
 G722 = kernel_new(&_table)

@@ -24,7 +24,7 @@ cdef int _decode(void *state, const uint8_t *payload, int size, int16_t *samples
 
 
 cdef CodecTable _narrow, _wide
-_narrow = CodecTable(8000, 8000, 1920, -1, 0, NULL, _encode, _decode)
-_wide = CodecTable(16000, 16000, 1920, -1, 0, NULL, _encode, _decode)
+_narrow = CodecTable(8000, 8000, 1920, -1, 0, NULL, _encode, _decode, NULL, NULL)
+_wide = CodecTable(16000, 16000, 1920, -1, 0, NULL, _encode, _decode, NULL, NULL)
 L16_8K = kernel_new(&_narrow)
 L16_16K = kernel_new(&_wide)

@@ -125,8 +125,10 @@ cdef void _give_back(Leg *leg, Block *block) noexcept nogil:
 
 
 cdef void _take_coding(Leg *leg, const Connection *connection) noexcept nogil:
-    """The state of a codec goes on as long as the codec does."""
+    """The state of a codec goes on as long as the codec does, if on other terms."""
     if leg.up.codec == connection.codec:
+        if connection.codec.retune != NULL and connection.coding != NULL:
+            connection.codec.retune(codec_state(leg.coding), codec_state(connection.coding))
         _give_back(leg, connection.coding)
     else:
         _give_back(leg, leg.coding)

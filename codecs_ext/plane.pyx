@@ -301,7 +301,7 @@ cdef class PlaneShard:
         if record == NULL:
             connection_drop(&connection, &self.shard.freed)
             return False
-        connection.coding = codec_state_new(codec.table)
+        connection.coding = codec_state_new(codec)
         if connection.coding == NULL and codec.table.state_bytes:
             connection_drop(&connection, &self.shard.freed)
             raise MemoryError               # what was reserved and not committed is reserved again by the next command

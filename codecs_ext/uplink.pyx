@@ -183,6 +183,29 @@ cdef void _fill(Uplink *up, int count, bint lost, int64_t now) noexcept nogil:
 
 
 @cdivision(True)
+cdef void _conceal(Uplink *up, int count, const uint8_t *payload, int size, int64_t now) noexcept nogil:
+    """``count`` samples that were lost before ``payload``, made up by the codec itself where it can."""
+    cdef int16_t[CODEC_SAMPLES] made
+    cdef int step, done, frame = up.codec.rate // 50, grain = up.codec.rate // 400
+    if up.codec.conceal == NULL:
+        _fill(up, count, True, now)
+        return
+    if count % grain:
+        _fill(up, count % grain, True, now)
+        count -= count % grain
+    while count > 0:
+        # The packet behind a loss tells of the last of it: up to three frames of 20 ms in one packet (RFC 6716 2.1.7).
+        step = count if count <= 3 * frame else frame
+        up.codec.conceal(up.coding, payload if step == count else NULL, size, step, made)
+        done = 0
+        while done < step:
+            _hand_up(up, made + done, frame if step - done > frame else step - done, now, True)
+            up.counters.concealed += 1
+            done += frame
+        count -= step
+
+
+@cdivision(True)
 cdef void _audio(Uplink *up, const uint8_t *payload, int size, uint32_t timestamp, int64_t arrival, bint lost,
                  int64_t now) noexcept nogil:
     cdef int16_t[CODEC_SAMPLES] samples
@@ -193,7 +216,11 @@ cdef void _audio(Uplink *up, const uint8_t *payload, int size, uint32_t timestam
         up.next_timestamp = timestamp
     gap = <int32_t>(timestamp - up.next_timestamp)
     if 0 < gap and gap * 8000 <= <int64_t>up.options.max_gap * up.codec.clock:
-        _fill(up, <int>(gap * up.codec.rate / up.codec.clock), lost, now)
+        count = <int>(gap * up.codec.rate / up.codec.clock)
+        if lost:
+            _conceal(up, count, payload, size, now)
+        else:
+            _fill(up, count, False, now)
     # Behind a larger gap media time goes on as if there was none; a negative one means that silence was handed up while
     # this packet was on its way.
     up.next_timestamp = timestamp
@@ -377,7 +404,7 @@ cdef class Receiver:
             raise MemoryError
         uplink_init(&self.up, &options, &self.ring, 0, &self.counters)
         self.codec = codec
-        self.coding = codec_state_new(codec.table)
+        self.coding = codec_state_new(codec)
         uplink_connect(&self.up, codec.table, codec_state(self.coding), payload_type, event_payload_type, True, now)
 
     def __dealloc__(self) -> None:

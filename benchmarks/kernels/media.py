@@ -27,6 +27,7 @@ from codecs_ext.rtp import build, parse
 from codecs_ext.srtp import KEY_BYTES, Direction
 from codecs_ext.uplink import Receiver
 from codecs_ext.vad import Detector
+from gateway.media.codecs.opus import SPEC as OPUS
 from gateway.media.srtp import load_srtp
 
 ROUNDS, CALLS = 7, 2000
@@ -103,6 +104,16 @@ def opened(suite: str) -> Callable[[], object]:
     return unseal
 
 
+def opus(rate: int) -> list[tuple[str, Callable[[], object]]]:
+    """Both directions; noise is the dearest thing to encode."""
+    coder = Coder(OPUS.kernel_for("useinbandfec=1", rate))
+    payload = coder.encode(PCM[rate])
+    return [
+        (f"Opus encode at {rate}", lambda: coder.encode(PCM[rate])),
+        (f"Opus decode at {rate}", lambda: coder.decode(payload)),
+    ]
+
+
 def through(pipe: Pipe) -> Callable[[], object]:
     def push_and_pop() -> None:
         pipe.push(PCM[16000])
@@ -132,6 +143,7 @@ def main() -> None:
         rows.append((f"resample {low} to {high}", lambda resample=resample, low=low: resample.process(PCM[low])))
     rows += [(f"uplink whole, handed up at {rate}", uplink(rate)) for rate in (8000, 16000, 24000)]
     rows += [(f"downlink whole, queued at {rate}", downlink(rate)) for rate in (8000, 16000, 24000, 48000)]
+    rows += opus(16000) + opus(48000)
     load_srtp()
     rows += [(f"seal {suite}", sealed(suite)) for suite in KEY_BYTES]
     rows += [(f"open {suite}", opened(suite)) for suite in KEY_BYTES]

@@ -34,14 +34,17 @@ def _session_keys(stream: Stream) -> tuple[int, bytes, bytes]:
 class PlaneLeg:
     """A leg of the plane; implements ``gateway.media.contract.Leg``."""
 
-    __slots__ = ("_closed", "_codecs", "_shard", "_slot", "_stats", "_verbs", "local")
+    __slots__ = ("_closed", "_codecs", "_rate", "_shard", "_slot", "_stats", "_verbs", "local")
 
-    def __init__(self, local: tuple[str, int], shard: PlaneShard, slot: int, verbs: Verbs, codecs: Codecs) -> None:
+    def __init__(
+        self, local: tuple[str, int], shard: PlaneShard, slot: int, verbs: Verbs, codecs: Codecs, *, rate: int
+    ) -> None:
         self.local = local
         self._shard = shard
         self._slot = slot
         self._verbs = verbs
         self._codecs = codecs
+        self._rate = rate
         self._closed = False
         self._stats = LegStats()
 
@@ -54,9 +57,9 @@ class PlaneLeg:
             host,
             port,
             stream.payload_type,
-            self._codecs.kernel(stream),
+            self._codecs.kernel(stream, self._rate),
             events,
-            stream.ptime_ms,
+            self._codecs.packet_ms(stream),
             stream.send,
             stream.receive,
             *(stream.rtcp or (host, min(port + 1, 65_535))),

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
 
+from gateway.errors import ResourceError
+from gateway.media.codecs.contract import Codecs
 from gateway.options import Duration, Options
 from gateway.registry import CODECS, names
 from gateway.units import SECOND
@@ -39,6 +41,10 @@ def _known_codecs(value: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError(f"{name!r} is no codec; known: {', '.join(known)}")
     if len(set(value)) < len(value):
         raise ValueError("each codec is named once")
+    try:
+        Codecs(value)
+    except ResourceError as error:
+        raise ValueError(str(error)) from None
     return value
 
 
@@ -83,8 +89,9 @@ class MediaOptions(Options):
     ports: PortRange = Field(default="20000-29999", validate_default=True)
     """Ports for RTP; each call takes an even one and leaves the odd one above it to RTCP."""
     codecs: CodecNames = _DEFAULT_CODECS
-    """Codecs served, in the order in which we offer them: ``g722``, ``pcmu``, ``pcma``, ``l16-16k``, ``l16-8k``, and
-    those of installed extensions. An answer takes the first of the caller's that is listed here (RFC 3264 6.1)."""
+    """Codecs served, in the order in which we offer them: ``g722``, ``pcmu``, ``pcma``, ``l16-16k``, ``l16-8k``,
+    ``opus`` (needs libopus: ``linecard[opus]`` or the system's), and those of installed extensions. An answer takes the
+    first of the caller's that is listed here (RFC 3264 6.1)."""
     shards: int = Field(default=1, ge=1, le=64)
     """Media threads. One serves some 1000 calls."""
     realtime: bool = True

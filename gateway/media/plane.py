@@ -157,7 +157,7 @@ class MediaPlane:
         sock.detach()
         if control is not None:
             control.detach()
-        leg = PlaneLeg(local, face.shard, slot, face.verbs, self._codecs)
+        leg = PlaneLeg(local, face.shard, slot, face.verbs, self._codecs, rate=uplink_rate)
         face.legs[slot] = leg
         return leg
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codecs_ext import rtp
-from codecs_ext.codec import Coder
+from codecs_ext.codec import Coder, Kernel
 from codecs_ext.downlink import Sender
 from codecs_ext.uplink import Receiver
+from gateway.errors import ResourceError
 from gateway.media.codecs.contract import Codecs, CodecSpec
 from gateway.registry import CODECS, load, names
 from gateway.sdp import Stream, accept, answer, offer
@@ -29,7 +30,17 @@ def spec_of(name: str) -> CodecSpec:
     return spec
 
 
-every_codec = pytest.mark.parametrize("spec", [spec_of(name) for name in names(CODECS)], ids=names(CODECS))
+every_codec = pytest.mark.parametrize(
+    "spec", [spec_of(name) for name in names(CODECS)], ids=names(CODECS), scope="module"
+)
+
+
+@pytest.fixture(scope="module")
+def kernel(spec: CodecSpec) -> Kernel:
+    try:
+        return spec.kernel_for()
+    except ResourceError as error:
+        pytest.skip(str(error))
 
 
 def tone(rate: int, seconds: float, peak: int = 8000) -> list[int]:
@@ -44,8 +55,8 @@ def unpack(pcm: bytes) -> list[int]:
     return list(struct.unpack(f"<{len(pcm) // 2}h", pcm))
 
 
-def packets(spec: CodecSpec, samples: list[int], ms: int = 20) -> list[bytes]:
-    coder, step = Coder(spec.kernel), spec.kernel.rate * ms // 1000
+def packets(kernel: Kernel, samples: list[int], ms: int = 20) -> list[bytes]:
+    coder, step = Coder(kernel), kernel.rate * ms // 1000
     return [coder.encode(pack(samples[at : at + step])) for at in range(0, len(samples) - step + 1, step)]
 
 
@@ -62,25 +73,25 @@ def snr(sent: list[int], heard: list[int], longest_delay: int) -> float:
 
 @every_codec
 @pytest.mark.parametrize("ms", [10, 20, 60])
-def test_a_tone_survives_the_round_trip(spec: CodecSpec, ms: int) -> None:
-    sent, decoder = tone(spec.kernel.rate, 0.6), Coder(spec.kernel)
-    heard = unpack(b"".join(decoder.decode(payload) for payload in packets(spec, sent, ms)))
+def test_a_tone_survives_the_round_trip(kernel: Kernel, ms: int) -> None:
+    sent, decoder = tone(kernel.rate, 0.6), Coder(kernel)
+    heard = unpack(b"".join(decoder.decode(payload) for payload in packets(kernel, sent, ms)))
     assert len(heard) == len(sent)
-    assert snr(sent, heard, spec.kernel.rate // 100) > 20
+    assert snr(sent, heard, kernel.rate // 100) > 20
 
 
 @every_codec
-def test_silence_stays_silent(spec: CodecSpec) -> None:
-    decoder = Coder(spec.kernel)
-    for payload in packets(spec, [0] * spec.kernel.rate):
+def test_silence_stays_silent(kernel: Kernel) -> None:
+    decoder = Coder(kernel)
+    for payload in packets(kernel, [0] * kernel.rate):
         assert max(map(abs, unpack(decoder.decode(payload)))) <= 8
 
 
 @every_codec
 @given(payload=st.binary(max_size=1920))
-def test_any_payload_decodes_to_whole_samples_or_to_none(spec: CodecSpec, payload: bytes) -> None:
-    coder = Coder(spec.kernel)
-    if len(payload) > spec.kernel.max_bytes:
+def test_any_payload_decodes_to_whole_samples_or_to_none(kernel: Kernel, payload: bytes) -> None:
+    coder = Coder(kernel)
+    if len(payload) > kernel.max_bytes:
         with pytest.raises(ValueError, match="more than"):
             coder.decode(payload)
     else:
@@ -89,15 +100,15 @@ def test_any_payload_decodes_to_whole_samples_or_to_none(spec: CodecSpec, payloa
 
 @every_codec
 @pytest.mark.parametrize("size", [0, 1, 641, 2 * 2881])
-def test_what_is_no_packet_is_not_encoded(spec: CodecSpec, size: int) -> None:
+def test_what_is_no_packet_is_not_encoded(kernel: Kernel, size: int) -> None:
     with pytest.raises(ValueError, match="no packet"):
-        Coder(spec.kernel).encode(bytes(size))
+        Coder(kernel).encode(bytes(size))
 
 
 @every_codec
-def test_media_time_goes_on_through_loss_and_is_marked(spec: CodecSpec) -> None:
-    receiver, step = Receiver(spec.kernel, rate=16000), spec.kernel.clock // 50
-    for number, payload in enumerate(packets(spec, tone(spec.kernel.rate, 0.4))):
+def test_media_time_goes_on_through_loss_and_is_marked(kernel: Kernel) -> None:
+    receiver, step = Receiver(kernel, rate=16000), kernel.clock // 50
+    for number, payload in enumerate(packets(kernel, tone(kernel.rate, 0.4))):
         if number not in (7, 8):
             receiver.receive(rtp.build(0, False, number, number * step, 1, payload), number * 20 * MS)
         receiver.tick(number * 20 * MS + 19 * MS)
@@ -109,15 +120,15 @@ def test_media_time_goes_on_through_loss_and_is_marked(spec: CodecSpec) -> None:
 
 
 @every_codec
-def test_what_is_played_arrives_with_the_clock_of_the_codec(spec: CodecSpec) -> None:
-    sender, decoder, heard = Sender(spec.kernel, timestamp=100), Coder(spec.kernel), []
+def test_what_is_played_arrives_with_the_clock_of_the_codec(kernel: Kernel) -> None:
+    sender, decoder, heard = Sender(kernel, timestamp=100), Coder(kernel), []
     sender.connect(0)
     sender.play(pack(tone(24000, 0.4)), 24000, 0)
     for tick in range(0, 120, 4):
         _, _, _, timestamp, _, payload = rtp.parse(sender.tick(tick, tick * 5 * MS))
-        assert timestamp == 100 + len(heard) * spec.kernel.clock // 50
+        assert timestamp == 100 + len(heard) * kernel.clock // 50
         heard.append(decoder.decode(payload))
-    assert {len(pcm) for pcm in heard} == {spec.kernel.rate // 25}
+    assert {len(pcm) for pcm in heard} == {kernel.rate // 25}
     assert max(unpack(heard[10])) == pytest.approx(8000, rel=0.1)
     assert max(map(abs, unpack(heard[-1]))) <= 8
     ended = next(event for event in sender.take() if event[0] == "playout_idle")
@@ -125,7 +136,7 @@ def test_what_is_played_arrives_with_the_clock_of_the_codec(spec: CodecSpec) -> 
 
 
 @every_codec
-def test_it_is_negotiated_with_its_clock_and_parameters(spec: CodecSpec) -> None:
+def test_it_is_negotiated_with_its_clock_and_parameters(spec: CodecSpec, kernel: Kernel) -> None:
     ours = (spec.format,)
     description = offer(HERE, 1, ours)
     agreement = answer(description, THERE, 2, ours)
@@ -134,13 +145,30 @@ def test_it_is_negotiated_with_its_clock_and_parameters(spec: CodecSpec) -> None
         assert (stream.codec, stream.clock) == (spec.format.name.upper(), spec.format.clock)
         assert stream.event_payload_type is not None
     assert here.payload_type == there.payload_type
-    assert spec.kernel.clock == spec.format.clock
+    assert kernel.clock == spec.format.clock
+
+
+@every_codec
+def test_own_concealment_is_as_long_as_what_was_lost(kernel: Kernel) -> None:
+    coder, payloads = Coder(kernel), packets(kernel, tone(kernel.rate, 0.2))
+    for payload in payloads[:5]:
+        coder.decode(payload)
+    for count, following in ((kernel.rate // 50, payloads[6]), (kernel.rate // 400, b""), (kernel.rate // 20, b"\xff")):
+        made = coder.conceal(count, following)
+        assert made is None or len(made) == 2 * count
+    assert coder.decode(payloads[6])
+
+
+@every_codec
+def test_packet_times_are_those_it_can_be_encoded_to(spec: CodecSpec, kernel: Kernel) -> None:
+    for ms in spec.packet_times_ms:
+        assert len(Coder(kernel).decode(packets(kernel, tone(kernel.rate, 0.3), ms)[2])) == kernel.rate * ms // 500
 
 
 def test_a_stream_finds_its_kernel_by_name_and_clock() -> None:
     codecs = Codecs(["l16-8k", "l16-16k"])
-    assert codecs.kernel(Stream(HERE, 96, "L16", clock=16000)).rate == 16000
-    assert codecs.kernel(Stream(HERE, 96, "l16", clock=8000)).rate == 8000
+    assert codecs.kernel(Stream(HERE, 96, "L16", clock=16000), 8000).rate == 16000
+    assert codecs.kernel(Stream(HERE, 96, "l16", clock=8000), 16000).rate == 8000
 
 
 def test_pre_emphasis_is_no_l16_of_ours() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from gateway.errors import ResourceError
 from gateway.media.options import MediaOptions
 
 
@@ -31,3 +32,12 @@ def test_codecs_are_known_ones_each_once():
     for wrong, sentence in ((["g729"], "no codec; known"), (["pcmu", "pcmu"], "named once"), ([], "at least 1")):
         with pytest.raises(ValidationError, match=sentence):
             MediaOptions(codecs=wrong)
+
+
+def test_a_codec_whose_library_is_missing_cannot_be_configured(monkeypatch):
+    def missing(*_):
+        raise ResourceError("opus needs libopus; install it")
+
+    monkeypatch.setattr("gateway.media.codecs.contract.CodecSpec.kernel_for", missing)
+    with pytest.raises(ValidationError, match="opus needs libopus"):
+        MediaOptions(codecs=["opus"])
