@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, cast
 
 import structlog
 
-from gateway.call.options import LimitOptions, RouteOptions, TrunkOptions
+from gateway.call.decision import Decision
+from gateway.call.options import LimitOptions, RouteOptions
 from gateway.call.records import Records
+from gateway.call.trunk_options import TrunkOptions
 from gateway.errors import LinecardError, ProviderError, ResourceError, SdpError
 from gateway.machine import Machine
 from gateway.media.contract import Leg, LegObserver, LegStats
@@ -67,6 +69,8 @@ class House:
     providers: Mapping[str, Provider]
     records: Records
     limits: LimitOptions
+    codecs: Mapping[str, tuple[AudioFormat, ...]] = field(default_factory=dict)
+    """What trunks with a codec policy of their own offer and take, by the trunk's name."""
 
 
 class _Ear:
@@ -87,16 +91,19 @@ class _Ear:
 class Call:
     """A call that came in. The plug sees it as its ``CallView``."""
 
-    def __init__(self, house: House, invited: Invited, trunk: TrunkOptions, route: RouteOptions) -> None:
+    def __init__(
+        self, house: House, invited: Invited, decision: Decision, trunk: TrunkOptions, route: RouteOptions
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.call_id = invited.call_id
-        self.caller = invited.caller
-        self.called = invited.called
+        self.caller = decision.caller.shown
+        self.called = decision.called
         self.timeline = Timeline()
         self.providers = house.providers
         self._house = house
         self._invited = invited
         self._trunk = trunk
+        self._formats = house.codecs.get(trunk.name, house.media.formats)
         self._route = route
         self._log = structlog.get_logger().bind(call_id=invited.call_id)
         self._began = loop.time()
@@ -290,8 +297,11 @@ class Call:
     def _describe(self, theirs: bytes | None, leg: Leg) -> tuple[bytes, Stream | None]:
         local, session, version = (self._house.media_host, leg.local[1]), self._invited.call, self._sdp_version
         if theirs is None:
-            return offer(local, session, self._house.media.formats, version=version, srtp=self._srtp), None
-        agreement = answer(theirs, local, session, self._house.media.formats, version=version, srtp=self._srtp)
+            return offer(local, session, self._formats, version=version, srtp=self._srtp), None
+        ours_first = self._trunk.codec_choice == "ours"
+        agreement = answer(
+            theirs, local, session, self._formats, version=version, srtp=self._srtp, ours_first=ours_first
+        )
         return agreement.sdp, agreement.stream
 
     def _connect(self, stream: Stream) -> None:
@@ -316,7 +326,7 @@ class Call:
             self.hang_up("no answer to our offer in the ACK (RFC 3261 13.2.1)")
             return
         try:
-            self._connect(accept(theirs, ours, self._house.media.formats))
+            self._connect(accept(theirs, ours, self._formats))
         except SdpError as error:
             self._refuse(488, str(error), error.warning)
 

@@ -1,40 +1,28 @@
-"""The blocks ``trunks``, ``routes``, ``limits``, ``records``: who may call, whom they reach, what is written down."""
+"""The blocks ``routes``, ``limits``, ``authentication``, ``records``: whom callers reach, how many of them, what is
+written down. ``trunks`` has a file of its own."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from gateway.options import Duration, Options
-from gateway.sip.options import RegistrationOptions
 
-__all__ = ["LimitOptions", "RecordOptions", "RouteOptions", "TrunkOptions"]
-
-
-class TrunkOptions(Options):
-    """A peer that may send calls. A request from an address of no trunk is refused with 403."""
-
-    name: str
-    """Name in logs and call records."""
-    source: list[IPv4Network | IPv6Network] = Field(alias="from", min_length=1)
-    """Address ranges of the peer's signalling, like ``[203.0.113.0/24]``."""
-    srtp: Literal["off", "prefer", "require"] = "off"
-    """Encrypted media with keys in SDP (RFC 4568): ``off`` refuses offers that insist on it, ``prefer`` takes it where
-    offered, ``require`` refuses calls without it. The keys are as secret as the signalling that carries them."""
-    registration: RegistrationOptions | None = Field(default=None, alias="register")
-    """An account to register at the peer, for those that do not send calls to a fixed address."""
+__all__ = ["AuthenticationOptions", "LimitOptions", "RecordOptions", "RouteOptions"]
 
 
 class RouteOptions(Options):
     """What a called number is connected to. The first route that fits is taken."""
 
     to: str
-    """User part of the Request-URI; ``*`` and ``?`` are wildcards, like ``+4930*``."""
+    """The called number, in E.164 where the trunk's ``numbers`` can tell it, or as it was written; ``*`` and ``?`` are
+    wildcards, like ``+4930*``."""
     plug: str
     """Name of a block under ``plugs``."""
+    trunks: list[str] | None = None
+    """Only for calls that came in on these trunks; none means all."""
     ring_for: Duration = Field(default="0s", validate_default=True)
     """Send 180 Ringing for this long before answering."""
     early_media: bool = False
@@ -48,8 +36,27 @@ class LimitOptions(Options):
 
     concurrent_calls: int = Field(default=500, ge=1)
     """Calls at once; the next one gets 503 with Retry-After."""
+    calls_per_second: float | None = Field(default=None, gt=0)
+    """New calls a second, all trunks together; those beyond get 503 with Retry-After."""
+    burst: Duration = Field(default="1s", validate_default=True, gt=0)
+    """As many calls as a rate allows in this time may come at once, here and on each trunk."""
+    retry_after: Duration = Field(default="5s", validate_default=True, gt=0)
+    """When a caller that is refused for want of room may try again: the Retry-After of 503."""
     call_length: Duration = Field(default="2h", validate_default=True)
     """No call lasts longer."""
+
+
+class AuthenticationOptions(Options):
+    """How peers of trunks with a ``login`` are asked for it (RFC 3261 22, RFC 7616, RFC 8760)."""
+
+    realm: str = Field(default="linecard", pattern=r'^[^"\\\x00-\x1f]+$')
+    """What their password is for."""
+    algorithms: list[Literal["SHA-512-256", "SHA-256", "MD5"]] = Field(default=["SHA-256", "MD5"], min_length=1)
+    """Hashes to offer, the preferred first. Many peers know nothing but MD5."""
+    nonce_lifetime: Duration = Field(default="5m", validate_default=True, gt=0)
+    """How long a challenge may be answered; afterwards a new one is given, without asking for the password again."""
+    max_nonces: int = Field(default=10_000, ge=16)
+    """Challenges whose use is remembered, so that no answer is taken twice; beyond it the oldest must be renewed."""
 
 
 class RecordOptions(Options):

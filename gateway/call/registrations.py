@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from gateway.call.options import TrunkOptions
+from gateway.call.trunk_options import TrunkOptions
 from gateway.errors import RemoteError
 from gateway.sip.events import Event, Registered, RegistrationFailed
 from gateway.sip.flow import Hop, Remote

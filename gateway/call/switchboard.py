@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import structlog
 
 from gateway.call.call import Call, House
-from gateway.call.options import RouteOptions, TrunkOptions
-from gateway.call.routing import find_route, find_trunk
+from gateway.call.decision import Decision
+from gateway.call.occupancy import Occupancy
 from gateway.call.throttle import Throttle
-from gateway.errors import SipError
 from gateway.net.driver import monotonic
 from gateway.sip.events import Confirmed, Ended, Event, Invited, Reconfirmed, Refreshed, Refused, Reoffered
+from gateway.sip.message import Request
+from gateway.sip.uri import parse_uri
+from gateway.sip.values import plain
 
 __all__ = ["Switchboard"]
 
 
 class Switchboard:
-    """Owner of every call. ``house`` is set once, when the signalling exists that sends its events here."""
+    """Owner of every call. What comes here was let in by the ``Gate``, whose ``occupancy`` is kept up here."""
 
-    def __init__(self, house: House, trunks: Sequence[TrunkOptions], routes: Sequence[RouteOptions]) -> None:
+    def __init__(self, house: House, occupancy: Occupancy) -> None:
         self._house = house
-        self._trunks = trunks
-        self._routes = routes
+        self._occupancy = occupancy
         self._calls: dict[int, Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger()
@@ -45,39 +45,37 @@ class Switchboard:
                     call.on_event(event)
 
     def _refused(self, refused: Refused) -> None:
-        suppressed = self._throttle.admit(monotonic())
-        if suppressed is not None:
-            fields = {"suppressed": suppressed} if suppressed else {}
-            source = refused.flow.remote[0]
-            self._log.warning("sip.refused", source=source, status=refused.status, rule=refused.rule, **fields)
-
-    def _invited(self, invited: Invited) -> None:
-        try:
-            trunk = find_trunk(self._trunks, invited.flow.remote[0])
-            if len(self) >= self._house.limits.concurrent_calls:
-                raise SipError(503, "Service Unavailable", "limits.concurrent_calls is met")
-            route = find_route(self._routes, invited.called)
-        except SipError as error:
-            self._refuse(invited, error)
-            return
-        call = self._calls[invited.call] = Call(self._house, invited, trunk, route)
-        task = asyncio.get_running_loop().create_task(call.run(), name=f"call {invited.call_id}")
-        self._tasks.add(task)
-        task.add_done_callback(lambda task: self._over(invited.call, task))
-
-    def _refuse(self, invited: Invited, error: SipError) -> None:
-        """One log line that names the rule and one record, as far as a flood of them lets, and the honest status."""
-        self._house.sip.reject(invited.call, error.status, error.rule)
+        """One log line that names the rule, as far as a flood of them lets, and one record for what was a call."""
+        request = refused.request
+        if refused.status == 401 and request is not None and request.get("Authorization") is None:
+            return  # every call that logs in begins so
         suppressed = self._throttle.admit(monotonic())
         if suppressed is None:
             return
-        fields = {"call_id": invited.call_id, "caller": invited.caller, "called": invited.called}
-        refused = {**fields, "source": invited.flow.remote[0], "status": error.status, "rule": error.rule}
-        self._log.warning("call.refused", **refused, **({"suppressed": suppressed} if suppressed else {}))
-        self._house.records.add({"event": "call.refused", **refused})
+        fields: dict[str, object] = {"source": refused.flow.remote[0], "status": refused.status, "rule": refused.rule}
+        counted = {"suppressed": suppressed} if suppressed else {}
+        if request is None or request.method != "INVITE" or refused.status in (None, 403):
+            self._log.warning("sip.refused", **fields, **counted)
+            return
+        fields = {**_parties(request), **fields}
+        self._log.warning("call.refused", **fields, **counted)
+        self._house.records.add({"event": "call.refused", **fields})
 
-    def _over(self, handle: int, task: asyncio.Task[None]) -> None:
+    def _invited(self, invited: Invited) -> None:
+        decision = invited.admitted
+        if not isinstance(decision, Decision) or decision.trunk is None or decision.route is None:
+            self._house.sip.reject(invited.call, 500, "no decision was made about this call")
+            return
+        trunk = decision.trunk.name
+        call = self._calls[invited.call] = Call(self._house, invited, decision, decision.trunk, decision.route)
+        self._occupancy.enter(trunk, "in")
+        task = asyncio.get_running_loop().create_task(call.run(), name=f"call {invited.call_id}")
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._over(invited.call, trunk, task))
+
+    def _over(self, handle: int, trunk: str, task: asyncio.Task[None]) -> None:
         self._calls.pop(handle, None)
+        self._occupancy.leave(trunk, "in")
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("call.fault", exc_info=error)
@@ -91,3 +89,9 @@ class Switchboard:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+
+def _parties(request: Request) -> dict[str, object]:
+    """Who wanted to call whom, as it was written. The request was parsed before anybody was asked about it."""
+    caller, called = request.from_.uri.user_text, parse_uri(request.uri).user_text
+    return {"call_id": plain(request.call_id), "caller": plain(caller), "called": plain(called)}

@@ -29,11 +29,41 @@ def check_references(
 
 
 def check_numbers(config: Config, document: Document) -> None:
-    """A SIP socket must not stand where a call may want its RTP."""
+    """A SIP socket must not stand where a call may want its RTP; trunks and routes must be able to do what they say."""
+    _check_trunks(config, document)
+    for index, route in enumerate(config.routes):
+        for name in route.trunks or ():
+            names = [trunk.name for trunk in config.trunks]
+            if name not in names:
+                path: Path = ("routes", index, "trunks")
+                text = f"{show(path)}: there is no trunk {name!r}; {suggest(name, names, what='defined under trunks')}"
+                document.problems.append((document.line(path), text))
     low, high = config.media.ports
     for port in sorted({one.port for one in config.sip.listen if low <= one.port <= high}):
         text = f"media.ports: {low}-{high} holds the SIP port {port}; choose a range without it"
         document.problems.append((document.line(("media", "ports")), text))
+
+
+def _check_trunks(config: Config, document: Document) -> None:
+    users: dict[str, str] = {}
+    for index, trunk in enumerate(config.trunks):
+
+        def tell(key: str, text: str, index: int = index) -> None:
+            path: Path = ("trunks", index, key)
+            document.problems.append((document.line(path), f"{show(path)}: {text}"))
+
+        for name in trunk.codecs or ():
+            if name not in config.media.codecs:
+                tell("codecs", f"{name!r} is not served; {suggest(name, config.media.codecs, what='in media.codecs')}")
+        if trunk.tls_names and not (config.sip.tls and config.sip.tls.verify_client):
+            tell("tls_names", "nobody shows a certificate unless sip.tls.verify_client is true")
+        if trunk.login is not None:
+            if trunk.login.user in users:
+                tell(
+                    "login",
+                    f"user {trunk.login.user!r} is that of trunk {users[trunk.login.user]!r}; give each its own",
+                )
+            users[trunk.login.user] = trunk.name
 
 
 def _check_providers(plug: Checked, providers: Mapping[str, Checked], document: Document) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, InstanceOf, WithJsonSchema
 
-from gateway.call.options import LimitOptions, RecordOptions, RouteOptions, TrunkOptions
+from gateway.call.options import AuthenticationOptions, LimitOptions, RecordOptions, RouteOptions
+from gateway.call.trunk_options import TrunkOptions
 from gateway.config.sip_block import SipOptions
 from gateway.media.options import MediaOptions
 from gateway.options import Options
@@ -50,9 +51,11 @@ class Config(Options):
     plugs: Blocks = Field(default_factory=dict)
     """What a call can be connected to, by name; `kind` names the plug, the other keys are its own."""
     trunks: list[TrunkOptions] = Field(default_factory=list)
-    """Peers that may send calls."""
+    """Peers that calls come from and go to."""
     routes: list[RouteOptions] = Field(default_factory=list)
     """Called numbers and their plugs; the first that fits is taken."""
+    authentication: AuthenticationOptions = AuthenticationOptions()
+    """How peers are asked to log in."""
     limits: LimitOptions = LimitOptions()
     """Limits of the whole gateway."""
     records: RecordOptions = RecordOptions()

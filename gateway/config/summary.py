@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gateway.call.trunk_options import TrunkOptions
 from gateway.config.addresses import advertised, rtp_pairs, warnings
 from gateway.config.blocks import find_spec
 from gateway.config.model import Config
@@ -26,6 +27,13 @@ def _addresses(config: Config) -> Iterator[str]:
     yield f"  RTP ports        {low}-{high} on {config.media.address}: room for {rtp_pairs(low, high)} calls"
 
 
+def _recognised(trunk: TrunkOptions) -> str:
+    told = [f"from {', '.join(str(one) for one in trunk.source)}"] if trunk.source else []
+    told += [f"with the certificate of {', '.join(trunk.tls_names)}"] if trunk.tls_names else []
+    told += [f"that logs in as {trunk.login.user}"] if trunk.login else []
+    return " ".join(told) or "takes no calls"
+
+
 def _blocks(config: Config) -> Iterator[str]:
     for name, block in config.providers.items():
         roles = ", ".join(sorted(find_spec("providers", block.kind).roles))
@@ -37,6 +45,6 @@ def _blocks(config: Config) -> Iterator[str]:
     for trunk in config.trunks:
         account = trunk.registration
         at = f", registers {account.user} at {account.registrar}" if account else ""
-        yield f"  trunk            {trunk.name} from {', '.join(str(network) for network in trunk.source)}{at}"
+        yield f"  trunk            {trunk.name} {_recognised(trunk)}{at}"
     for route in config.routes:
         yield f"  route            {route.to} -> {route.plug}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import time
 from collections.abc import Mapping
@@ -14,25 +15,24 @@ import structlog
 
 from gateway import __version__
 from gateway.call.call import House
+from gateway.call.decision import Policy
+from gateway.call.gate import Gate
 from gateway.call.records import Records
 from gateway.call.registrations import Registrations
-from gateway.call.routing import find_trunk
 from gateway.call.switchboard import Switchboard
 from gateway.config import Config
 from gateway.config.addresses import advertised, endpoint_options
 from gateway.config.blocks import find_spec
 from gateway.daemon.health import MediaHealth
 from gateway.daemon.systemd import Notifier
+from gateway.media.codecs.contract import Codecs
 from gateway.media.plane import MediaPlane
 from gateway.media.srtp import load_srtp
 from gateway.net.endpoint import EndpointDriver, open_endpoint
 from gateway.plugs.contract import Plug
 from gateway.providers.contract import Provider
 from gateway.sip.events import Event
-from gateway.sip.flow import Flow
-from gateway.sip.message import Request
 from gateway.sip.uri import join_host_port
-from gateway.units import Nanos
 
 __all__ = ["run"]
 
@@ -113,16 +113,15 @@ async def _listen(
         if registrations is not None:
             registrations.on_event(event)
 
-    def admit(request: Request, flow: Flow, now: Nanos) -> object:
-        return find_trunk(config.trunks, flow.remote[0])
-
-    sip = await open_endpoint(endpoint_options(config), listen=config.sip.listen, on_event=on_event, admit=admit)
+    gate = Gate(Policy(config.trunks, config.routes, config.limits), config.authentication, key=os.urandom(32))
+    sip = await open_endpoint(endpoint_options(config), listen=config.sip.listen, on_event=on_event, admit=gate.admit)
     stack.push_async_callback(sip.close)
     plugs: dict[str, Plug] = {
         name: find_spec("plugs", block.kind).create(block.options) for name, block in config.plugs.items()
     }
-    house = House(sip, plane, advertised(config).media_host, plugs, providers, records, config.limits)
-    switchboard = Switchboard(house, config.trunks, config.routes)
+    codecs = {trunk.name: Codecs(trunk.codecs).formats for trunk in config.trunks if trunk.codecs}
+    house = House(sip, plane, advertised(config).media_host, plugs, providers, records, config.limits, codecs)
+    switchboard = Switchboard(house, gate.occupancy)
     stack.push_async_callback(switchboard.close, _PATIENCE)
     registrations = Registrations(sip, config.trunks)
     stack.push_async_callback(registrations.close)

@@ -76,10 +76,12 @@ def answer(
     *,
     version: int = 1,
     srtp: SrtpTerms = PLAIN,
+    ours_first: bool = False,
 ) -> Agreement:
-    """Answers an offer: the first audio line with a codec of ours is taken, with the offerer's first such codec."""
+    """Answers an offer: the first audio line with a codec of ours is taken, with the offerer's first such codec, or,
+    with ``ours_first``, ours."""
     description = offer if isinstance(offer, SessionDescription) else parse(offer)
-    chosen, codec, fmtp, crypto = _choose(description, codecs, srtp)
+    chosen, codec, fmtp, crypto = _choose(description, codecs, srtp, ours_first=ours_first)
     event = _event(chosen, codec.rate)
     direction = _REVERSED[chosen.direction]
     stream = with_rtcp(_agreement(chosen, codec, event, direction, local[0]), chosen)
@@ -127,7 +129,7 @@ _Secured = tuple[str, SrtpKeys]
 
 
 def _choose(
-    description: SessionDescription, codecs: Sequence[AudioFormat], srtp: SrtpTerms
+    description: SessionDescription, codecs: Sequence[AudioFormat], srtp: SrtpTerms, *, ours_first: bool
 ) -> tuple[Media, Codec, str, _Secured | None]:
     """The line, its codec, our parameters for it, and its keys; secured lines before plain ones if we have keys."""
     lines = [media for media in description.media if media.kind == "audio" and media.port]
@@ -136,7 +138,7 @@ def _choose(
         wanted = {"off": "RTP/AVP", "prefer": "RTP/AVP, or RTP/SAVP with a key of ours", "require": "SRTP"}[srtp.mode]
         raise SdpError(f"no audio over {wanted} is offered", 304)
     for media, keys in sorted(usable, key=lambda found: found[1] is None):
-        common = _first_common(media, codecs)
+        common = _first_common(media, codecs, ours_first=ours_first)
         if common is not None:
             return media, *common, keys
     offered = ", ".join(codec.name or str(codec.payload_type) for codec in usable[0][0].codecs)
@@ -159,10 +161,12 @@ def _kind(codec: Codec) -> tuple[str, int, int]:
     return codec.name.upper(), codec.rate, codec.channels
 
 
-def _first_common(media: Media, codecs: Sequence[AudioFormat]) -> tuple[Codec, str] | None:
+def _first_common(media: Media, codecs: Sequence[AudioFormat], *, ours_first: bool = False) -> tuple[Codec, str] | None:
     """The describer's first codec that we have and whose parameters we can do, and our parameters for it."""
     ours = {(one.name.upper(), one.clock, one.channels): one for one in codecs}
-    for codec in media.codecs:
+    order = list(ours)
+    theirs = [codec for codec in media.codecs if _kind(codec) in ours]
+    for codec in sorted(theirs, key=lambda one: order.index(_kind(one))) if ours_first else theirs:
         served = ours.get(_kind(codec))
         fmtp = served.agree(codec.fmtp) if served else None
         if fmtp is not None:

@@ -16,6 +16,7 @@ from gateway.net.options import SignallingOptions
 from gateway.net.transport import Listen
 from gateway.sdp import answer, offer
 from gateway.sip.events import Event, Invited, Reoffered
+from gateway.sip.reception import Admit
 
 __all__ = ["SCENARIOS", "Switch", "free_port", "needs_sipp", "sipp", "switch", "until_it_listens"]
 
@@ -59,11 +60,10 @@ class Switch:
 
 
 @asynccontextmanager
-async def switch(transport: str = "udp") -> AsyncIterator[Switch]:
+async def switch(transport: str = "udp", admit: Admit = lambda request, flow, now: None) -> AsyncIterator[Switch]:
     house = Switch()
-    house.sip = await open_endpoint(
-        SignallingOptions(), listen=[Listen(transport, "127.0.0.1", 0)], on_event=house.hear
-    )
+    listen = [Listen(transport, "127.0.0.1", 0)]
+    house.sip = await open_endpoint(SignallingOptions(), listen=listen, on_event=house.hear, admit=admit)
     try:
         yield house
     finally:

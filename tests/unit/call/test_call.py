@@ -10,17 +10,21 @@ from typing import Any, cast
 import pytest
 
 from gateway.call.call import House
-from gateway.call.options import LimitOptions, RouteOptions, TrunkOptions
+from gateway.call.decision import Inquiry, decide
+from gateway.call.occupancy import Occupancy
+from gateway.call.options import LimitOptions
 from gateway.call.switchboard import Switchboard
 from gateway.errors import MisuseError
 from gateway.media.contract import LegStats
 from gateway.sdp import Stream, offer
 from gateway.sdp.types import G711
-from gateway.sip.events import Confirmed, Ended, Invited, Reoffered
+from gateway.sip.events import Confirmed, Ended, Invited, Refused, Reoffered
 from gateway.sip.flow import Flow
 from gateway.units import Nanos
+from tests.unit.call.inquiries import invite, policy
 
 THEM = ("10.0.0.2", 4000)
+FLOW = Flow("udp", ("10.0.0.1", 5060), ("10.0.0.2", 5060))
 
 
 class Rig:
@@ -85,18 +89,18 @@ class Rig:
         return done
 
 
-def invited(call: int = 1, sdp: bytes | None = offer(THEM, 1), called: str = "echo") -> Invited:
-    flow = Flow("udp", ("10.0.0.1", 5060), ("10.0.0.2", 5060))
-    return Invited(call, "abc", cast("Any", None), "alice", called, sdp, flow)
+def invited(call: int = 1, sdp: bytes | None = offer(THEM, 1), **route: object) -> Invited:
+    rules = policy(routes=[{"to": "echo", "plug": "p", **route}])
+    request = invite()
+    decision = decide(Inquiry(request, FLOW.remote), rules, Occupancy(), Nanos(0))
+    return Invited(call, "abc", request, "alice", "echo", sdp, FLOW, decision)
 
 
 @asynccontextmanager
-async def switchboard(rig: Rig, **route: object) -> AsyncIterator[Switchboard]:
-    trunks = [TrunkOptions.model_validate({"name": "t", "from": ["10.0.0.0/24"]})]
-    routes = [RouteOptions.model_validate({"to": "echo", "plug": "p", **route})]
+async def switchboard(rig: Rig) -> AsyncIterator[Switchboard]:
     everything = cast("Any", rig)
     house = House(everything, everything, "10.0.0.1", {"p": everything}, {}, everything, LimitOptions())
-    board = Switchboard(house, trunks, routes)
+    board = Switchboard(house, Occupancy())
     yield board
     board.on_event(Ended(1, "remote", None, ""))
     await board.close(5)
@@ -143,16 +147,16 @@ async def test_silence_on_hold_is_no_timeout() -> None:
 @pytest.mark.parametrize(("sdp", "status"), [(None, 180), (offer(THEM, 1), 183)])
 async def test_early_media_rings_also_where_no_offer_has_come(sdp: bytes | None, status: int) -> None:
     rig = Rig()
-    async with switchboard(rig, early_media=True) as board:
-        board.on_event(invited(sdp=sdp))
+    async with switchboard(rig) as board:
+        board.on_event(invited(sdp=sdp, early_media=True))
         await until(rig, "answer")
         assert [one for one in rig.told if one[0] == "ring"] == [("ring", status)]
 
 
 async def test_a_call_that_rings_at_shutdown_gets_503() -> None:
     rig = Rig()
-    async with switchboard(rig, ring_for="10s") as board:
-        board.on_event(invited())
+    async with switchboard(rig) as board:
+        board.on_event(invited(ring_for="10s"))
         await until(rig, "ring", 180)
         closing = asyncio.ensure_future(board.close(5))
         await until(rig, "hang_up", "shutting down")
@@ -161,10 +165,20 @@ async def test_a_call_that_rings_at_shutdown_gets_503() -> None:
         await closing
 
 
-async def test_a_flood_of_refusals_is_answered_and_not_written_down() -> None:
+async def test_a_flood_of_refusals_is_not_written_down() -> None:
     rig = Rig()
     async with switchboard(rig) as board:
-        for call in range(500):
-            board.on_event(invited(call, called="nobody"))
-        assert rig.told == [("reject", 404, 399)] * 500
-        assert 0 < len(rig.records) < 100
+        for _ in range(500):
+            board.on_event(Refused(FLOW, 404, "no route fits the called number", invite("sip:nobody@h")))
+    assert 0 < len(rig.records) < 100
+    assert {(record["called"], record["status"]) for record in rig.records} == {("nobody", 404)}
+
+
+async def test_calls_are_counted_while_they_last() -> None:
+    rig = Rig()
+    async with switchboard(rig) as board:
+        board.on_event(invited())
+        assert board._occupancy.calls("t", "in") == 1
+        board.on_event(Ended(1, "remote", None, ""))
+        await board.close(5)
+        assert (board._occupancy.calls("t"), board._occupancy.total) == (0, 0)

@@ -6,8 +6,8 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from gateway.call.options import TrunkOptions
 from gateway.call.registrations import Registrations
+from gateway.call.trunk_options import TrunkOptions
 from gateway.errors import RemoteError
 from gateway.sip.events import Registered, RegistrationFailed
 from gateway.sip.flow import Hop, Remote

@@ -84,6 +84,12 @@ def test_hold_of_old() -> None:
     assert (stream.send, stream.receive) == (False, True)
 
 
+def test_a_trunk_may_prefer_its_own_order() -> None:
+    offered = offer(("10.0.0.2", 4000), 1, [PCMU, PCMA])
+    assert answer(offered, ("10.0.0.1", 5000), 1, [PCMA, PCMU]).stream.codec == "PCMU"
+    assert answer(offered, ("10.0.0.1", 5000), 1, [PCMA, PCMU], ours_first=True).stream.codec == "PCMA"
+
+
 @pytest.mark.parametrize(
     ("media", "code"),
     [

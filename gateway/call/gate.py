@@ -1,0 +1,83 @@
+"""Stands between the network and the calls: asks who it is, lets ``decide`` decide, and counts what was let in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.call.decision import Decision, Inquiry, Policy, decide, mismatch
+from gateway.call.occupancy import Occupancy
+from gateway.call.options import AuthenticationOptions
+from gateway.errors import SipError
+from gateway.sip.auth_server import Verdict, Verifier
+from gateway.sip.flow import Flow
+from gateway.sip.message import Request
+from gateway.units import Nanos
+
+__all__ = ["Gate"]
+
+_UNCHALLENGED: Final = frozenset({"CANCEL", "ACK"})
+"""They cannot be sent again with credentials (RFC 3261 22.1); what they name was let in, or does not exist."""
+
+
+class Gate:
+    """``admit`` is what the endpoint asks for every request outside a dialog. Refusals are raised, so that they are
+    answered without a transaction: nothing is kept of those who have no business here."""
+
+    def __init__(self, policy: Policy, authentication: AuthenticationOptions, *, key: bytes) -> None:
+        self.policy = policy
+        self.occupancy = Occupancy(policy.limits.burst)
+        accounts = {
+            trunk.login.user: trunk.login.password.get_secret_value()
+            for trunk in policy.trunks
+            if trunk.login is not None
+        }
+        self._logins = bool(accounts)
+        self._verifier = Verifier(
+            accounts,
+            key=key,
+            realm=authentication.realm,
+            algorithms=tuple(authentication.algorithms),
+            lifetime=authentication.nonce_lifetime,
+            max_nonces=authentication.max_nonces,
+        )
+
+    def admit(self, request: Request, flow: Flow, now: Nanos) -> Decision | None:
+        """The decision to take the call, for an INVITE; ``None`` for other requests of who may ask. Raises
+        ``SipError``."""
+        if request.method in _UNCHALLENGED and self._logins:
+            return None
+        login = self._verifier.check(request, now) if self._logins else Verdict()
+        inquiry = Inquiry(request, flow.remote, flow.transport, flow.names, login)
+        if request.method != "INVITE":
+            self._know(inquiry, now)
+            return None
+        decision = decide(inquiry, self.policy, self.occupancy, now)
+        if decision.accepted:
+            self._count(decision, now)
+            return decision
+        raise self._refusal(decision, now)
+
+    def _know(self, inquiry: Inquiry, now: Nanos) -> None:
+        """An OPTIONS, or something that is refused later: only who asks matters."""
+        against = {mismatch(trunk, inquiry) for trunk in self.policy.trunks}
+        if "" in against:
+            return
+        if "login" in against:
+            decision = Decision(
+                401, "Unauthorized", f"a login is wanted: {inquiry.login.why}", stale=inquiry.login.stale
+            )
+            raise self._refusal(decision, now)
+        raise SipError(403, "Forbidden", f"no trunk takes requests from {inquiry.source[0]}")
+
+    def _refusal(self, decision: Decision, now: Nanos) -> SipError:
+        headers = decision.headers
+        if decision.status == 401:
+            headers = self._verifier.challenge(now, stale=decision.stale)
+        return SipError(decision.status, decision.reason, decision.rule, headers)
+
+    def _count(self, decision: Decision, now: Nanos) -> None:
+        trunk, occupancy = decision.trunk, self.occupancy
+        occupancy.take("gateway", self.policy.limits.calls_per_second, now)
+        if trunk is not None:
+            occupancy.take((trunk.name, "in"), trunk.limits.rate_in, now)
+            occupancy.take_source(trunk.name, decision.source, trunk.limits.rate_per_source, now)

@@ -1,0 +1,118 @@
+"""The block ``trunks``: who a peer is, what it may do, and how it wants its calls."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Final, Literal
+
+import phonenumbers
+from pydantic import AfterValidator, Field, model_validator
+
+from gateway.options import Options, Secret
+from gateway.sip.options import RegistrationOptions
+
+__all__ = ["CallerIdOptions", "InboundLogin", "NumberOptions", "TrunkLimits", "TrunkOptions"]
+
+_USER: Final = r"^[A-Za-z0-9_.!~*'()&=+$,;?/%@-]+$"
+
+
+def _known_region(value: str) -> str:
+    if value.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"{value!r} is no region; write two letters of ISO 3166, like DE or US")
+    return value.upper()
+
+
+class InboundLogin(Options):
+    """What a peer without a fixed address must know (digest authentication, RFC 7616 and 8760)."""
+
+    user: str = Field(pattern=_USER)
+    """Its user name; each trunk has one of its own."""
+    password: Secret
+    """Its password."""
+
+
+class NumberOptions(Options):
+    """How numbers are written on this trunk. Inside they are E.164 with a plus, like ``+493012345``, wherever that can
+    be told; emergency numbers, short codes and names are left as they are."""
+
+    region: Annotated[str, AfterValidator(_known_region)] | None = None
+    """Country (ISO 3166, two letters) whose dialling rules numbers without a plus follow; without one they are left
+    as they are."""
+    strip: list[str] = Field(default_factory=list, max_length=32)
+    """Prefixes taken off called numbers that come in: the longest that fits, like a carrier's routing code."""
+    prefix: str = Field(default="", pattern=r"^[0-9*#+]*$")
+    """Put before called numbers that go out, after they were written in ``format``."""
+    format: Literal["e164", "plain", "national", "international"] = "e164"
+    """How numbers go out: ``+493012345``, ``493012345``, ``03012345``, or as dialled abroad from ``region``
+    (``00493012345``)."""
+
+
+class CallerIdOptions(Options):
+    """Who calls, as the peer tells us and as we tell it."""
+
+    trusted: bool = False
+    """Believe P-Asserted-Identity of this peer, which then counts more than From, and tell it ours (RFC 3325)."""
+    anonymous: Literal["accept", "refuse"] = "accept"
+    """Calls that withhold their number: ``refuse`` answers 433 (RFC 5079)."""
+    allowed: list[str] = Field(default_factory=list, max_length=1_000)
+    """Numbers that our calls may show, wildcards included, like ``+4930123*``; none: any."""
+    default: str | None = None
+    """Number that our calls show where none was asked for."""
+
+
+class TrunkLimits(Options):
+    """What one peer may ask of us, and we of it. ``null`` is no limit but the gateway's own."""
+
+    calls: int | None = Field(default=None, ge=1)
+    """Calls at once, both ways together; one more that comes in gets 486."""
+    calls_in: int | None = Field(default=None, ge=0)
+    """Calls at once that came in; one more gets 486."""
+    calls_out: int | None = Field(default=None, ge=0)
+    """Calls at once that we have placed."""
+    rate_in: float | None = Field(default=None, gt=0)
+    """New calls a second that come in; those beyond get 503 with Retry-After."""
+    rate_out: float | None = Field(default=None, gt=0)
+    """New calls a second that we place."""
+    rate_per_source: float | None = Field(default=None, gt=0)
+    """New calls a second from each address of the peer; those beyond get 503 with Retry-After."""
+
+
+class TrunkOptions(Options):
+    """A peer. It is who it says if all of ``from``, ``tls_names`` and ``login`` that are given hold; a request that no
+    trunk knows is refused with 403, or asked for a login if a trunk wants one."""
+
+    name: str
+    """Name in logs and call records."""
+    source: list[IPv4Network | IPv6Network] = Field(alias="from", default_factory=list)
+    """Address ranges of the peer's signalling, like ``[203.0.113.0/24]``."""
+    tls_names: list[str] = Field(default_factory=list, max_length=64)
+    """Names that the peer's certificate may carry, like ``[sbc.example.com]`` (RFC 5922). Needs
+    ``sip.tls.verify_client``."""
+    login: InboundLogin | None = None
+    """Credentials that the peer must show in each call it sends."""
+    codecs: list[str] | None = Field(default=None, min_length=1, max_length=16)
+    """Codecs of this trunk, those that we like most first; a selection of ``media.codecs``, which is the default."""
+    codec_choice: Literal["theirs", "ours"] = "theirs"
+    """Whose order decides which common codec a call takes (RFC 3264 6.1 recommends theirs)."""
+    srtp: Literal["off", "prefer", "require"] = "off"
+    """Encrypted media with keys in SDP (RFC 4568): ``off`` refuses offers that insist on it, ``prefer`` takes it where
+    offered, ``require`` refuses calls without it. The keys are as secret as the signalling that carries them."""
+    numbers: NumberOptions = NumberOptions()
+    """How telephone numbers are written."""
+    caller_id: CallerIdOptions = CallerIdOptions()
+    """Who calls."""
+    limits: TrunkLimits = TrunkLimits()
+    """How much the peer may ask of us."""
+    registration: RegistrationOptions | None = Field(default=None, alias="register")
+    """An account to register at the peer, for those that do not send calls to a fixed address."""
+
+    @model_validator(mode="after")
+    def _is_reachable(self) -> TrunkOptions:
+        if not (self.source or self.tls_names or self.login or self.registration):
+            raise ValueError("nothing tells whose calls these are: give 'from', 'tls_names' or 'login'")
+        return self
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether calls may come in by it."""
+        return bool(self.source or self.tls_names or self.login)

@@ -1,0 +1,75 @@
+"""Whom the gate lets in, and what the others are answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.call.gate import Gate
+from gateway.call.options import AuthenticationOptions
+from gateway.errors import SipError
+from gateway.sip.auth import Credentials, Login
+from gateway.sip.flow import Flow
+from gateway.sip.message import Request, Response
+from gateway.units import SECOND, Nanos
+from tests.unit.call.inquiries import invite, policy, trunk
+
+US = ("192.0.2.1", 5060)
+PEER, STRANGER = Flow("udp", US, ("10.0.0.2", 5060)), Flow("udp", US, ("203.0.113.9", 5060))
+NOW = Nanos(1000 * SECOND)
+PHONES = trunk("phones", **{"from": [], "login": {"user": "pbx", "password": "secret"}})
+
+
+def gate(*trunks: object, **limits: object) -> Gate:
+    return Gate(policy(*trunks, **limits), AuthenticationOptions(), key=b"k" * 32)  # type: ignore[arg-type]
+
+
+def refusal(one: Gate, request: Request, flow: Flow) -> SipError:
+    with pytest.raises(SipError) as refused:
+        one.admit(request, flow, NOW)
+    return refused.value
+
+
+def test_a_call_is_let_in_with_its_decision() -> None:
+    decision = gate().admit(invite(), PEER, NOW)
+    assert decision is not None
+    assert (decision.trunk and decision.trunk.name, decision.called) == ("t", "echo")
+
+
+def test_a_login_is_asked_for_and_believed_once() -> None:
+    one = gate(PHONES)
+    challenged = refusal(one, invite(), STRANGER)
+    assert (challenged.status, len(challenged.headers)) == (401, 2)
+    login = Login(Credentials("pbx", "secret"), lambda: "c")
+    login.learn(Response(401, "", list(challenged.headers)), invite())
+    request = login.sign(invite())
+    assert one.admit(request, STRANGER, NOW)
+    again = refusal(one, request, STRANGER)
+    assert again.status == 401
+    assert "stale=true" in again.headers[0][1]
+
+
+@pytest.mark.parametrize("method", ["CANCEL", "ACK"])
+def test_what_cannot_log_in_is_not_asked_to(method: str) -> None:
+    assert gate(PHONES).admit(invite(method=method), STRANGER, NOW) is None
+
+
+def test_whoever_may_call_may_ask() -> None:
+    assert gate().admit(invite(method="OPTIONS"), PEER, NOW) is None
+    assert refusal(gate(), invite(method="OPTIONS"), STRANGER).status == 403
+    assert refusal(gate(PHONES), invite(method="OPTIONS"), STRANGER).status == 401
+
+
+def test_calls_that_were_let_in_use_up_the_rates() -> None:
+    one = gate(trunk(limits={"rate_in": 3}))
+    for _ in range(3):
+        assert one.admit(invite(), PEER, NOW)
+    assert refusal(one, invite(), PEER).status == 503
+    assert one.admit(invite(), PEER, Nanos(NOW + SECOND))
+
+
+def test_sources_are_forgotten_before_they_fill_the_memory() -> None:
+    one = gate(trunk(limits={"rate_per_source": 1}, **{"from": ["10.0.0.0/8"]}))
+    for number in range(12_000):
+        host = f"10.1.{number // 256}.{number % 256}"
+        assert one.admit(invite(), Flow("udp", US, (host, 5060)), NOW)
+    assert len(one.occupancy._sources) == 10_000
