@@ -6,6 +6,7 @@ from codecs_ext.counters cimport Counters
 from codecs_ext.downlink cimport Downlink
 from codecs_ext.linux cimport sockaddr_storage, socklen_t
 from codecs_ext.playout cimport Block
+from codecs_ext.source cimport Source
 from codecs_ext.srtp cimport Session
 from codecs_ext.uplink cimport Uplink
 
@@ -25,6 +26,8 @@ cdef struct Connection:
     Session outbound
     int payload_type
     int event_payload_type      # -1: none
+    int heard_payload_type      # the far end's may be another (RFC 3264 5.1)
+    int heard_event_payload_type    # -1: none
     int ptime_ms
     bint send
     bint receive
@@ -33,16 +36,13 @@ cdef struct Leg:
     int fd
     int control_fd              # -1: none
     bint polled                 # in the shard's epoll set
-    bint symmetric              # the first valid packet decides the source
-    bint locked                 # it has: the socket is connected to ``remote``
+    bint locked                 # the source is settled: the socket is connected to it
     bint closing
     bint mux
     Session inbound             # SRTP; NULL: plain
     Session outbound
     bint control_locked         # a report that fits has decided where reports go
-    sockaddr_storage remote
-    socklen_t remote_size
-    sockaddr_storage agreed     # that offer and answer named
+    Source source
     sockaddr_storage control_agreed
     sockaddr_storage control_remote
     socklen_t control_size
@@ -59,8 +59,9 @@ cdef void leg_close(Leg *leg) noexcept nogil
 cdef void leg_receive(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
                       int64_t now) noexcept nogil
 cdef void leg_receive_control(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source,
-                              int64_t arrival) noexcept nogil
+                              int64_t arrival, int64_t now) noexcept nogil
 cdef bint leg_send_control(Leg *leg, uint8_t *data, int size) noexcept nogil
 cdef int64_t leg_wake(const Leg *leg) noexcept nogil
+cdef void leg_timer(Leg *leg, int64_t now) noexcept nogil
 cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil
 cdef void connection_drop(const Connection *connection, Block **freed) noexcept nogil

@@ -1,11 +1,11 @@
 """One RTP session: where its packets come from and go to, and the state of both directions.
 
-The source of a leg is locked by the first valid packet (symmetric RTP, RFC 4961), and the socket is then connected to it:
-the kernel refuses everybody else, and sends 1.6 us faster. Until then each packet's source is looked at.
+Whose packets are heard is for ``source.pyx`` to say. Once that is settled, the socket is connected to the source: the kernel
+refuses everybody else, and sends 1.6 us faster.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t
-from libc.string cimport memcmp, memset
+from libc.string cimport memset
 
 from codecs_ext.codec cimport codec_state
 from codecs_ext.control cimport control_connect, control_receive
@@ -30,9 +30,32 @@ from codecs_ext.linux cimport (
     socklen_t,
 )
 from codecs_ext.playout cimport Block, block_return
-from codecs_ext.rtp cimport RTP_HEADER
+from codecs_ext.rtp cimport RTP_HEADER, RtpPacket
+from codecs_ext.source cimport (
+    KNOWN,
+    LEARN_NEVER,
+    REFUSED,
+    Judgement,
+    same_address,
+    same_host,
+    source_agree,
+    source_heard,
+    source_is_new,
+    source_judge,
+    source_timer,
+    source_try,
+    source_wake,
+)
 from codecs_ext.srtp cimport srtp_close, srtp_protect, srtp_unprotect
-from codecs_ext.uplink cimport uplink_connect, uplink_new_source, uplink_receive, uplink_wake
+from codecs_ext.uplink cimport (
+    uplink_alive,
+    uplink_connect,
+    uplink_fits,
+    uplink_new_source,
+    uplink_take,
+    uplink_timer,
+    uplink_wake,
+)
 
 __all__: list[str] = []
 
@@ -53,35 +76,19 @@ cdef socklen_t leg_address(const char *host, uint16_t port, sockaddr_storage *ad
     return 0
 
 
-cdef bint _same_host(const sockaddr_storage *one, const sockaddr_storage *other) noexcept nogil:
-    """The address alone; an IPv6 flow label or scope does not matter."""
-    cdef const sockaddr_in6 *six_one = <const sockaddr_in6 *>one
-    cdef const sockaddr_in6 *six_other = <const sockaddr_in6 *>other
-    if one.ss_family != other.ss_family:
-        return False
-    if one.ss_family == AF_INET:
-        return (<const sockaddr_in *>one).sin_addr.s_addr == (<const sockaddr_in *>other).sin_addr.s_addr
-    return memcmp(&six_one.sin6_addr, &six_other.sin6_addr, sizeof(six_one.sin6_addr)) == 0
-
-
-cdef bint _same(const sockaddr_storage *one, const sockaddr_storage *other) noexcept nogil:
-    """Address and port, which lies in the same place in both families."""
-    return (<const sockaddr_in *>one).sin_port == (<const sockaddr_in *>other).sin_port and _same_host(one, other)
-
-
-cdef void _lock(Leg *leg, const sockaddr_storage *source) noexcept nogil:
-    leg.remote = source[0]
+cdef void _settle(Leg *leg) noexcept nogil:
     leg.locked = True
     # Should the kernel refuse (no route back), the check of each packet's source still holds.
-    connect(leg.fd, <const sockaddr *>&leg.remote, leg.remote_size)
+    connect(leg.fd, <const sockaddr *>&leg.source.remote, leg.source.size)
 
 
-cdef void _unlock(Leg *leg) noexcept nogil:
+cdef void _unsettle(Leg *leg) noexcept nogil:
     cdef sockaddr nobody
-    memset(&nobody, 0, sizeof(nobody))
-    nobody.sa_family = <uint16_t>AF_UNSPEC
-    connect(leg.fd, &nobody, sizeof(nobody))
-    leg.locked = False
+    if leg.locked:
+        memset(&nobody, 0, sizeof(nobody))
+        nobody.sa_family = <uint16_t>AF_UNSPEC
+        connect(leg.fd, &nobody, sizeof(nobody))
+        leg.locked = False
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -110,7 +117,7 @@ cdef void _rekey(Leg *leg, const Connection *connection) noexcept nogil:
 
 cdef void _connect_control(Leg *leg, const Connection *connection, int64_t now, int64_t real_offset) noexcept nogil:
     # What was learned stays, unless the far end now names another place.
-    if leg.control_size == 0 or not _same(&leg.control_agreed, &connection.control):
+    if leg.control_size == 0 or not same_address(&leg.control_agreed, &connection.control):
         leg.control_locked = False
         leg.control_agreed = leg.control_remote = connection.control
         leg.control_size = connection.control_size
@@ -148,43 +155,53 @@ cdef void leg_close(Leg *leg) noexcept nogil:
 cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int64_t now,
                       int64_t real_offset) noexcept nogil:
     """Starts or changes the leg. True if it did not know a remote address before."""
-    cdef bint first = leg.remote_size == 0
-    if first or not _same(&leg.agreed, &connection.remote):
-        if leg.locked:
-            _unlock(leg)
-        leg.agreed = connection.remote
-        leg.remote = connection.remote
-        leg.remote_size = connection.remote_size
+    cdef bint first = leg.source.size == 0
+    if source_is_new(&leg.source, &connection.remote):
         uplink_new_source(&leg.up)
+    source_agree(&leg.source, &connection.remote, connection.remote_size, now)
+    _unsettle(leg)
     _rekey(leg, connection)
     _connect_control(leg, connection, now, real_offset)
     _take_coding(leg, connection)
-    uplink_connect(&leg.up, connection.codec, codec_state(leg.coding), connection.payload_type,
-                   connection.event_payload_type, connection.receive, now)
+    uplink_connect(&leg.up, connection.codec, codec_state(leg.coding), connection.heard_payload_type,
+                   connection.heard_event_payload_type, connection.send, connection.receive, now)
     downlink_connect(&leg.down, connection.codec, codec_state(leg.coding), <uint8_t>connection.payload_type,
                      connection.ptime_ms, connection.send, tick)
     return first
 
 
-cdef bint _hear_report(Leg *leg, uint8_t *data, int size, int64_t arrival) noexcept nogil:
+cdef bint _hear_report(Leg *leg, uint8_t *data, int size, int64_t arrival, int64_t now) noexcept nogil:
     if leg.inbound != NULL:
         size = srtp_unprotect(leg.inbound, data, size, True)
-    return control_receive(&leg.control, &leg.up, &leg.counters, data, size, arrival)
+    if not control_receive(&leg.control, &leg.up, &leg.counters, data, size, arrival):
+        return False
+    uplink_alive(&leg.up, now)
+    return True
 
 
 cdef void leg_receive(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
                       int64_t now) noexcept nogil:
-    """One datagram, decrypted in place. A source that differs from SDP is taken for a NAT only while none is locked."""
-    if (leg.locked or not leg.symmetric) and not _same(source, &leg.remote):
+    """One datagram, decrypted in place."""
+    cdef Judgement judgement = source_judge(&leg.source, source, now)
+    cdef bint control = leg.mux and size > 1 and 192 <= data[1] <= 223  # RFC 5761 4: no payload type in use looks so
+    cdef RtpPacket packet
+    if judgement == REFUSED or control and judgement != KNOWN:
         leg.counters.refused += 1
         return
-    if leg.mux and size > 1 and 192 <= data[1] <= 223:      # RFC 5761 4: no payload type in use looks like this
-        _hear_report(leg, data, size, arrival)
+    if control:
+        _hear_report(leg, data, size, arrival, now)
         return
     if leg.inbound != NULL:
         size = srtp_unprotect(leg.inbound, data, size, False)
-    if uplink_receive(&leg.up, data, size, arrival, now) and not leg.locked:
-        _lock(leg, source)
+    if not uplink_fits(&leg.up, data, size, &packet):
+        leg.counters.refused += 1
+        return
+    if judgement != KNOWN and not source_try(&leg.source, source, packet.ssrc, packet.sequence, leg.inbound != NULL, now):
+        leg.counters.refused += 1
+        return
+    if source_heard(&leg.source, source, now) and not leg.locked:
+        _settle(leg)
+    uplink_take(&leg.up, &packet, arrival, now)
 
 
 cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil:
@@ -199,8 +216,8 @@ cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil:
         if leg.locked:
             done = send(leg.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
         else:
-            done = sendto(leg.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, <const sockaddr *>&leg.remote,
-                          leg.remote_size)
+            done = sendto(leg.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, <const sockaddr *>&leg.source.remote,
+                          leg.source.size)
         if done >= 0 or errno != ECONNREFUSED:
             break
     if done >= 0:
@@ -215,19 +232,28 @@ cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil:
 cdef int64_t leg_wake(const Leg *leg) noexcept nogil:
     """When the leg's timers want to be looked at next."""
     cdef int64_t wake = uplink_wake(&leg.up)
+    if source_wake(&leg.source) < wake:
+        wake = source_wake(&leg.source)
     return leg.control.due if leg.control.due < wake else wake
 
 
+cdef void leg_timer(Leg *leg, int64_t now) noexcept nogil:
+    """Does what is due, except reports."""
+    uplink_timer(&leg.up, now)
+    if source_timer(&leg.source, now):
+        _unsettle(leg)
+
+
 cdef void leg_receive_control(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source,
-                              int64_t arrival) noexcept nogil:
+                              int64_t arrival, int64_t now) noexcept nogil:
     """One datagram of the RTCP port. It comes from where SDP said or, behind a NAT, from the host that media come from; the
     first report that fits our session then decides (symmetric RTCP, RFC 4961)."""
-    cdef bint fits = _same(source, &leg.control_remote)
-    if not fits and leg.symmetric and not leg.control_locked:
-        fits = _same_host(source, &leg.remote) or _same_host(source, &leg.control_remote)
+    cdef bint fits = same_address(source, &leg.control_remote)
+    if not fits and leg.source.options.learn != LEARN_NEVER and not leg.control_locked:
+        fits = same_host(source, &leg.source.remote) or same_host(source, &leg.control_remote)
     if not fits:
         leg.control.counts.reports_refused += 1
-    elif _hear_report(leg, data, size, arrival) and not leg.control_locked:
+    elif _hear_report(leg, data, size, arrival, now) and not leg.control_locked:
         leg.control_locked = True
         leg.control_remote = source[0]
 
@@ -237,14 +263,14 @@ cdef bint _nowhere(const sockaddr_storage *address) noexcept nogil:
     cdef sockaddr_storage zero
     memset(&zero, 0, sizeof(zero))
     zero.ss_family = address.ss_family
-    return _same_host(address, &zero)
+    return same_host(address, &zero)
 
 
 cdef bint leg_send_control(Leg *leg, uint8_t *data, int size) noexcept nogil:
     """One compound packet, on the port that was agreed on. An earlier ICMP refusal means nothing for it."""
     cdef ssize_t done = -1
     cdef int attempt
-    if _nowhere(&leg.remote if leg.mux else &leg.control_remote):
+    if _nowhere(&leg.source.remote if leg.mux else &leg.control_remote):
         return False
     if leg.outbound != NULL:
         size = srtp_protect(leg.outbound, data, size, True)
@@ -254,8 +280,8 @@ cdef bint leg_send_control(Leg *leg, uint8_t *data, int size) noexcept nogil:
         if leg.mux and leg.locked:
             done = send(leg.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
         elif leg.mux:
-            done = sendto(leg.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, <const sockaddr *>&leg.remote,
-                          leg.remote_size)
+            done = sendto(leg.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, <const sockaddr *>&leg.source.remote,
+                          leg.source.size)
         else:
             done = sendto(leg.control_fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL,
                           <const sockaddr *>&leg.control_remote, leg.control_size)

@@ -5,8 +5,9 @@ from typing_extensions import Buffer
 
 from codecs_ext.codec import Kernel
 
-__all__ = ["LEG_BYTES", "PlaneShard"]
+__all__ = ["LEARN", "LEG_BYTES", "PlaneShard"]
 
+LEARN: dict[str, int]
 LEG_BYTES: int
 
 @final
@@ -19,11 +20,16 @@ class PlaneShard:
         *,
         event_bytes: int,
         window_ns: int,
+        window_least_ns: int,
         stall_ns: int,
         timeout_ns: int,
+        hold_timeout_ns: int,
         max_gap: int,
         playout_limit: int,
-        symmetric: bool,
+        learn: str,
+        learn_packets: int,
+        settle_ns: int,
+        silence_ns: int,
         report_ns: int,
         vad_threshold_db: float,
         vad_min_level_db: float,
@@ -55,9 +61,9 @@ class PlaneShard:
         slot: int,
         host: str,
         port: int,
-        payload_type: int,
         codec: Kernel,
-        event_payload_type: int,
+        payload_types: tuple[int, int],
+        heard_payload_types: tuple[int, int],
         ptime_ms: int,
         send: bool,
         receive: bool,

@@ -68,12 +68,14 @@ from codecs_ext.ring cimport (
 )
 from codecs_ext.rtcp cimport CNAME_BYTES
 from codecs_ext.shard cimport DEVIATION_BINS, Shard, shard_close_leg, shard_free, shard_new, shard_run
+from codecs_ext.source cimport LEARN_ANY, LEARN_NEVER, LEARN_PORT, SourceOptions
 from codecs_ext.srtp cimport srtp_open
 from codecs_ext.uplink cimport UplinkOptions, uplink_init
 
-__all__ = ["LEG_BYTES", "PlaneShard"]
+__all__ = ["LEARN", "LEG_BYTES", "PlaneShard"]
 
 LEG_BYTES = sizeof(Leg)
+LEARN = {"never": LEARN_NEVER, "port": LEARN_PORT, "any": LEARN_ANY}
 
 cdef enum:
     STACK = 256 * 1024
@@ -120,11 +122,12 @@ cdef class PlaneShard:
     cdef object on_closed
     cdef UplinkOptions uplink
     cdef int64_t playout_limit
-    cdef bint symmetric
+    cdef SourceOptions source
     cdef int64_t report_interval
 
-    def __cinit__(self, capacity: int, on_error, on_closed, *, event_bytes: int, window_ns: int, stall_ns: int,
-                  timeout_ns: int, max_gap: int, playout_limit: int, symmetric: bool, report_ns: int,
+    def __cinit__(self, capacity: int, on_error, on_closed, *, event_bytes: int, window_ns: int,
+                  window_least_ns: int, stall_ns: int, timeout_ns: int, hold_timeout_ns: int, max_gap: int,
+                  playout_limit: int, learn: str, learn_packets: int, settle_ns: int, silence_ns: int, report_ns: int,
                   vad_threshold_db: float, vad_min_level_db: float, vad_attack: int, vad_release: int) -> None:
         self.shard = shard_new(capacity, event_bytes, 1 << 21)
         self.legs = <Leg **>calloc(capacity, sizeof(Leg *))
@@ -136,10 +139,10 @@ cdef class PlaneShard:
         self.free_slots = list(range(capacity - 1, -1, -1))
         self.on_error = on_error
         self.on_closed = on_closed
-        self.uplink = UplinkOptions(8000, window_ns, stall_ns, timeout_ns, max_gap, vad_threshold_db, vad_min_level_db,
-                                    vad_attack, vad_release)
+        self.uplink = UplinkOptions(8000, window_ns, window_least_ns, stall_ns, timeout_ns, hold_timeout_ns, max_gap,
+                                    vad_threshold_db, vad_min_level_db, vad_attack, vad_release)
         self.playout_limit = playout_limit
-        self.symmetric = symmetric
+        self.source = SourceOptions(LEARN[learn], learn_packets, settle_ns, silence_ns)
         self.report_interval = report_ns
 
     def __dealloc__(self) -> None:
@@ -246,7 +249,7 @@ cdef class PlaneShard:
         options.rate = rate
         leg.fd = fd
         leg.control_fd = control_fd
-        leg.symmetric = self.symmetric
+        leg.source.options = self.source
         uplink_init(&leg.up, &options, &self.shard.events, slot, &leg.counters)
         downlink_init(&leg.down, &self.shard.events, slot, &leg.counters, &self.shard.freed, self.playout_limit,
                       slot % GROUPS, ssrc, sequence, timestamp)
@@ -263,12 +266,13 @@ cdef class PlaneShard:
         self.keys[slot] = ((0, b""), (0, b""))
         return slot
 
-    def connect(self, slot: int, host: str, port: int, payload_type: int, Kernel codec not None,
-                event_payload_type: int, ptime_ms: int, send: bool, receive: bool, control_host: str,
+    def connect(self, slot: int, host: str, port: int, Kernel codec not None, payload_types: tuple[int, int],
+                heard_payload_types: tuple[int, int], ptime_ms: int, send: bool, receive: bool, control_host: str,
                 control_port: int, mux: bool, metrics: bool, profile: int, key_in: bytes, key_out: bytes) -> bool:
-        """Where the leg's packets go and what they are; ``event_payload_type`` -1 is none. RTCP goes to the control
-        address, or with RTP if ``mux``; ``metrics`` adds VoIP metrics to it. ``profile`` and the keys are those of
-        ``codecs_ext.srtp``; 0 is plain RTP. A direction whose key is the same as before goes on as it is.
+        """Where the leg's packets go and what they are: the payload types of audio and of telephone-event (-1: none) that
+        we send, and those that we hear. RTCP goes to the control address, or with RTP if ``mux``; ``metrics`` adds
+        VoIP metrics to it. ``profile`` and the keys are those of ``codecs_ext.srtp``; 0 is plain RTP. A direction whose
+        key is the same as before goes on as it is.
 
         Raises ``ValueError`` for what the plane cannot do: a host name, or a packet time outside 10 to 60.
         """
@@ -285,8 +289,8 @@ cdef class PlaneShard:
         connection.mux = mux
         connection.metrics = metrics
         connection.codec = codec.table
-        connection.payload_type = payload_type
-        connection.event_payload_type = event_payload_type
+        connection.payload_type, connection.event_payload_type = payload_types
+        connection.heard_payload_type, connection.heard_event_payload_type = heard_payload_types
         connection.ptime_ms = ptime_ms
         connection.send = send
         connection.receive = receive

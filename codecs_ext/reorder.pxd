@@ -29,13 +29,19 @@ cdef struct Reorder:
     uint64_t recent             # bit n: packet (expected - 1 - n) came in time
     int64_t restart             # sequence number that would confirm a jump (RFC 3550 A.1), or -1
     int held
-    int64_t deadline            # when the gap is given up; meaningful while held > 0
+    int64_t opened              # when the gap was found, that is open or was given up last
+    int64_t deadline            # when it is given up; meaningful while held > 0
+    int64_t longest             # bounds of the window, in nanoseconds
+    int64_t least
+    int64_t window              # as the overtaking that was seen suggests
     HeldPacket slots[REORDER_SLOTS]
 
+cdef void reorder_init(Reorder *state, int64_t longest, int64_t least) noexcept nogil
 cdef void reorder_reset(Reorder *state) noexcept nogil
 cdef Verdict reorder_put(Reorder *state, uint16_t sequence, uint32_t timestamp, uint8_t payload_type,
-                         const uint8_t *payload, int size, int64_t arrival, int64_t deadline,
+                         const uint8_t *payload, int size, int64_t arrival, int64_t now,
                          Counters *counters) noexcept nogil
 cdef HeldPacket *reorder_next(Reorder *state) noexcept nogil
-cdef void reorder_skip(Reorder *state, Counters *counters) noexcept nogil
-cdef void reorder_skip_to(Reorder *state, uint16_t sequence, Counters *counters) noexcept nogil
+cdef int reorder_skip(Reorder *state, Counters *counters) noexcept nogil
+cdef void reorder_reopen(Reorder *state, int64_t now) noexcept nogil
+cdef int reorder_skip_to(Reorder *state, uint16_t sequence, Counters *counters) noexcept nogil

@@ -32,6 +32,7 @@ from codecs_ext.leg cimport (
     leg_receive_control,
     leg_send,
     leg_send_control,
+    leg_timer,
     leg_wake,
 )
 from codecs_ext.linux cimport (
@@ -95,7 +96,6 @@ from codecs_ext.ring cimport (
 )
 from codecs_ext.rtcp cimport RTCP_BYTES
 from codecs_ext.srtp cimport SRTP_TRAILER
-from codecs_ext.uplink cimport uplink_timer
 
 __all__: list[str] = []
 
@@ -300,8 +300,10 @@ cdef void _receive_control(Shard *shard, uint32_t slot) noexcept nogil:
             leg.control.counts.reports_refused += 1
         else:
             leg_receive_control(leg, shard.datagrams[i], <int>shard.messages[i].msg_len, &shard.sources[i],
-                                _arrival(shard, i))
+                                _arrival(shard, i), shard.now)
         _rewind(shard, i)
+    if count > 0:
+        shard.wake[slot] = leg_wake(leg)
 
 
 cdef void _receive(Shard *shard) noexcept nogil:
@@ -350,7 +352,7 @@ cdef void _timers(Shard *shard) noexcept nogil:
             if shard.legs[slot].closing:
                 shard_close_leg(shard, <uint32_t>slot)
             else:
-                uplink_timer(&shard.legs[slot].up, shard.now)
+                leg_timer(shard.legs[slot], shard.now)
                 if shard.legs[slot].control.due <= shard.now:
                     _report(shard, shard.legs[slot])
                 shard.wake[slot] = leg_wake(shard.legs[slot])

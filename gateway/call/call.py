@@ -313,8 +313,8 @@ class Call:
                 self._session.on_hold(self._held)
 
     def _silent(self, now: Nanos) -> None:
-        """No packet has come for long: no sign of a dead far end while it holds the call (RFC 3264 8.4)."""
-        if self._session is not None and not self._held:
+        """No sign of life has come for long; the plane is more patient with a far end that holds the call."""
+        if self._session is not None:
             self._session.on_rtp_timeout(now)
 
     def _connect_late(self, theirs: bytes | None) -> None:

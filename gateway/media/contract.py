@@ -22,13 +22,24 @@ __all__ = ["FarReport", "FrameFlags", "Leg", "LegObserver", "LegStats", "Stream"
 
 
 class FrameFlags(IntFlag):
-    """What the plane knows of an uplink frame."""
+    """What the plane knows of an uplink frame. None of them: a packet's own audio, in its time.
+
+    A recogniser may treat what is CONCEALED, UNSENT or COMFORT_NOISE as less than heard; a detector of its own should
+    not learn from it. 4 is left to the plug protocol, whose GAP is none of the plane's.
+    """
 
     NONE = 0
     SPEECH = 1
     """The voice activity detector calls it speech."""
     CONCEALED = 2
-    """No packet came in time; the samples were made up so that media time goes on."""
+    """Its packet was lost, or came too late; the samples were made up from what was heard around them."""
+    UNSENT = 8
+    """The caller's telephone sent nothing for this span (discontinuous transmission, digits, a stall): silence."""
+    COMFORT_NOISE = 16
+    """As UNSENT, rendered as the noise that the telephone has described (RFC 3389). The detector hears silence."""
+    LATE = 32
+    """Real audio that came behind time: it waited for a packet that it had overtaken, or silence was handed up before
+    it. What comes in order, however jittered, is never marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,8 @@ class LegStats:
     """Came after their place was concealed."""
     packets_duplicate: int = 0
     packets_refused: int = 0
-    """Wrong source, payload type, or not RTP."""
+    """From somebody else (of whom the kernel drops what comes once the source is settled), of another payload type or
+    synchronisation source, or not RTP."""
     frames_concealed: int = 0
     underruns: int = 0
     """Times the playout queue ran dry in the middle of an utterance."""
@@ -120,7 +132,7 @@ class LegObserver(Protocol):
         """The tail of the queue was dropped: with what is still queued, playout will reach ``position``."""
 
     def on_rtp_timeout(self, now: Nanos) -> None:
-        """No packet from the far end for the configured time."""
+        """Neither RTP nor RTCP from the far end for the configured time, which is another one on hold."""
 
     def on_closed(self, stats: LegStats) -> None:
         """The socket is closed; nothing follows."""

@@ -31,6 +31,16 @@ def _session_keys(stream: Stream) -> tuple[int, bytes, bytes]:
     return PROFILES[stream.srtp.suite], stream.srtp.receive, stream.srtp.send
 
 
+def _payload_types(stream: Stream) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Of audio and telephone-event: sent, heard."""
+    audio, event = stream.payload_type, -1 if stream.event_payload_type is None else stream.event_payload_type
+    heard = audio if stream.heard_payload_type is None else stream.heard_payload_type
+    return (audio, event), (
+        heard,
+        event if stream.heard_event_payload_type is None else stream.heard_event_payload_type,
+    )
+
+
 class PlaneLeg:
     """A leg of the plane; implements ``gateway.media.contract.Leg``."""
 
@@ -50,15 +60,13 @@ class PlaneLeg:
 
     def connect(self, stream: Stream) -> None:
         """Starts or changes the leg. Raises ``MisuseError`` for a codec, packet time or address the plane cannot do."""
-        events = -1 if stream.event_payload_type is None else stream.event_payload_type
         host, port = stream.remote
         self._do(
             self._shard.connect,
             host,
             port,
-            stream.payload_type,
             self._codecs.kernel(stream, self._rate),
-            events,
+            *_payload_types(stream),
             self._codecs.packet_ms(stream),
             stream.send,
             stream.receive,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
 
@@ -13,7 +13,7 @@ from gateway.options import Duration, Options
 from gateway.registry import CODECS, names
 from gateway.units import SECOND
 
-__all__ = ["MediaOptions", "PortRange", "RtcpOptions", "VadOptions"]
+__all__ = ["LatchingOptions", "MediaOptions", "PortRange", "RtcpOptions", "VadOptions"]
 
 
 def _parse_ports(value: object) -> tuple[int, int]:
@@ -79,6 +79,21 @@ class RtcpOptions(Options):
         return value
 
 
+class LatchingOptions(Options):
+    """Symmetric RTP (RFC 4961), and what keeps strangers from being taken for a caller behind NAT."""
+
+    learn: Literal["any", "port", "never"] = "any"
+    """Which sources besides the address in SDP may be learned: ``any``, another ``port`` of its host, or ``never``. The
+    first is for callers behind NAT; where all media comes from carriers, the others are safer."""
+    packets: int = Field(default=3, ge=1, le=50)
+    """Packets in sequence that such a source has to show first; they are not heard. Of SRTP one is enough."""
+    settle: Duration = Field(default="1s", validate_default=True)
+    """How long the address in SDP may still take a learned source's place. Also how long, after a re-INVITE, the old
+    source has to be silent before another is tried."""
+    silence: Duration = Field(default="0s", validate_default=True)
+    """A source that has been silent for this long may be replaced without a re-INVITE. 0s: never."""
+
+
 class MediaOptions(Options):
     """RTP and everything between its packets and the calls."""
 
@@ -98,13 +113,18 @@ class MediaOptions(Options):
     """Ask for the scheduling class SCHED_FIFO; without the permission the threads run as ordinary ones."""
     dscp: int = Field(default=46, ge=0, le=63)
     """Differentiated services code point of RTP; 46 is expedited forwarding (RFC 4594 2.3)."""
-    symmetric: bool = True
-    """Let the first valid packet decide where the caller's media comes from, for callers behind NAT. If not, only the
-    address in their SDP is accepted. Either way the source is locked then."""
+    latching: LatchingOptions = LatchingOptions()
+    """Whose packets are heard when they do not come from the address in SDP."""
     rtp_timeout: Duration = Field(default="30s", validate_default=True)
-    """Report a call whose media has stopped for this long. 0s: never."""
+    """Report a call from whose far end neither RTP nor RTCP has come for this long. 0s: never."""
+    hold_timeout: Duration = Field(default="30m", validate_default=True)
+    """The same for a call on hold, from which no RTP is expected: who sends RTCP may hold as long as they like, who is
+    gone is noticed. 0s: never."""
     reorder_window: Duration = Field(default="40ms", validate_default=True)
-    """How long a missing packet is waited for when a later one has come."""
+    """How long a missing packet is waited for at most when a later one has come. How long it really is follows how late
+    overtaken packets have been; packets that come in order never wait."""
+    reorder_least: Duration = Field(default="10ms", validate_default=True)
+    """How long it is waited for where gaps have turned out to be losses."""
     stall: Duration = Field(default="200ms", validate_default=True)
     """Without any packet for this long, silence is handed up in real time (a caller who sends nothing while silent)."""
     max_gap: Duration = Field(default="1s", validate_default=True)

@@ -41,6 +41,8 @@ _SEQUENCE_MASK: Final = 0xFFFFFFFF
 _BYTES_PER_SAMPLE: Final = 2
 _BUSY: Final = {"busy", "too_many_requests"}
 """Codes of an error that say no more than "too much at once"."""
+_TOLD: Final = int(Flags.SPEECH | Flags.CONCEALED)
+"""Of what the plane knows of a frame, what the protocol has a word for."""
 
 
 class Session(Generic[_R]):
@@ -156,7 +158,7 @@ class Session(Generic[_R]):
     def _send_audio(self, pcm: bytes, media_time: int, flags: int) -> None:
         size = len(pcm)
         sent = size <= self._credit and self._connection.send_audio(
-            self.number, self._sequence, from_clock(media_time, self._rate), flags | self._gap, pcm
+            self.number, self._sequence, from_clock(media_time, self._rate), flags & _TOLD | self._gap, pcm
         )
         if not sent:
             self._choked()

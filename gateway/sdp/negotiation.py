@@ -119,10 +119,20 @@ def accept(
     if common is None:
         raise SdpError("RFC 3264 6.1: the answer has no codec of the offer", 305)
     codec, _ = common
-    # The answerer says what it sends; each side sends with the payload types of the other's description (RFC 3264 5.1).
+    # Each side sends with the payload types of the other's description (RFC 3264 5.1).
     event, direction = _event(theirs, codec.rate), _REVERSED[theirs.direction]
     stream = with_rtcp(_agreement(theirs, codec, event, direction, ours.host), theirs, ours)
-    return replace(stream, srtp=keys_answered(theirs, ours))
+    heard, heard_event = next(one for one in ours.codecs if _kind(one) == _kind(codec)), _event(ours, codec.rate)
+    return replace(
+        stream,
+        srtp=keys_answered(theirs, ours),
+        heard_payload_type=_where_other(heard, codec),
+        heard_event_payload_type=_where_other(heard_event, event),
+    )
+
+
+def _where_other(ours: Codec | None, theirs: Codec | None) -> int | None:
+    return None if ours is None or theirs is None or ours.payload_type == theirs.payload_type else ours.payload_type
 
 
 _Secured = tuple[str, SrtpKeys]

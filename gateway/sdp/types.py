@@ -121,6 +121,9 @@ class Stream:
     """The far end asks for VoIP metrics (RFC 3611 5.1)."""
     srtp: SrtpKeys | None = None
     """None: plain RTP."""
+    heard_payload_type: int | None = None
+    """That of our description, where it differs from theirs: each side sends with the other's (RFC 3264 5.1)."""
+    heard_event_payload_type: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-POINTS = {1: 9, 2: 9, 3: 10, 4: 14, 5: 4, 6: 6, 7: 9, 9: 9, 12: 6}
+POINTS = {1: 9, 2: 9, 3: 10, 4: 14, 5: 4, 6: 6, 7: 9, 9: 9, 11: 12, 12: 6}
 """Points of each section of the checklist; sections 8 and 10 are one point each."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codecs_ext.reorder import Window
@@ -95,3 +95,91 @@ def test_what_comes_out_of_a_bad_network_is_increasing_and_counts_add_up(stream,
     assert handled == sorted(set(handled))
     assert len(handled) + late + duplicate == len(doubled)
     assert lost == handled[-1] - first + 1 - len(handled) - late
+
+
+class ListBuffer:
+    """The same buffer as anybody would write it first: a list of what waits, sorted."""
+
+    def __init__(self) -> None:
+        self.waiting: list[int] = []
+        self.expected: int | None = None
+        self.came: set[int] = set()
+        self.opened = self.deadline = 0
+        self.window = 40_000_000
+
+    def put(self, number: int, now: int) -> list[int]:
+        self.expected = number if self.expected is None else self.expected
+        if number < self.expected:
+            if number not in self.came:
+                self._late(now)
+            self.came.add(number)
+            return []
+        if number in self.waiting:
+            return []
+        self.came.add(number)
+        if number == self.expected and self.waiting:
+            self._late(now)
+        gap = not self.waiting and number > self.expected
+        out: list[int] = []
+        while number - self.expected >= 8:
+            out += self.give_up(now) if self.waiting else self._skip(number)
+            gap = not self.waiting and number > self.expected
+        self.waiting.append(number)
+        if gap:
+            self._open(now)
+        return out + ([] if number > self.expected else self._ready(now))
+
+    def give_up(self, now: int) -> list[int]:
+        self.expected = min(self.waiting)
+        self.window -= (self.window - 10_000_000) >> 3
+        return self._ready(now)
+
+    def _skip(self, number: int) -> list[int]:
+        self.expected = number
+        return []
+
+    def _open(self, now: int) -> None:
+        self.opened, self.deadline = now, now + self.window
+
+    def _late(self, now: int) -> None:
+        late = now - self.opened
+        if late <= 40_000_000:
+            self.window = max(self.window, min(40_000_000, late + late // 4 + 2_000_000))
+
+    def _ready(self, now: int) -> list[int]:
+        out = []
+        self.waiting.sort()
+        assert self.expected is not None
+        while self.waiting and self.waiting[0] == self.expected:
+            out.append(self.waiting.pop(0))
+            self.expected += 1
+        if self.waiting:
+            self._open(now)
+        return out
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(st.sampled_from(["ok", "ok", "ok", "ok", "lost", "late", "twice", "pause"]),
+       st.integers(0, 90)), min_size=1, max_size=80))  # fmt: skip
+def test_it_does_what_a_list_does(plan: list[tuple[str, int]]) -> None:
+    """Order, deadlines and the window itself, on a line that loses, delays and doubles as it likes."""
+    arrivals, clock = [], 0
+    for number, (fate, delay) in enumerate(plan):
+        clock += 20 + (400 if fate == "pause" else 0)
+        if fate != "lost":
+            arrivals.append((clock + (delay if fate == "late" else 0), number))
+        if fate == "twice":
+            arrivals.append((clock + delay, number))
+    window, oracle = Window(), ListBuffer()
+    first = min(arrivals, default=(0, 0))[1]
+    for at, number in sorted(arrivals):
+        now = at * 1_000_000
+        while oracle.waiting and oracle.deadline <= now:
+            due = oracle.deadline
+            assert window.deadline == due
+            assert window.give_up(due) == oracle.give_up(due)
+        if number < first - 60 or (oracle.expected or 0) - number > 60:
+            continue  # beyond what the window remembers
+        assert window.put(number, now) == oracle.put(number, now)
+        assert window.window_ns == oracle.window
+        assert window.held == len(oracle.waiting)

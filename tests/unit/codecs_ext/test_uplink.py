@@ -17,7 +17,7 @@ from codecs_ext.l16 import L16_16K
 from codecs_ext.uplink import Receiver
 
 MS = 1_000_000
-SPEECH, CONCEALED = 1, 2
+SPEECH, CONCEALED, UNSENT, COMFORT, LATE = 1, 2, 8, 16, 32
 SILENCE = b"\xff"
 SETTLED = slice(160, None)
 """Bytes of a frame that concealment before it cannot have touched: it is joined within 10 ms."""
@@ -157,10 +157,11 @@ def test_silence_goes_on_in_real_time_when_packets_stop_and_what_comes_late_is_s
     for now in range(5 * MS, 301 * MS, 5 * MS):
         caller.tick(now)
     assert len(caller.frames) == 1 + 6
-    assert all(frame.flags & CONCEALED and not any(frame.pcm) for frame in caller.frames[1:])
+    assert all(frame.flags == UNSENT and not any(frame.pcm) for frame in caller.frames[1:])
     for number in range(1, 15):
         caller.send(number, 301 * MS, payload=speech(number))
     assert [frame.pcm for frame in caller.frames[7:]] == [ulaw_to_linear(speech(number)) for number in range(1, 15)]
+    assert [frame.flags & LATE for frame in caller.frames[7:]] == [LATE] + [0] * 13
     assert caller.is_contiguous()
 
 
@@ -179,13 +180,121 @@ def test_a_sender_that_is_silent_by_not_sending_ends_its_speech():
     assert caller.is_contiguous()
 
 
-def test_comfort_noise_begins_the_silence_at_once():
+def test_comfort_noise_begins_at_once_and_lasts_until_speech_comes_back():
     caller = Caller()
     caller.send(0, 0, payload=speech(0))
-    caller.send(1, 20 * MS, payload=b"\x40", payload_type=13)
+    caller.send(1, 20 * MS, payload=b"\x28\x40", payload_type=13)
     for now in range(25 * MS, 121 * MS, 5 * MS):
         caller.tick(now)
-    assert len(caller.frames) == 1 + 5
+    assert [frame.flags for frame in caller.frames] == [SPEECH] + [COMFORT] * 5
+    levels = [max(map(abs, struct.unpack("<160h", frame.pcm))) for frame in caller.frames[1:]]
+    assert all(300 < level < 1500 for level in levels)  # -40 dB of full scale
+    caller.send(2, 150 * MS, timestamp=7 * 160, payload=speech(2), marker=True)
+    assert [(frame.media_time, frame.flags) for frame in caller.frames[6:]] == [(960, COMFORT), (1120, SPEECH)]
+    assert [event[0] for event in caller.events] == ["speech_started"]
+
+
+def test_comfort_noise_is_nobodys_speech():
+    caller = Caller()
+    caller.send(0, 0)
+    for number in range(1, 20):
+        caller.send(number, number * 200 * MS, timestamp=number * 1600, payload=b"\x00", payload_type=13)
+        for now in range(number * 200 * MS + 5 * MS, (number + 1) * 200 * MS, 5 * MS):
+            caller.tick(now)
+    assert caller.events == []
+    assert caller.is_contiguous()
+
+
+def test_where_a_packet_was_lost_after_a_silence_only_its_own_span_is_concealed():
+    caller = Caller(stall_ns=0)
+    caller.send(0, 0, payload=speech(0))
+    caller.send(2, 500 * MS, timestamp=25 * 160, payload=speech(2))
+    caller.tick(540 * MS)
+    assert [frame.flags & (CONCEALED | UNSENT) for frame in caller.frames[1:-1]] == [UNSENT] * 23 + [CONCEALED]
+    assert caller.is_contiguous()
+
+
+def test_what_waited_for_an_overtaken_packet_is_late():
+    caller = Caller()
+    for number in (0, 2, 3, 1, 4):
+        caller.send(number, 60 * MS)
+    assert [frame.flags & LATE for frame in caller.frames] == [0, 0, LATE, LATE, 0]
+
+
+def test_padding_contributing_sources_and_extensions_are_skipped():
+    caller, body = Caller(), speech(3)
+    header = rtp.build(0, False, 0, 0, 5, b"")
+    plain = bytes([header[0] | 0x20 | 0x10 | 2]) + header[1:]
+    data = plain + bytes(8) + b"\xbe\xde\x00\x01" + bytes(4) + body + b"\x00\x00\x03"
+    assert caller.receiver.receive(data, 0)
+    caller._sort()
+    assert [frame.pcm for frame in caller.frames] == [ulaw_to_linear(body)]
+
+
+def test_the_packet_time_may_change_in_mid_call():
+    caller, timestamp = Caller(), 0
+    for number, size in enumerate([80, 160, 240, 320, 480, 160, 80, 480]):
+        caller.send(number, timestamp * 125_000, timestamp=timestamp, payload=speech(number, size))
+        timestamp += size
+    assert [len(frame.pcm) // 2 for frame in caller.frames] == [80, 160, 240, 320, 480, 160, 80, 480]
+    assert caller.is_contiguous()
+    assert caller.receiver.counts["concealed"] == 0
+
+
+def test_a_lost_packet_of_60_ms_is_concealed_whole():
+    caller = Caller()
+    caller.send(0, 0, timestamp=0, payload=speech(0, 480))
+    caller.send(2, 120 * MS, timestamp=960, payload=speech(2, 480))
+    caller.tick(160 * MS)
+    assert [frame.flags & CONCEALED for frame in caller.frames] == [0, CONCEALED, CONCEALED, CONCEALED, 0]
+
+
+def test_a_talkspurt_with_its_marker_follows_its_timestamp():
+    caller = Caller()
+    caller.send(0, 0)
+    caller.send(1, 400 * MS, timestamp=20 * 160, marker=True)
+    assert caller.frames[-1].media_time == 20 * 160
+    assert caller.receiver.counts["lost"] == 0
+
+
+def test_the_window_shrinks_with_losses_and_grows_with_what_is_overtaken():
+    caller, now = Caller(), 0
+    for number in range(200):
+        now += 20 * MS
+        if number % 10 != 5:
+            caller.send(number, now)
+        for step in range(5, 20, 5):
+            caller.tick(now + step * MS)
+    assert 10 * MS <= caller.receiver.window_ns < 13 * MS
+    for number in range(200, 240, 2):
+        now += 40 * MS
+        caller.send(number + 1, now)
+        caller.send(number, now + 9 * MS)
+    assert caller.receiver.window_ns == pytest.approx(13.25 * MS)  # a quarter more, and 2 ms
+    lost = caller.receiver.counts["lost"]
+    for number in range(240, 300, 2):
+        now += 40 * MS
+        caller.send(number + 1, now)
+        caller.tick(now + 25 * MS)
+        caller.send(number, now + 26 * MS)
+    assert caller.receiver.window_ns == pytest.approx(34.5 * MS)
+    assert caller.receiver.counts["lost"] <= lost + 1
+    assert caller.receiver.counts["late"] == 1
+
+
+def test_on_hold_the_far_end_is_given_longer_and_reports_are_signs_of_life():
+    caller = Caller(timeout_ns=500 * MS, hold_timeout_ns=2000 * MS)
+    caller.send(0, 0)
+    caller.receiver.report(400 * MS)
+    caller.tick(899 * MS)
+    assert "rtp_timeout" not in [event[0] for event in caller.events]
+    caller.receiver.hold(900 * MS)
+    caller.tick(2800 * MS)
+    caller.receiver.report(2850 * MS)
+    caller.tick(4849 * MS)
+    assert "rtp_timeout" not in [event[0] for event in caller.events]
+    caller.tick(4850 * MS)
+    assert "rtp_timeout" in [event[0] for event in caller.events]
 
 
 def test_a_timestamp_jump_beyond_the_limit_is_not_filled():
@@ -210,9 +319,20 @@ def test_another_synchronisation_source_goes_on_in_media_time():
     caller = Caller()
     caller.send(100, 0)
     caller.send(102, 20 * MS)
-    caller.send(7, 40 * MS, timestamp=999, ssrc=6)
-    assert caller.times == [0, 160, 320, 480]
+    caller.send(7, 40 * MS, timestamp=999, ssrc=6, payload=speech(7))
+    caller.send(8, 60 * MS, timestamp=1159, ssrc=6, payload=speech(8))
+    assert caller.times == [0, 160, 320, 480, 640]
+    assert [frame.pcm[SETTLED] for frame in caller.frames[3:]] == [ulaw_to_linear(speech(n))[SETTLED] for n in (7, 8)]
     assert caller.is_contiguous()
+
+
+def test_packets_of_another_source_between_those_of_the_one_that_is_heard_are_refused():
+    caller = Caller()
+    for number in range(10):
+        caller.send(number, number * 20 * MS, payload=speech(number))
+        caller.send(500 + number, number * 20 * MS, payload=speech(1000 + number), ssrc=6)
+    assert [frame.pcm for frame in caller.frames] == [ulaw_to_linear(speech(number)) for number in range(10)]
+    assert caller.receiver.counts["refused"] == 9  # and the last one is still in doubt
 
 
 def test_what_is_not_of_the_stream_is_refused_and_counted():
@@ -320,9 +440,9 @@ def test_whatever_the_network_does_media_time_is_contiguous_and_follows_the_time
         now += 5
         caller.tick(now * MS)
     assert caller.is_contiguous()
-    real = {frame.media_time: frame.pcm for frame in caller.frames if not frame.flags & CONCEALED}
+    real = {frame.media_time: frame.pcm for frame in caller.frames if not frame.flags & (CONCEALED | UNSENT)}
     assert {pcm[SETTLED] for pcm in real.values()} <= {ulaw_to_linear(speech(number))[SETTLED] for _, number in sent}
-    if caller.receiver.counts["concealed"] == sum(frame.flags >> 1 for frame in caller.frames):  # no stall was bridged
+    if not any(frame.flags & UNSENT for frame in caller.frames):  # no stall was bridged
         for media_time, pcm in real.items():
             assert pcm[SETTLED] == ulaw_to_linear(speech(media_time // 160))[SETTLED]
     counts = caller.receiver.counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 import time
 
@@ -132,25 +133,30 @@ async def test_digits():
         assert len(ear.named("digit")) == 1
 
 
-async def test_the_first_valid_packet_locks_the_source():
-    async with plane_running() as plane, phone_running() as named, phone_running() as phone, phone_running() as other:
+async def test_a_caller_behind_nat_is_learned_from_packets_in_sequence_and_settled():
+    async with plane_running(latching={"settle": "50ms"}) as plane, phone_running() as named, phone_running() as phone:
         ear = Ear()
         leg = plane.open_leg(ear, uplink_rate=8000)
         leg.connect(named.stream())
-        other.socket.sendto(b"not rtp", leg.local)
-        phone.send(leg, b"\x80" * 160)
-        await ear.wait("audio")
-        other.send(leg, b"\x90" * 160, ssrc=77)
-        named.send(leg, b"\x91" * 160, ssrc=77)
-        phone.send(leg, b"\x81" * 160)
+        named.socket.sendto(b"not rtp", leg.local)
+        for number in range(4):
+            phone.send(leg, bytes([0x80 + number] * 160))
         await ear.wait("audio", 2)
-        assert [frame[0] for frame in ear.named("audio")] == [ulaw_to_linear(bytes([0x80 + n] * 160)) for n in range(2)]
-        await phone.receive(3)
-        assert leg.stats().packets_refused == 1  # the kernel refuses the others, since the socket is connected
+        assert [frame[0] for frame in ear.named("audio")] == [ulaw_to_linear(bytes([0x82 + n] * 160)) for n in range(2)]
+        assert leg.stats().packets_refused == 3  # what was not RTP, and the two that came before it was believed
+        await phone.receive(12)  # we send to it, and it is settled by the next packet
+        phone.send(leg)
+        await ear.wait("audio", 3)
+        for _ in range(5):
+            named.send(leg)
+        phone.send(leg)
+        await ear.wait("audio", 4)
+        assert len(ear.named("audio")) == 4
+        assert leg.stats().packets_refused == 3  # the kernel refuses the others, since the socket is connected
 
 
-async def test_without_symmetric_rtp_only_the_address_of_the_sdp_is_heard():
-    async with plane_running(symmetric=False) as plane, phone_running() as phone, phone_running() as other:
+async def test_only_the_address_of_the_sdp_is_heard_if_configured():
+    async with plane_running(latching={"learn": "never"}) as plane, phone_running() as phone, phone_running() as other:
         ear = Ear()
         leg = plane.open_leg(ear)
         leg.connect(phone.stream())
@@ -173,6 +179,47 @@ async def test_garbage_wrong_payload_types_and_oversize_are_refused_and_counted(
         phone.send(leg)
         await ear.wait("audio")
         assert (leg.stats().packets_refused, leg.stats().packets_received) == (5, 1)
+
+
+async def test_payload_types_may_differ_in_the_two_directions():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(Stream(phone.address, 112, "PCMU", 113, heard_payload_type=96, heard_event_payload_type=97))
+        phone.send(leg, payload_type=112)
+        phone.send(leg, payload_type=96)
+        phone.send(leg, struct.pack(">BBH", 5, 0x8A, 800), payload_type=97)
+        await ear.wait("digit")
+        assert (len(ear.named("audio")), leg.stats().packets_refused) == (1, 1)
+        assert (await phone.receive())[0][0] == 112
+
+
+async def test_a_report_keeps_a_call_alive_whose_media_has_stopped():
+    async with plane_running(rtp_timeout="300ms", rtcp={"interval": "100ms"}) as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream(rtcp_mux=True))
+        phone.send(leg)
+        await ear.wait("audio")
+        began = time.monotonic()
+        while time.monotonic() - began < 0.6:  # an empty receiver report of the source that we hear (RFC 3550 6.4.2)
+            phone.socket.sendto(struct.pack(">BBHI", 0x80, 201, 1, 77), leg.local)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ear.wait("rtp_timeout"), 0.02)
+        assert not ear.named("rtp_timeout")
+        await ear.wait("rtp_timeout")
+
+
+async def test_a_held_call_with_a_dead_far_end_is_told_of():
+    async with plane_running(rtp_timeout="50ms", hold_timeout="300ms") as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream())
+        phone.send(leg)
+        await ear.wait("audio")
+        held = time.monotonic_ns()
+        leg.connect(phone.stream(send=False, receive=False))
+        assert (await ear.wait("rtp_timeout"))[0] - held >= 300 * MS
 
 
 async def test_a_new_address_in_a_reoffer_moves_the_stream():

@@ -26,6 +26,14 @@ def test_our_offer_and_our_answer_agree() -> None:
     assert accept(agreement.sdp, ours) == Stream(("192.0.2.9", 30000), 8, "PCMA", 101, rtcp_metrics=True)
 
 
+def test_each_side_sends_with_the_payload_types_of_the_other() -> None:
+    ours = offer(US, 7, (AudioFormat("L16", 16000),))
+    theirs = described("m=audio 4000 RTP/AVP 110 111", "a=rtpmap:110 L16/16000", "a=rtpmap:111 telephone-event/16000")
+    stream = accept(theirs, ours, (AudioFormat("L16", 16000),))
+    assert (stream.payload_type, stream.event_payload_type) == (110, 111)
+    assert (stream.heard_payload_type, stream.heard_event_payload_type) == (96, 97)
+
+
 def test_what_the_offerer_prefers_is_taken_with_its_payload_types() -> None:
     media = ("m=audio 4000 RTP/AVP 9 97 0 8 96", "a=rtpmap:97 PCMA/8000", "a=rtpmap:96 telephone-event/8000")
     agreement = answer(described(*media), US, 1)

@@ -1,0 +1,133 @@
+"""What a leg hands up: samples without a hole, each frame with what is known of it, and what the detector hears in them."""
+
+from cython cimport cdivision
+from libc.stdint cimport int16_t, int64_t, uint32_t
+from libc.string cimport memset
+
+from codecs_ext.codec cimport CodecTable
+from codecs_ext.noise cimport noise_make
+from codecs_ext.plc cimport plc_hear, plc_init, plc_make
+from codecs_ext.resample cimport resample_init, resample_run
+from codecs_ext.ring cimport (
+    AUDIO,
+    SPEECH_ENDED,
+    SPEECH_STARTED,
+    Kind,
+    Record,
+    ring_commit,
+    ring_reserve,
+    ring_tell,
+)
+from codecs_ext.vad cimport vad_run
+
+__all__: list[str] = []
+
+cdef enum:
+    FRAME_MAX = 960             # samples of 20 ms at 48 kHz: what is made up at a time
+    NARROW_MAX = 2880           # of a packet at 16 kHz or more, at 8 kHz
+
+
+cdef void frames_set_codec(Frames *frames, const CodecTable *codec) noexcept nogil:
+    """Media time goes on."""
+    frames.codec = codec
+    frames.rest = 0
+    plc_init(&frames.plc, codec.rate)
+    resample_init(&frames.resampler, codec.rate, frames.rate)
+    resample_init(&frames.narrow, codec.rate, 8000)
+
+
+cdef void frames_tell(Frames *frames, int kind, int64_t number, int64_t media_time, int64_t stamp) noexcept nogil:
+    """An event without audio."""
+    if not ring_tell(frames.ring, <Kind>kind, frames.slot, number, media_time, stamp):
+        frames.counters.overflows += 1
+
+
+cdef bint _detect(Frames *frames, const int16_t *samples, int count, int64_t arrival, bint real) noexcept nogil:
+    """What the detector, which listens at 8 kHz, says of them."""
+    cdef int16_t[NARROW_MAX + 1] narrow
+    if frames.codec.rate == 8000:
+        return vad_run(&frames.vad, samples, count, frames.media_time, arrival, real)
+    count = resample_run(&frames.narrow, samples, count, narrow)
+    return vad_run(&frames.vad, narrow, count, frames.media_time, arrival, real)
+
+
+@cdivision(True)
+cdef void _pass(Frames *frames, int count) noexcept nogil:
+    """Time goes on by ``count`` samples of the codec."""
+    cdef int64_t scaled = <int64_t>count * 8000 + frames.rest
+    frames.media_time += scaled / frames.codec.rate
+    frames.rest = <int>(scaled % frames.codec.rate)
+    frames.next_timestamp += <uint32_t>(<int64_t>count * frames.codec.clock / frames.codec.rate)
+
+
+@cdivision(True)
+cdef void _hand_up(Frames *frames, const int16_t *samples, int count, int64_t arrival, int flags,
+                   bint loud) noexcept nogil:
+    """Samples of the codec, the next ones in media time; the detector has heard them."""
+    cdef uint32_t room = <uint32_t>(count * frames.rate / frames.codec.rate + 1) * 2
+    cdef Record *record
+    cdef int i
+    for i in range(frames.vad.events_count):
+        if frames.vad.events[i].started:
+            frames_tell(frames, SPEECH_STARTED, 0, frames.vad.events[i].media_time, frames.vad.events[i].arrival)
+    record = ring_reserve(frames.ring, AUDIO, frames.slot, room, frames.spare)
+    if record == NULL:
+        frames.counters.overflows += 1
+    else:
+        record.bytes = 2 * resample_run(&frames.resampler, samples, count, <int16_t *>(record + 1))
+        record.flags = flags | (SPEECH if loud else 0)
+        record.media_time = frames.media_time
+        record.stamp = arrival
+        ring_commit(frames.ring)
+    _pass(frames, count)
+    for i in range(frames.vad.events_count):
+        if not frames.vad.events[i].started:
+            frames_tell(frames, SPEECH_ENDED, 0, frames.vad.events[i].media_time, frames.vad.events[i].arrival)
+
+
+cdef void frames_real(Frames *frames, int16_t *samples, int count, int64_t arrival, bint late) noexcept nogil:
+    """What a packet held; behind concealment its beginning is changed in place."""
+    plc_hear(&frames.plc, samples, count)
+    _hand_up(frames, samples, count, arrival, LATE if late else 0, _detect(frames, samples, count, arrival, True))
+
+
+cdef void frames_made_up(Frames *frames, const int16_t *samples, int count, int64_t now) noexcept nogil:
+    """What the codec made up for packets that did not come, in frames of 20 ms."""
+    cdef int step, frame = frames.codec.rate // 50
+    while count > 0:
+        step = count if count < frame else frame
+        frames.counters.concealed += 1
+        _hand_up(frames, samples, step, now, CONCEALED, _detect(frames, samples, step, now, False))
+        samples += step
+        count -= step
+
+
+cdef void frames_lost(Frames *frames, int count, int64_t now) noexcept nogil:
+    """``count`` samples whose packets did not come, made up from the pitch."""
+    cdef int16_t[FRAME_MAX] made
+    cdef int step, frame = frames.codec.rate // 50
+    while count > 0:
+        step = count if count < frame else frame
+        plc_make(&frames.plc, made, step)
+        frames_made_up(frames, made, step, now)
+        count -= step
+
+
+cdef void frames_unsent(Frames *frames, int count, int64_t now) noexcept nogil:
+    """``count`` samples that the sender left out: silence, or the noise that it has described (RFC 3389).
+
+    The detector hears silence either way: noise that we make is nobody's speech.
+    """
+    cdef int16_t[FRAME_MAX] silence, made
+    cdef int step, frame = frames.codec.rate // 50
+    cdef bint loud
+    memset(silence, 0, sizeof(silence))
+    while count > 0:
+        step = count if count < frame else frame
+        loud = _detect(frames, silence, step, now, False)
+        if frames.noise.known:
+            noise_make(&frames.noise, made, step)
+            _hand_up(frames, made, step, now, COMFORT, loud)
+        else:
+            _hand_up(frames, silence, step, now, UNSENT, loud)
+        count -= step
