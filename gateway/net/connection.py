@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from gateway.net.identity import identities
 from gateway.net.options import SignallingOptions
 from gateway.sip.flow import Address, Datagram
-from gateway.sip.framing import PONG_BYTES, KeepAlive, RawMessage, StreamFramer
+from gateway.sip.framing import PING_BYTES, PONG_BYTES, Frame, KeepAlive, RawMessage, StreamFramer
 from gateway.units import SECOND
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 _UNHEARD: Final = 100
+_PONG_TIMEOUT: Final = 10.0
+"""Seconds (RFC 5626 4.4.1)."""
 
 
 class Connection(asyncio.Protocol):
@@ -43,6 +46,10 @@ class Connection(asyncio.Protocol):
         self._used = self._loop.time()
         self._deadline: asyncio.TimerHandle | None = None  # for the message that is on its way
         self._idle: asyncio.TimerHandle | None = None
+        self._ping: asyncio.TimerHandle | None = None
+        self._pong: asyncio.TimerHandle | None = None  # until when an answer to our ping must have come
+        self._pinged = False
+        self._pongs = False  # whether the peer is one that answers
         self.closed = self._loop.create_future()
 
     # -- asyncio -------------------------------------------------------------------------------------------------------
@@ -61,27 +68,53 @@ class Connection(asyncio.Protocol):
         if self.accepted:
             self._expect()
         self._idle = self._loop.call_later(self._options.idle_timeout / SECOND, self._check_idle)
+        if not self.accepted:
+            self._keep_alive()
 
     def data_received(self, data: bytes) -> None:
-        self._used = self._loop.time()
         self.unheard = None
-        for frame in self._framer.feed(data):
+        self._alive()
+        frames = self._receive(data)
+        for frame in frames:
             if isinstance(frame, RawMessage):
+                self._used = self._loop.time()
                 self._unexpect()
                 self._owner.received(self, frame)
             elif frame is KeepAlive.PING:
-                self.write(PONG_BYTES)
-        if self._framer.broken:
+                self._write(PONG_BYTES)
+        if self._pinged and frames == [KeepAlive.PONG]:
+            self._pinged, self._pongs = False, True
+        if self._broken:
             self.close()  # what was written before leaves first
-        elif self._framer.pending == 0:
+        elif not self._incomplete:
             self._unexpect()
         elif self._deadline is None:
             self._expect()
 
+    # -- framing, which a WebSocket has of its own ---------------------------------------------------------------------
+
+    async def opened(self) -> None:
+        """Returns when messages may be sent. Raises ``ConnectionError``."""
+
+    def _receive(self, data: bytes) -> list[Frame]:
+        return self._framer.feed(data)
+
+    @property
+    def _incomplete(self) -> bool:
+        return self._framer.pending > 0
+
+    @property
+    def _broken(self) -> bool:
+        return self._framer.broken
+
+    def _write_ping(self) -> None:
+        self._write(PING_BYTES)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._unexpect()
-        if self._idle is not None:
-            self._idle.cancel()
+        for timer in (self._idle, self._ping, self._pong):
+            if timer is not None:
+                timer.cancel()
         if not self.closed.done():
             self.closed.set_result(None)
         self._owner.disconnected(self)
@@ -98,10 +131,13 @@ class Connection(asyncio.Protocol):
         self.write(datagram.data)
 
     def write(self, data: bytes) -> None:
+        self._used = self._loop.time()
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
         """Nothing if the connection is closing. A peer that does not read is cut off before it fills our memory."""
         if self._transport is None or not self.usable:
             return
-        self._used = self._loop.time()
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > self._options.max_unsent_bytes:
             self.abort()
@@ -114,6 +150,30 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    # -- keep-alive (RFC 5626 4.4.1) -----------------------------------------------------------------------------------
+
+    def _keep_alive(self) -> None:
+        if (interval := self._options.keep_alive) is not None:
+            delay = interval / SECOND * random.uniform(0.8, 1.0)
+            self._ping = self._loop.call_later(delay, self._send_ping)
+
+    def _send_ping(self) -> None:
+        if self._pongs and self._pong is None:
+            self._pong = self._loop.call_later(_PONG_TIMEOUT, self._gone)
+        self._pinged = True
+        self._write_ping()
+        self._keep_alive()
+
+    def _alive(self) -> None:
+        """Whatever the peer says will do."""
+        if self._pong is not None:
+            self._pong.cancel()
+            self._pong = None
+
+    def _gone(self) -> None:
+        self._owner.turned_away(self, "RFC 5626 4.4.1: no answer to a ping")
+        self.abort()
 
     # -- limits --------------------------------------------------------------------------------------------------------
 

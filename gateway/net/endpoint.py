@@ -42,6 +42,10 @@ class _Switchyard:
         if self.driver is not None:
             self.driver.unreachable(flow, why)
 
+    def lost(self, flow: Flow) -> None:
+        if self.driver is not None:
+            self.driver.lost(flow)
+
     def turned_away(self, flow: Flow, rule: str) -> None:
         if self.driver is not None:
             self.driver.turned_away(flow, rule)
@@ -80,6 +84,9 @@ class EndpointDriver:
 
     def unreachable(self, flow: Flow, why: str) -> None:
         self._driver.run(self._endpoint.unreachable, flow, why)
+
+    def lost(self, flow: Flow) -> None:
+        self._driver.run(self._endpoint.lost, flow)
 
     def turned_away(self, flow: Flow, rule: str) -> None:
         self._on_event(Refused(flow, None, rule))
@@ -148,11 +155,21 @@ class EndpointDriver:
         headers: Iterable[tuple[str, str]] = (),
         remote: Remote = None,
         credentials: Credentials | None = None,
+        registration: int | None = None,
+        advertise: str = "",
     ) -> int:
         """Places a call. A target that names a host needs ``remote``: see ``locate``."""
         return self._driver.run(
             lambda now: self._endpoint.invite(
-                target, sdp, now, caller=caller, headers=headers, remote=remote, credentials=credentials
+                target,
+                sdp,
+                now,
+                caller=caller,
+                headers=headers,
+                remote=remote,
+                credentials=credentials,
+                registration=registration,
+                advertise=advertise,
             )
         )
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gateway.options import Duration, Options
 from gateway.sip.options import EndpointOptions
+from gateway.units import SECOND
 
 __all__ = ["SignallingOptions", "StreamOptions", "TlsOptions"]
 
@@ -25,6 +26,9 @@ class StreamOptions(Options):
     """How long a new connection may take to its first message, and a message from its first byte to its last."""
     idle_timeout: Duration = Field(default="1h", validate_default=True)
     """A connection that carries nothing for this long is closed; a call that needs it again opens a new one."""
+    keep_alive: Duration | None = Field(default="2m", validate_default=True, ge=SECOND // 10)
+    """A ping this often, less up to a fifth at random, on each connection that we have opened (RFC 5626 4.4.1). A peer
+    that has answered one and does not answer the next within 10s is gone: the connection is closed. ``null``: none."""
     max_unsent_bytes: int = Field(default=1_000_000, ge=65_536)
     """A peer that leaves more than this unread is cut off; as much may wait for a connection that is being opened."""
 

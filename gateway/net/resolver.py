@@ -19,13 +19,14 @@ import dns.resolver
 
 from gateway.errors import RemoteError, SipError
 from gateway.sip.dialog import is_numeric
-from gateway.sip.flow import Address, Hop
+from gateway.sip.flow import SECURE, Address, Hop
 from gateway.sip.uri import Uri, parse_uri
 
 __all__ = ["Draw", "Resolver", "resolve", "shared_resolver"]
 
 _NAPTR: Final = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls"}
 _SRV: Final = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
+_PORTS: Final = {"tls": 5061, "ws": 80, "wss": 443}
 _MOST: Final = 20
 """Servers that are looked at: a zone may list hundreds, and each costs a query."""
 _CACHED: Final = 2_000
@@ -66,11 +67,14 @@ class Resolver:
         except SipError as error:
             raise RemoteError(f"{target!r} is not a SIP URI ({error.rule})") from None
         host = uri.host.strip("[]").rstrip(".")
-        if uri.scheme != "sip" or not host:
+        if uri.scheme not in ("sip", "sips") or not host:
             raise RemoteError(f"{target!r} is not a SIP URI that can be called")
         written = (uri.parameter("transport") or "").lower()
+        if uri.scheme == "sips":  # never by anything else (RFC 3263 4.1); transport=tcp means TLS over it (RFC 5630)
+            written = written if written in SECURE else "tls" if written else ""
+            transports = [name for name in transports if name in SECURE] or ["tls"]
         first = written or transports[0]
-        port = uri.port or (5061 if first == "tls" else 5060)
+        port = uri.port or _PORTS.get(first, 5060)
         if is_numeric(host):
             return [Hop(first, (host, port))]
         if uri.port is not None or host == "localhost":

@@ -12,10 +12,10 @@ from gateway.net.options import SignallingOptions, TlsOptions
 from gateway.net.streams import StreamTransport
 from gateway.net.transport import Listen, Receiver, TransportSpec
 
-__all__ = ["SPEC", "SipTls"]
+__all__ = ["SPEC", "Contexts", "SipTls", "load_contexts"]
 
 
-class _Contexts:
+class Contexts:
     """The two sides' contexts. A change of the files is seen by the next handshake; connections that exist, and the
     calls on them, go on with what they have shaken hands on."""
 
@@ -57,7 +57,7 @@ class _Contexts:
 class SipTls(StreamTransport):
     """Streams whose peers prove who they are: servers always, clients if ``sip.tls.verify_client`` says so."""
 
-    def __init__(self, listen: Listen, options: SignallingOptions, receiver: Receiver, contexts: _Contexts) -> None:
+    def __init__(self, listen: Listen, options: SignallingOptions, receiver: Receiver, contexts: Contexts) -> None:
         super().__init__(listen, options, receiver)
         self._contexts = contexts
 
@@ -93,14 +93,18 @@ class SipTls(StreamTransport):
             )
 
 
-async def _open(listen: Listen, options: SignallingOptions, receiver: Receiver) -> SipTls:
+def load_contexts(listen: Listen, options: SignallingOptions) -> Contexts:
+    """Raises ``ResourceError`` if the files are not there or not good."""
     if options.tls is None:
         raise ResourceError(f"cannot listen on {listen}: sip.tls names no certificate and key")
     try:
-        contexts = _Contexts(options.tls)
+        return Contexts(options.tls)
     except OSError as error:
         raise ResourceError(f"cannot listen on {listen}: sip.tls: {error.strerror or error}") from None
-    transport = SipTls(listen, options, receiver, contexts)
+
+
+async def _open(listen: Listen, options: SignallingOptions, receiver: Receiver) -> SipTls:
+    transport = SipTls(listen, options, receiver, load_contexts(listen, options))
     await transport.listen()
     return transport
 

@@ -9,18 +9,23 @@ import ssl
 from collections import Counter
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Final
+from typing import ClassVar, Final
 
+from gateway.errors import SipError
 from gateway.net.connection import Connection
+from gateway.net.identity import proves
 from gateway.net.options import SignallingOptions
 from gateway.net.transport import Listen, Receiver, bind
 from gateway.sip.dialog import is_numeric
 from gateway.sip.flow import Address, Datagram, Flow
 from gateway.sip.framing import RawMessage
+from gateway.sip.parser import parse
 from gateway.units import SECOND
 
 __all__ = ["StreamTransport"]
 
+_TOP: Final = 600
+"""Bytes of a message that hold its topmost Via."""
 _PARTING: Final = 0.5
 """Seconds that connections have, on close, to send what was written."""
 
@@ -37,6 +42,8 @@ class _Dial:
 class StreamTransport:
     """Listens on one address, and connects from it."""
 
+    connection_type: ClassVar[type[Connection]] = Connection
+
     def __init__(self, listen: Listen, options: SignallingOptions, receiver: Receiver) -> None:
         self.local: Address = listen.address
         self._name = listen.transport
@@ -47,6 +54,7 @@ class StreamTransport:
         self._closing = False
         self._server: asyncio.Server | None = None
         self._connections: dict[Address, Connection] = {}
+        self._aliases: dict[Address, Connection] = {}
         self._sources: Counter[str] = Counter()
         self._dials: dict[tuple[Address, str], _Dial] = {}
 
@@ -57,7 +65,7 @@ class StreamTransport:
         context = self.server_context()
         handshake = self._limits.message_timeout / SECOND if context else None
         self._server = await self._loop.create_server(
-            lambda: Connection(self, self._options, accepted=True),
+            lambda: self.connection_type(self, self._options, accepted=True),
             sock=sock,
             backlog=256,
             ssl=context,
@@ -94,6 +102,8 @@ class StreamTransport:
 
     def _find(self, remote: Address, host: str) -> Connection | None:
         connection = self._connections.get(_key(remote))
+        if connection is None and (alias := self._aliases.get(_key(remote))) and proves(alias.certificate, host):
+            connection = alias
         if connection is None or not connection.usable or self.objection(connection, host):
             return None
         return connection
@@ -120,6 +130,10 @@ class StreamTransport:
         if self._connections.get(connection.remote) is not connection:
             return  # it was turned away
         del self._connections[connection.remote]
+        for address in [known for known, by in self._aliases.items() if by is connection]:
+            del self._aliases[address]
+        if not connection.accepted and not self._closing:
+            self._loop.call_soon(self._receiver.lost, self._flow(connection))
         if connection.accepted:
             source = connection.remote[0]
             self._sources[source] -= 1
@@ -128,10 +142,24 @@ class StreamTransport:
 
     def received(self, connection: Connection, message: RawMessage) -> None:
         """A mistake of ours in one call must not close the connection, as the loop would: it carries other calls."""
+        if connection.names and b";alias" in message.data[:_TOP]:
+            self._learn_alias(connection, message.data)
         try:
             self._receiver.received(message.data, self._flow(connection), message.fault)
         except Exception as error:  # noqa: BLE001 (reported like any other fault of a handler)
             self._loop.call_exception_handler({"message": "a SIP message was not handled", "exception": error})
+
+    def _learn_alias(self, connection: Connection, data: bytes) -> None:
+        """RFC 5923: the peer's listening port is reached by this connection, too, if its certificate proves the name
+        that it wants our requests for. One alias for a connection."""
+        try:
+            via = parse(data).via
+        except SipError:
+            return
+        address = connection.remote[0], via.sent_by[1]
+        proved = "alias" in via.parameters and proves(connection.certificate, via.host.strip("[]"))
+        if proved and connection not in self._aliases.values():
+            self._aliases.setdefault(_key(address), connection)
 
     def turned_away(self, connection: Connection, rule: str) -> None:
         self._receiver.turned_away(self._flow(connection), rule)
@@ -188,13 +216,18 @@ class StreamTransport:
             context = self.client_context()
             name = "" if not context or is_numeric(host) else host  # no SNI for an address (RFC 6066 3)
             _, connection = await self._loop.create_connection(
-                lambda: Connection(self, self._options, accepted=False),
+                lambda: self.connection_type(self, self._options, accepted=False),
                 sock=sock,
                 ssl=context,
                 server_hostname=name if context else None,
             )
         except BaseException:
             sock.close()
+            raise
+        try:
+            await connection.opened()
+        except BaseException:
+            connection.abort()
             raise
         return connection
 

@@ -47,6 +47,9 @@ class Receiver(Protocol):
     def unreachable(self, flow: Flow, why: str) -> None:
         """The network says that nobody is there (ICMP). Never called from within ``send``."""
 
+    def lost(self, flow: Flow) -> None:
+        """A connection that we had opened has ended."""
+
     def turned_away(self, flow: Flow, rule: str) -> None:
         """A peer met a limit, and its connection was closed."""
 

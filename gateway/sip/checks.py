@@ -54,10 +54,10 @@ def _check_routes(message: Request | Response, *, needs_contact: bool) -> None:
     contact = message.contact
     if contact is None and needs_contact:
         raise SipError(400, "Bad Request", "RFC 3261 8.1.1.8: Contact is missing")
-    if contact is not None and contact.uri.scheme != "sip":
+    if contact is not None and contact.uri.scheme not in ("sip", "sips"):
         raise SipError(400, "Bad Request", "RFC 3261 8.1.1.8: Contact is not a sip URI")
     for route in message.all("Record-Route") if message.get("Record-Route") else ():
-        if parse_address(route).uri.scheme != "sip":
+        if parse_address(route).uri.scheme not in ("sip", "sips"):
             raise SipError(400, "Bad Request", "RFC 3261 20.30: Record-Route is not a sip URI")
 
 
@@ -72,7 +72,7 @@ def check_method(request: Request) -> None:
 
 def check_acceptable(request: Request, extensions: Iterable[str] = ()) -> None:
     """416 and 420 (RFC 3261 8.2.2); ``extensions`` are those that we have."""
-    if parse_uri(request.uri).scheme not in ("sip", "tel"):
+    if parse_uri(request.uri).scheme not in ("sip", "sips", "tel"):
         raise SipError(416, "Unsupported URI Scheme", "RFC 3261 8.2.2.1: only sip and tel")
     if set(request.all("Require")).difference(extensions):
         raise SipError(420, "Bad Extension", "RFC 3261 8.2.2.3: required extension is not supported")

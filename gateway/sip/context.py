@@ -49,7 +49,7 @@ class Context:
             self.outbox,
             self.wakeups,
             listeners=self.listeners,
-            sent_by=self.sent_by,
+            sent_by=self.reached_at,
             udp_limit=options.udp_limit,
         )
         self.sessions: dict[int, Session] = {}
@@ -92,21 +92,32 @@ class Context:
         host, port = self._advertised
         return f"{host}:{port if port and local[1] == self.local[1] else local[1]}"
 
+    def reached_at(self, flow: Flow) -> str:
+        """``host:port`` that this peer reaches us at."""
+        if not flow.ours.advertise:
+            return self.sent_by(flow.local)
+        host, port = host_port(flow.ours.advertise)
+        return f"{host}:{port or flow.local[1]}"
+
     def host(self, local: Address) -> str:
         """Host alone, for Warning and Call-ID."""
         return self.sent_by(local).rpartition(":")[0]
 
     def via(self, flow: Flow) -> str:
         """A Via with a new branch; ``rport`` always (RFC 3581 3)."""
-        return f"SIP/2.0/{flow.transport.upper()} {self.sent_by(flow.local)};branch={COOKIE}{self.token()};rport"
+        alias = ";alias" if flow.transport == "tls" else ""  # our server name is proved: RFC 5923 8
+        return f"SIP/2.0/{flow.transport.upper()} {self.reached_at(flow)};branch={COOKIE}{self.token()};rport{alias}"
 
     def contact(self, flow: Flow, user: str = "") -> Header:
         at = "@" if user else ""
-        return "Contact", f"<sip:{user}{at}{self._place(flow)}>"
+        scheme = "sips" if flow.ours.sips else "sip"
+        return "Contact", f"<{scheme}:{user}{at}{self._place(flow)}>"
 
     def _place(self, flow: Flow) -> str:
         """UDP is what a URI without ``transport`` means (RFC 3263 4.1)."""
-        return self.sent_by(flow.local) + (f";transport={flow.transport}" if flow.reliable else "")
+        transport = "tcp" if flow.ours.sips and flow.transport == "tls" else flow.transport  # RFC 5630 3.1.4
+        outbound = ";ob" if flow.ours.outbound else ""
+        return self.reached_at(flow) + (f";transport={transport}" if flow.reliable else "") + outbound
 
     def readdressed(self, request: Request, old: Flow, new: Flow) -> Request:
         """The same request, of ours, for another server: a new branch, where that one reaches us, and no credentials:

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from gateway.errors import SipError
-from gateway.sip.flow import Address, Flow, Listener, flow_to
+from gateway.sip.flow import SECURE, WEBSOCKETS, Address, Flow, Listener, flow_to
 from gateway.sip.memo import memo
 from gateway.sip.message import Header, Message, Request, Response
 from gateway.sip.uri import Uri, parse_uri
@@ -109,17 +109,21 @@ class Dialog:
         So does whoever has sent the INVITE over a connection of its own and is also the next hop: it is reached by that
         connection. This is for its own dialog alone, so it gives nobody another's calls (RFC 5923 8)."""
         flow = self.flow
+        if flow.transport in WEBSOCKETS and not self.route_set:
+            return flow  # nobody connects to a browser (RFC 7118 5)
         uri = parse_address(self.route_set[0]).uri if self.route_set else parse_uri(self.remote_target)
         address = next_hop(uri)
         if address is None or (":" in address[0]) != (":" in flow.local[0]):
             return flow
         transport = (uri.parameter("transport") or "").lower() or flow.transport
+        if flow.ours.sips and transport not in SECURE:
+            transport = "tls"
         host = "" if flow.listens_at is not None else flow.host  # whom we have called has told us this address
         if transport != flow.transport:
-            return flow_to(self._listeners, transport, address, host) or flow
+            return flow_to(self._listeners, transport, address, host, flow) or flow
         if flow.listens_at is not None and address in (flow.listens_at, self._sent_by):
             return flow
-        return Flow(transport, flow.local, address, host=host)
+        return Flow(transport, flow.local, address, host=host, ours=flow.ours)
 
 
 @memo
@@ -134,4 +138,4 @@ def is_numeric(host: str) -> bool:
 
 def next_hop(uri: Uri) -> Address | None:
     """Address that a request for ``uri`` goes to, or ``None`` if it is a name."""
-    return uri.address if uri.scheme == "sip" and is_numeric(uri.address[0]) else None
+    return uri.address if uri.scheme in ("sip", "sips") and is_numeric(uri.address[0]) else None

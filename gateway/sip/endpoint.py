@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Final
 
@@ -23,7 +24,7 @@ from gateway.sip.context import Context, Randomness
 from gateway.sip.dialog import is_numeric, next_hop
 from gateway.sip.events import Event, Pinged
 from gateway.sip.exchange import exchange
-from gateway.sip.flow import Address, Datagram, Flow, Listener, Remote, flow_to
+from gateway.sip.flow import SECURE, Address, Datagram, Flow, Listener, OurSide, Remote, flow_to
 from gateway.sip.incoming import IncomingCall
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.options import EndpointOptions, RegistrationOptions
@@ -39,7 +40,7 @@ from gateway.sip.transaction.invite_client import InviteClient
 from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.server import Server
 from gateway.sip.uri import parse_uri
-from gateway.sip.values import plain
+from gateway.sip.values import parse_address, plain
 from gateway.units import Nanos
 
 __all__ = ["Endpoint"]
@@ -174,15 +175,21 @@ class Endpoint:
         headers: Iterable[Header] = (),
         remote: Remote = None,
         credentials: Credentials | None = None,
+        registration: int | None = None,
+        advertise: str = "",
     ) -> int:
         """Places a call; returns its handle. ``remote`` is where the INVITE goes if the target's host is a name, or
-        servers to try in order, ``credentials`` answer its challenges (RFC 3261 22)."""
-        flows = self._flows_to(target, remote)
+        servers to try in order, ``credentials`` answer its challenges (RFC 3261 22). With a ``registration`` it takes
+        the way that its registrar has told (Service-Route, RFC 3608). ``advertise`` is what Via and Contact say
+        instead of ``options.advertise``."""
+        flows, routes = self._way(target, remote, registration)
+        if advertise:
+            flows = [replace(flow, ours=replace(flow.ours, advertise=advertise)) for flow in flows]
         if self._context.closing or len(self._context.sessions) >= self._options.max_calls:
             raise ResourceError("no more calls: the endpoint is closing, or sip.max_calls is met")
         if _UNSAFE_USER.search(caller):
             raise MisuseError(f"caller {caller!r} does not fit into a URI: escape it")
-        headers = [_checked(header) for header in headers]
+        headers = [*(("Route", route) for route in routes), *(_checked(header) for header in headers)]
         login = self._login(credentials)
         call = OutgoingCall(self._context, target, flows, caller, sdp=sdp, headers=headers, now=now, login=login)
         return call.handle
@@ -243,9 +250,29 @@ class Endpoint:
                 self.reject(session.handle, 503, "shutting down", now)
             session.hang_up(now, "shutting down")
 
+    def lost(self, flow: Flow, now: Nanos) -> None:
+        """A connection has ended: whoever registered by it registers again."""
+        for registration in self._registrations:
+            registration.lost(flow, now)
+
     def unreachable(self, flow: Flow, why: str, now: Nanos) -> None:
         """The network says that nobody is there (RFC 3261 18.4). What has not been answered yet fails."""
         self._layer.unreachable(flow, why, now)
+
+    def _way(self, target: str, remote: Remote, handle: int | None) -> tuple[list[Flow], tuple[str, ...]]:
+        """Flows and routes of a call. The first route says where it goes if it is an address (RFC 3608 6.2); else that
+        is the server which has registered us."""
+        account = next((one for one in self._registrations if one.handle == handle), None)
+        if account is None or not account.bound:
+            return self._flows_to(target, remote), ()
+        flows = account.flows
+        if account.routes:
+            first = parse_address(account.routes[0]).uri
+            if (address := next_hop(first)) is not None:
+                transport = (first.parameter("transport") or "").lower() or flows[0].transport
+                flow = flow_to(self._context.listeners, transport, address, like=flows[0])
+                flows = [flow] if flow is not None else flows
+        return flows, account.routes
 
     def _flows_to(self, target: str, remote: Remote) -> list[Flow]:
         if remote is None or isinstance(remote, tuple):
@@ -264,13 +291,15 @@ class Endpoint:
             raise MisuseError(f"{plain(target)!r} names a host: resolve it, and give its address as remote")
         listeners = self._context.listeners
         transport = transport or (uri.parameter("transport") or "").lower() or listeners[0][0]
+        if uri.scheme == "sips" and transport not in SECURE:
+            transport = "tls"  # RFC 5630 3.1.4: also where transport=tcp is written
         host = "" if is_numeric(uri.host.strip("[]")) else uri.host
         flow = flow_to(listeners, transport, address, host)
         if flow is None:  # of the other IP version: the transport will say so
             flow = next((Flow(name, local, address) for name, local in listeners if name == transport), None)
         if flow is None:
             raise ResourceError(f"{plain(target)}: nothing listens with {plain(transport)} here; add it to sip.listen")
-        return flow
+        return replace(flow, ours=OurSide(sips=True)) if uri.scheme == "sips" else flow
 
 
 def _checked(header: Header) -> Header:

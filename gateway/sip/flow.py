@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
-__all__ = ["Address", "Datagram", "Flow", "Hop", "Listener", "Remote", "flow_to"]
+__all__ = ["SECURE", "WEBSOCKETS", "Address", "Datagram", "Flow", "Hop", "Listener", "OurSide", "Remote", "flow_to"]
 
 Address = tuple[str, int]
 Listener = tuple[str, Address]
 """A transport and the address that we take its messages at."""
+SECURE: Final = frozenset(("tls", "wss"))
+"""Transports that ``sips:`` may use (RFC 3261 26.2, RFC 7118 5)."""
+
+
+WEBSOCKETS: Final = frozenset(("ws", "wss"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,21 @@ class Hop:
 
 Remote = Address | list[Hop] | None
 """Where a request goes whose target names a host: one address, or servers to try in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class OurSide:
+    """How we present ourselves to a peer."""
+
+    advertise: str = ""
+    """Host or ``host:port`` in Via and Contact; ``""``: what the endpoint says to everybody."""
+    sips: bool = False
+    """The dialog was made by a ``sips:`` URI: Contact has one, and nothing of it leaves TLS (RFC 5630)."""
+    outbound: bool = False
+    """Requests of the peer's come back by this flow: Contact carries ``ob`` (RFC 5626 4.3)."""
+
+
+_ANYBODY: Final = OurSide()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +60,11 @@ class Flow:
     """The name that led to the address, which TLS asks the peer to prove; ``""`` if none did."""
     names: frozenset[str] = frozenset()
     """Of a connection that the peer opened over TLS: the names that its certificate proves (RFC 5922 7.1)."""
+    ours: OurSide = _ANYBODY
+
+    @property
+    def secure(self) -> bool:
+        return self.transport in SECURE
 
     @property
     def reliable(self) -> bool:
@@ -54,9 +80,13 @@ class Datagram:
     flow: Flow
 
 
-def flow_to(listeners: Sequence[Listener], transport: str, remote: Address, host: str = "") -> Flow | None:
-    """A flow that starts at the first listener of that transport and IP version; ``None`` if there is none."""
+def flow_to(
+    listeners: Sequence[Listener], transport: str, remote: Address, host: str = "", like: Flow | None = None
+) -> Flow | None:
+    """A flow that starts at the first listener of that transport and IP version; ``None`` if there is none. It presents
+    us as ``like`` does."""
     for name, local in listeners:
         if name == transport and (":" in local[0]) == (":" in remote[0]):
-            return Flow(transport, local, remote, host=host)
+            flow = Flow(transport, local, remote, host=host)
+            return replace(flow, ours=like.ours) if like is not None else flow
     return None

@@ -17,8 +17,9 @@ from typing import Final
 
 from gateway.errors import SipError
 
-__all__ = ["PONG_BYTES", "Frame", "KeepAlive", "RawMessage", "StreamFramer"]
+__all__ = ["PING_BYTES", "PONG_BYTES", "Frame", "KeepAlive", "RawMessage", "StreamFramer"]
 
+PING_BYTES: Final = b"\r\n\r\n"
 PONG_BYTES: Final = b"\r\n"
 """The answer to a ping."""
 

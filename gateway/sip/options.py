@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from uuid import UUID
 
 from pydantic import Field, field_validator
 
@@ -87,6 +88,13 @@ class RegistrationOptions(Options):
     retry_max: Duration = Field(default="30m", validate_default=True, ge=2 * SECOND)
     """Longest pause, at least 2s; also the pause after a refusal that only the operator can mend (403 and its like)."""
 
+    keep_alive: Duration | None = Field(default="25s", validate_default=True, ge=SECOND)
+    """Over UDP, an empty datagram this often keeps the binding of a NAT open; the registrar's Flow-Timer is obeyed.
+    ``null``: none. Connections have `sip.streams.keep_alive`."""
+    instance: UUID | None = None
+    """A UUID of this gateway, made once and kept, asks for an outbound flow (RFC 5626): a registrar that supports it
+    sends calls by the connection that registered, also through a NAT."""
+
     @field_validator("registrar")
     @classmethod
     def _registrar(cls, value: str) -> str:
@@ -94,6 +102,6 @@ class RegistrationOptions(Options):
             uri = parse_uri(value)
         except SipError:
             uri = None
-        if uri is None or uri.scheme != "sip" or uri.user or "?" in uri.parameters:
+        if uri is None or uri.scheme not in ("sip", "sips") or uri.user or "?" in uri.parameters:
             raise ValueError(f"{value!r} is not a registrar; write one like sip:sip.example.net")
         return value

@@ -12,12 +12,13 @@ bytes ──parse──▶ response ──▶ its client transaction
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from gateway.errors import SipError
 from gateway.sip.checks import check_acceptable, check_body, check_hops, check_method, check_response, check_syntax
 from gateway.sip.context import Context
 from gateway.sip.events import Refused
-from gateway.sip.flow import Datagram, Flow
+from gateway.sip.flow import Datagram, Flow, OurSide
 from gateway.sip.incoming import IncomingCall
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.parser import Malformed, parse
@@ -33,7 +34,8 @@ __all__ = ["Admit", "Reception"]
 
 Admit = Callable[[Request, Flow, Nanos], object]
 """Asked about every new request that belongs to no dialog of ours; raises ``SipError`` for what is not taken. What it
-returns for an INVITE comes with ``Invited``."""
+returns for an INVITE comes with ``Invited``; its attribute ``advertise``, if it has one, is the address that this peer
+is told."""
 
 
 class Reception:
@@ -118,12 +120,16 @@ class Reception:
         reply = reply_flow(request.via, flow)
         stamped = stamp_via(request, flow)
         admitted: object = None
-        if self._find(request) is None:
+        session = self._find(request)
+        if session is None:
             try:
                 admitted = self._admit(request, flow, now)
             except SipError as refusal:  # once: a transaction would send it again to whom it may not concern
                 self._respond_stateless(stamped, reply, refusal, refusal.headers, request)
                 return
+        ours = session.dialog.flow.ours if session and session.dialog else _our_side(request, admitted)
+        if ours != flow.ours:
+            flow, reply = replace(flow, ours=ours), replace(reply, ours=ours)
         if flow.reliable:
             flow = reply  # the dialog, too, wants to know where the peer listens
         if len(self._context.layer) >= self._context.options.max_transactions:
@@ -174,6 +180,8 @@ class Reception:
         """A request outside any dialog, checked in the order of RFC 3261 8.2."""
         request = transaction.request
         check_method(request)
+        if flow.ours.sips and not flow.secure:
+            raise SipError(416, "Unsupported URI Scheme", "RFC 3261 26.2.2: sips is served over TLS alone")
         if self._context.layer.is_merged(transaction):
             raise SipError(482, "Loop Detected", "RFC 3261 8.2.2.2: merged request")
         check_acceptable(request, self._context.extensions)
@@ -207,3 +215,8 @@ class Reception:
         tag = self._context.token()
         self._context.respond(transaction, error.status, now, reason=error.reason, tag=tag, headers=headers)
         self._context.events.append(Refused(transaction.flow, error.status, error.rule))
+
+
+def _our_side(request: Request, admitted: object) -> OurSide:
+    advertise = getattr(admitted, "advertise", None) or ""
+    return OurSide(str(advertise), sips=request.uri[:5].lower() == "sips:")

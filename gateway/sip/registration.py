@@ -8,6 +8,7 @@ before it forgets.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from gateway.errors import SipError
@@ -17,6 +18,7 @@ from gateway.sip.events import Registered, RegistrationFailed
 from gateway.sip.exchange import exchange
 from gateway.sip.failover import seconds
 from gateway.sip.flow import Flow
+from gateway.sip.keepalive import KeepAlive
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.options import RegistrationOptions
 from gateway.sip.responses import ALLOW
@@ -41,6 +43,11 @@ class Registration:
         self.over = False
         self._context = context
         self._options = options
+        self.routes: tuple[str, ...] = ()
+        """Service-Route of the last answer: what our requests pass through (RFC 3608)."""
+        self._keep_alive = KeepAlive(context)
+        self._outbound = options.instance is not None
+        self._agreed = False  # the registrar sends calls back by our flow
         self._flow = flows[0]
         self._flows = flows
         self._call_id = f"{context.token()}@{context.host(self._flow.local)}"
@@ -56,8 +63,20 @@ class Registration:
         self._login = Login(account, context.token) if password is not None else None
 
     @property
+    def bound(self) -> bool:
+        """Whether the last answer was a success."""
+        return self._bound_until is not None and not self._failures
+
+    @property
     def registrar(self) -> str:
         return self._options.registrar
+
+    @property
+    def flows(self) -> list[Flow]:
+        """For calls of this account: the server that has us first; if it agreed on outbound, their dialogs stay on its
+        flow."""
+        first = replace(self._flow, ours=replace(self._flow.ours, outbound=True)) if self._agreed else self._flow
+        return [first, *(flow for flow in self._flows if flow != self._flow)]
 
     # -- verbs ---------------------------------------------------------------------------------------------------------
 
@@ -69,6 +88,7 @@ class Registration:
         if self._leaving:
             return
         self._leaving, self.wake = True, None
+        self._keep_alive.stop()
         if self._bound_until is None or now >= self._bound_until:
             self.over = True
         else:
@@ -77,6 +97,15 @@ class Registration:
     def relocate(self, flows: Sequence[Flow]) -> None:
         """The registrar's servers as DNS has them now. One that has us stays the first while it is among them."""
         self._flows = flows
+
+    def lost(self, flow: Flow, now: Nanos) -> None:
+        """The connection that registered is gone: calls cannot come by it any more (RFC 5626 4.5)."""
+        way = flow.transport, flow.local, flow.remote
+        if self._leaving or (self._flow.transport, self._flow.local, self._flow.remote) != way:
+            return
+        again = Nanos(now + self._back_off_s() * SECOND)
+        if self._bound_until is not None and self.wake is not None and again < self.wake:
+            self._sleep_until(again)
 
     def handle_timer(self, now: Nanos) -> None:
         if self.wake is not None and now >= self.wake:
@@ -112,16 +141,24 @@ class Registration:
         context, options = self._context, self._options
         registrar = parse_uri(options.registrar)
         port = f":{registrar.port}" if registrar.port else ""
-        identity = f"<sip:{options.user}@{registrar.host}{port}>"
+        identity = f"<{registrar.scheme}:{options.user}@{registrar.host}{port}>"
         self._cseq += 1
         headers: list[Header] = [
             ("Via", context.via(self._flow)), ("Max-Forwards", "70"), ("From", f"{identity};tag={self._tag}"),
             ("To", identity), ("Call-ID", self._call_id), ("CSeq", f"{self._cseq} REGISTER"),
-            context.contact(self._flow, options.user), ("Expires", str(expires_s)), ("Supported", "path"), ALLOW,
+            self._contact(), ("Expires", str(expires_s)),
+            ("Supported", "path, outbound" if self._outbound else "path"), ALLOW,
         ]  # fmt: skip
         if context.options.user_agent:
             headers.append(("User-Agent", context.options.user_agent))
-        return Request("REGISTER", f"sip:{registrar.host}{port}{registrar.parameters}", headers)
+        return Request("REGISTER", f"{registrar.scheme}:{registrar.host}{port}{registrar.parameters}", headers)
+
+    def _contact(self) -> Header:
+        """With our instance and the number of the flow, a registrar that knows RFC 5626 sends calls back by it."""
+        name, value = self._context.contact(self._flow, self._options.user)
+        return name, value + (
+            f';reg-id=1;+sip.instance="<urn:uuid:{self._options.instance}>"' if self._outbound else ""
+        )
 
     # -- the answer ----------------------------------------------------------------------------------------------------
 
@@ -135,8 +172,11 @@ class Registration:
         # Room for a lost request and its successor (64*T1 each) where the interval allows it.
         ahead = min(granted // 2, max(70, granted // 10))
         self._sleep_until(Nanos(now + max(1, granted - ahead) * SECOND))
-        routes = tuple(response.all("Service-Route")[:_MAX_ROUTES])
-        self._context.events.append(Registered(self.handle, granted, routes))
+        self.routes = tuple(response.all("Service-Route")[:_MAX_ROUTES])
+        asked_s = seconds(response.get("Flow-Timer"))
+        self._keep_alive.start(self._flow, Nanos(asked_s * SECOND) if asked_s else self._options.keep_alive, now)
+        self._agreed = self._outbound and "outbound" in response.all("Require")
+        self._context.events.append(Registered(self.handle, granted, self.routes))
 
     def _granted(self, response: Response) -> int:
         """Seconds: of our contact among those that the registrar lists (RFC 3261 10.2.4), else Expires, else what we
@@ -160,6 +200,10 @@ class Registration:
     def _on_failure(self, response: Response | None, now: Nanos) -> None:
         if response is None:
             self._fail(None, "no answer", self._back_off_s(), now)
+            return
+        if response.status == 439 and self._outbound:
+            self._outbound = False  # the first hop does not know it (RFC 5626 4.2.1): without, then
+            self._send(self._expires_s, now)
             return
         least = seconds(response.get("Min-Expires"))
         if response.status == 423 and least is not None and least > self._expires_s and not self._raised:

@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.errors import SipError
 from gateway.sip.dialog import is_numeric
-from gateway.sip.flow import Flow
+from gateway.sip.flow import WEBSOCKETS, Flow
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.values import Via, quote
 
@@ -66,6 +66,8 @@ def warning(host: str, rule: str, code: int = 399) -> Header:
 def reply_flow(via: Via, flow: Flow) -> Flow:
     """Where responses go: the source, at its own port if it asked with ``rport``, else at the port of sent-by. Those to
     a connection go back by it, and to the port of sent-by once it is gone (RFC 3261 18.2.2)."""
+    if flow.transport in WEBSOCKETS:
+        return flow  # a browser listens nowhere (RFC 7118 5)
     if flow.reliable:
         host = "" if is_numeric(via.host.strip("[]")) else via.host
         return replace(flow, listens_at=(flow.remote[0], via.sent_by[1]), host=host)

@@ -17,6 +17,9 @@ _SPACE: Final = re.compile(r"[\s<>\"]")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?\]")
 
 
+_PORTS: Final = {"tls": 5061, "ws": 80, "wss": 443}
+
+
 @dataclass(frozen=True, slots=True)
 class Uri:
     """A parsed URI. Of ``tel:`` and others ``user`` is what stands before the parameters, ``host`` is empty."""
@@ -46,8 +49,9 @@ class Uri:
         """Host without brackets, and port (where none is given 5060, for TLS 5061: RFC 3261 19.1.2)."""
         if self.port is not None:
             return self.host.strip("[]"), self.port
-        secure = (self.parameter("transport") or "").lower() == "tls"
-        return self.host.strip("[]"), 5061 if secure else 5060
+        transport = (self.parameter("transport") or "").lower()
+        default = 5061 if self.scheme == "sips" and transport != "wss" else _PORTS.get(transport, 5060)
+        return self.host.strip("[]"), default
 
 
 @memo

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
-from gateway.sip.flow import Address, Datagram, Flow, Listener, flow_to
+from gateway.sip.flow import Datagram, Flow, Listener, flow_to
 from gateway.sip.message import Request, Response
 from gateway.sip.transaction.base import State
 from gateway.sip.transaction.client import Client
@@ -33,7 +33,7 @@ class TransactionLayer:
         wakeups: Wakeups,
         *,
         listeners: Sequence[Listener],
-        sent_by: Callable[[Address], str],
+        sent_by: Callable[[Flow], str],
         udp_limit: int,
     ) -> None:
         self._timers = timers
@@ -73,10 +73,10 @@ class TransactionLayer:
         kind = InviteClient if request.method == "INVITE" else Client
         key = (request.via.branch, request.method)
         if not flow.reliable and request.size > self._udp_limit:
-            stream = flow_to(self._listeners, "tcp", flow.remote)
+            stream = flow_to(self._listeners, "tcp", flow.remote, like=flow)
             if stream is not None:
                 self._fallbacks[key] = request, flow
-                request, flow = request.over("tcp", self._sent_by(stream.local)), stream
+                request, flow = request.over("tcp", self._sent_by(stream)), stream
         transaction = kind(key, request, flow, self._timers, self._outbox, tell=tell, now=now)
         self._clients[key] = transaction
         self._wakeups.arm(transaction)

@@ -276,3 +276,45 @@ async def test_a_peer_that_takes_the_connection_and_closes_it_has_refused() -> N
         (ended,) = await caller.until(Ended)
         assert (ended.status, ended.reason) == (503, "the connection was closed before a word")
     server.close()
+
+
+async def test_a_peer_that_stops_answering_pings_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 5626 4.4.1; the answer to the first ping shows that it is one that answers."""
+    monkeypatch.setattr("gateway.net.connection._PONG_TIMEOUT", 0.05)
+    pings = asyncio.Queue[bytes]()
+    peers: list[asyncio.StreamWriter] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(writer)
+        while data := await reader.read(4096):
+            pings.put_nowait(data)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with phone("tcp", streams={"keep_alive": "100ms"}) as caller:
+        caller.sip.options_ping(f"sip:127.0.0.1:{port}")
+        assert (await asyncio.wait_for(pings.get(), 5)).startswith(b"OPTIONS")
+        assert await asyncio.wait_for(pings.get(), 5) == b"\r\n\r\n"
+        peers[0].write(b"\r\n")
+        (refused,) = await caller.until(Refused)
+        assert refused.rule == "RFC 5626 4.4.1: no answer to a ping"
+        peers[0].close()
+    server.close()
+
+
+async def test_a_peer_that_never_answers_pings_is_left_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.net.connection._PONG_TIMEOUT", 0.01)
+    heard = asyncio.Event()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n" * 4)
+        heard.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with phone("tcp", streams={"keep_alive": "100ms"}) as caller:
+        caller.sip.options_ping(f"sip:127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await asyncio.wait_for(heard.wait(), 5)
+        assert caller.events(Refused) == []
+    server.close()

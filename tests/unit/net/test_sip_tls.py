@@ -197,3 +197,23 @@ async def test_plain_text_on_the_port_of_tls(ours: dict[str, Any]) -> None:
         peer.send(request())
         await peer.ended()
         assert callee.told == []
+
+
+async def test_a_connection_that_proves_its_alias_is_used_back(authority: Authority, ours: dict[str, Any]) -> None:
+    """RFC 5923: a new call of ours to where the peer listens takes the connection that the peer has opened."""
+    theirs = {**ours, "verify_client": True}
+    async with phone("tls", tls=ours) as peer, phone("tls", tls=theirs, streams={"max_connections": 1}) as side:
+        peer.sip.options_ping(side.uri("tls", "x"))
+        await peer.until(Pinged)
+        side.sip.options_ping(peer.uri("tls", "x"))
+        (pinged,) = await side.until(Pinged)
+        assert pinged.status == 200  # by a second connection it could not
+
+
+async def test_who_shows_no_certificate_has_no_alias(ours: dict[str, Any]) -> None:
+    async with phone("tls", tls=ours) as peer, phone("tls", tls=ours, streams={"max_connections": 1}) as side:
+        peer.sip.options_ping(side.uri("tls", "x"))
+        await peer.until(Pinged)
+        side.sip.options_ping(peer.uri("tls", "x"))
+        (pinged,) = await side.until(Pinged)
+        assert pinged.status == 503

@@ -17,7 +17,9 @@ CONTACT = "Contact: <sip:alice@10.0.0.1:5060>"
 
 
 def account(**changes: Any) -> RegistrationOptions:
-    return RegistrationOptions(**{"registrar": "sip:10.0.0.2:5070", "user": "alice", "password": "secret"} | changes)
+    return RegistrationOptions(
+        **{"registrar": "sip:10.0.0.2:5070", "user": "alice", "password": "secret", "keep_alive": None} | changes
+    )
 
 
 def registering(wire: Wire, **changes: Any) -> Request:
