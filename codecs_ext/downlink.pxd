@@ -4,6 +4,7 @@ from codecs_ext.codec cimport CODEC_BYTES, CodecTable
 from codecs_ext.counters cimport Counters
 from codecs_ext.playout cimport Block, Playout
 from codecs_ext.ring cimport Ring
+from codecs_ext.tape cimport Tape
 
 cdef enum:
     TICK_MS = 5
@@ -19,6 +20,7 @@ cdef struct Downlink:
     Ring *ring
     uint32_t slot
     Counters *counters
+    Tape *tape                  # NULL: nobody records
     # stream
     bint enabled
     const CodecTable *codec     # NULL before the first connect
@@ -42,6 +44,7 @@ cdef struct Downlink:
     bint unfinished             # the last thing queued was audio, not a mark: running dry now is an underrun
     int real                    # samples of the packet under way that came from the queue
     int16_t packet[LONGEST]
+    bint sounding               # the packet that was made last has samples of its own; if not, it is silence
     int64_t position            # samples at 8 kHz of queued audio played
     int rest                    # and the fraction of one, in units of the codec's rate
     int64_t last_audio          # when the last packet with queued audio left

@@ -44,6 +44,7 @@ from codecs_ext.ring cimport (
     ring_tell,
 )
 from codecs_ext.rtp cimport RTP_HEADER, rtp_header
+from codecs_ext.tape cimport tape_beep
 from codecs_ext.g711 import PCMU
 
 __all__ = ["Sender"]
@@ -262,13 +263,21 @@ cdef bint _prepare_audio(Downlink *down, int64_t tick) noexcept nogil:
     return True
 
 
+cdef inline bint _beeps(const Downlink *down) noexcept nogil:
+    return down.tape != NULL and down.tape.order.voice and down.tape.order.beep_ms > 0
+
+
 cdef int _encode(Downlink *down, bint audio, uint8_t *payload) noexcept nogil:
     """The packet under way, or silence; returns its bytes."""
-    if not audio:
-        if down.codec.silence >= 0:
-            memset(payload, down.codec.silence, down.samples)
-            return down.samples
+    down.sounding = audio
+    if not audio and (down.codec.silence < 0 or _beeps(down)):
         memset(down.packet, 0, down.samples * sizeof(int16_t))
+    if _beeps(down):
+        down.sounding |= tape_beep(down.tape, False, down.packet, down.samples, down.codec.rate, down.codec.clock,
+                                   down.timestamp)
+    if not down.sounding and down.codec.silence >= 0:
+        memset(payload, down.codec.silence, down.samples)
+        return down.samples
     return down.codec.encode(down.coding, down.packet, down.samples, payload)
 
 

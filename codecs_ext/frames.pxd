@@ -6,6 +6,7 @@ from codecs_ext.noise cimport Noise
 from codecs_ext.plc cimport Concealer
 from codecs_ext.resample cimport Resampler
 from codecs_ext.ring cimport Ring
+from codecs_ext.tape cimport Tape
 from codecs_ext.vad cimport Vad
 
 cdef enum Flag:                 # gateway.media.contract.FrameFlags
@@ -20,6 +21,7 @@ cdef struct Frames:
     uint64_t spare              # bytes of the ring that audio leaves to everything else
     uint32_t slot
     Counters *counters
+    Tape *tape                  # NULL: nobody records
     int rate                    # of the PCM handed up
     const CodecTable *codec     # NULL before the first connect
     int64_t media_time          # samples at 8 kHz handed up

@@ -2,9 +2,9 @@
 
 from cython cimport cdivision
 from libc.stdint cimport int16_t, int64_t, uint32_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
-from codecs_ext.codec cimport CodecTable
+from codecs_ext.codec cimport CODEC_SAMPLES, CodecTable
 from codecs_ext.noise cimport noise_make
 from codecs_ext.plc cimport plc_hear, plc_init, plc_make
 from codecs_ext.resample cimport resample_init, resample_run
@@ -18,6 +18,7 @@ from codecs_ext.ring cimport (
     ring_reserve,
     ring_tell,
 )
+from codecs_ext.tape cimport TAPED_CALLER, tape_beep, tape_samples
 from codecs_ext.vad cimport vad_run
 
 __all__: list[str] = []
@@ -60,13 +61,27 @@ cdef void _pass(Frames *frames, int count) noexcept nogil:
     frames.next_timestamp += <uint32_t>(<int64_t>count * frames.codec.clock / frames.codec.rate)
 
 
+cdef void _tape(Frames *frames, const int16_t **samples, int16_t *beeped, int count, int64_t arrival,
+                bint made_up) noexcept nogil:
+    """Copies what a recording wants; the agent then hears its beep in ``beeped``."""
+    tape_samples(frames.tape, TAPED_CALLER, samples[0], count, frames.codec.rate, frames.codec.clock,
+                 frames.next_timestamp, arrival, made_up)
+    if frames.tape.order.beep_ms and frames.tape.order.beep_both:
+        memcpy(beeped, samples[0], count * sizeof(int16_t))
+        if tape_beep(frames.tape, True, beeped, count, frames.codec.rate, frames.codec.clock, frames.next_timestamp):
+            samples[0] = beeped
+
+
 @cdivision(True)
 cdef void _hand_up(Frames *frames, const int16_t *samples, int count, int64_t arrival, int flags,
                    bint loud) noexcept nogil:
     """Samples of the codec, the next ones in media time; the detector has heard them."""
     cdef uint32_t room = <uint32_t>(count * frames.rate / frames.codec.rate + 1) * 2
+    cdef int16_t[CODEC_SAMPLES] beeped
     cdef Record *record
     cdef int i
+    if frames.tape != NULL and frames.tape.order.voice:
+        _tape(frames, &samples, beeped, count, arrival, (flags & ~LATE) != 0)
     for i in range(frames.vad.events_count):
         if frames.vad.events[i].started:
             frames_tell(frames, SPEECH_STARTED, 0, frames.vad.events[i].media_time, frames.vad.events[i].arrival)

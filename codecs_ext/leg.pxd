@@ -8,6 +8,7 @@ from codecs_ext.linux cimport sockaddr_storage, socklen_t
 from codecs_ext.playout cimport Block
 from codecs_ext.source cimport Source
 from codecs_ext.srtp cimport Session
+from codecs_ext.tape cimport Tape
 from codecs_ext.uplink cimport Uplink
 
 cdef struct Connection:
@@ -49,6 +50,7 @@ cdef struct Leg:
     Block *coding               # state of the codec, both ways; NULL: it has none
     Counters counters
     Control control
+    Tape tape
     Uplink up
     Downlink down
 

@@ -15,12 +15,14 @@ from codecs_ext.linux cimport (
     AF_INET6,
     AF_UNSPEC,
     ECONNREFUSED,
+    CLOCK_MONOTONIC,
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
     connect,
     errno,
     htons,
     inet_pton,
+    nanoseconds,
     send,
     sendto,
     sockaddr,
@@ -47,6 +49,7 @@ from codecs_ext.source cimport (
     source_wake,
 )
 from codecs_ext.srtp cimport srtp_close, srtp_protect, srtp_unprotect
+from codecs_ext.tape cimport PACKET_CONTROL, PACKET_OUT, tape_packet
 from codecs_ext.uplink cimport (
     uplink_alive,
     uplink_connect,
@@ -185,6 +188,8 @@ cdef void leg_receive(Leg *leg, uint8_t *data, int size, const sockaddr_storage 
     cdef Judgement judgement = source_judge(&leg.source, source, now)
     cdef bint control = leg.mux and size > 1 and 192 <= data[1] <= 223  # RFC 5761 4: no payload type in use looks so
     cdef RtpPacket packet
+    if leg.tape.order.packets:
+        tape_packet(&leg.tape, data, size, source, arrival, 0)
     if judgement == REFUSED or control and judgement != KNOWN:
         leg.counters.refused += 1
         return
@@ -220,6 +225,8 @@ cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil:
                           leg.source.size)
         if done >= 0 or errno != ECONNREFUSED:
             break
+    if leg.tape.order.packets:
+        tape_packet(&leg.tape, data, size, &leg.source.remote, nanoseconds(CLOCK_MONOTONIC), PACKET_OUT)
     if done >= 0:
         leg.counters.sent += 1
         leg.counters.octets += octets
@@ -249,6 +256,8 @@ cdef void leg_receive_control(Leg *leg, uint8_t *data, int size, const sockaddr_
     """One datagram of the RTCP port. It comes from where SDP said or, behind a NAT, from the host that media come from; the
     first report that fits our session then decides (symmetric RTCP, RFC 4961)."""
     cdef bint fits = same_address(source, &leg.control_remote)
+    if leg.tape.order.packets:
+        tape_packet(&leg.tape, data, size, source, arrival, PACKET_CONTROL)
     if not fits and leg.source.options.learn != LEARN_NEVER and not leg.control_locked:
         fits = same_host(source, &leg.source.remote) or same_host(source, &leg.control_remote)
     if not fits:
@@ -287,6 +296,9 @@ cdef bint leg_send_control(Leg *leg, uint8_t *data, int size) noexcept nogil:
                           <const sockaddr *>&leg.control_remote, leg.control_size)
         if done >= 0 or errno != ECONNREFUSED:
             break
+    if leg.tape.order.packets:
+        tape_packet(&leg.tape, data, size, &leg.source.remote if leg.mux else &leg.control_remote,
+                    nanoseconds(CLOCK_MONOTONIC), PACKET_OUT | (0 if leg.mux else PACKET_CONTROL))
     if done >= 0:
         leg.control.counts.reports_sent += 1
     return done >= 0

@@ -38,6 +38,7 @@ from codecs_ext.linux cimport (
     sigset_t,
 )
 from codecs_ext.playout cimport Block, block_new, block_return, blocks_free
+from codecs_ext.reels cimport TapeEnd
 from codecs_ext.resample cimport resample_rate_known
 from codecs_ext.ring cimport (
     AUDIO,
@@ -50,6 +51,7 @@ from codecs_ext.ring cimport (
     DO_MARK,
     DO_OPEN,
     DO_PLAY,
+    DO_TAPE,
     FLUSHED,
     TRIMMED,
     MARK,
@@ -70,6 +72,7 @@ from codecs_ext.rtcp cimport CNAME_BYTES
 from codecs_ext.shard cimport DEVIATION_BINS, Shard, shard_close_leg, shard_free, shard_new, shard_run
 from codecs_ext.source cimport LEARN_ANY, LEARN_NEVER, LEARN_PORT, SourceOptions
 from codecs_ext.srtp cimport srtp_open
+from codecs_ext.tape cimport TapeOrder
 from codecs_ext.uplink cimport UplinkOptions, uplink_init
 
 __all__ = ["LEARN", "LEG_BYTES", "PlaneShard"]
@@ -125,11 +128,11 @@ cdef class PlaneShard:
     cdef SourceOptions source
     cdef int64_t report_interval
 
-    def __cinit__(self, capacity: int, on_error, on_closed, *, event_bytes: int, window_ns: int,
+    def __cinit__(self, capacity: int, on_error, on_closed, *, event_bytes: int, tape_bytes: int, window_ns: int,
                   window_least_ns: int, stall_ns: int, timeout_ns: int, hold_timeout_ns: int, max_gap: int,
                   playout_limit: int, learn: str, learn_packets: int, settle_ns: int, silence_ns: int, report_ns: int,
                   vad_threshold_db: float, vad_min_level_db: float, vad_attack: int, vad_release: int) -> None:
-        self.shard = shard_new(capacity, event_bytes, 1 << 21)
+        self.shard = shard_new(capacity, event_bytes, 1 << 21, tape_bytes)
         self.legs = <Leg **>calloc(capacity, sizeof(Leg *))
         if self.shard == NULL or self.legs == NULL:
             raise MemoryError("no memory or no descriptors for a media thread")
@@ -166,6 +169,13 @@ cdef class PlaneShard:
     def fileno(self) -> int:
         """The eventfd that becomes readable when ``drain`` has something to do."""
         return self.shard.wake_fd
+
+    def tape_end(self) -> TapeEnd:
+        """Where the copies are read that ``tape`` asks for."""
+        cdef TapeEnd end = TapeEnd.__new__(TapeEnd)
+        end.ring = &self.shard.tape
+        end.owner = self
+        return end
 
     def start(self, realtime: bool) -> bool:
         """Starts the thread. True if it runs as SCHED_FIFO, False if as an ordinary one."""
@@ -254,6 +264,8 @@ cdef class PlaneShard:
         downlink_init(&leg.down, &self.shard.events, slot, &leg.counters, &self.shard.freed, self.playout_limit,
                       slot % GROUPS, ssrc, sequence, timestamp)
         control_init(&leg.control, ssrc, cname, self.report_interval, seed)
+        leg.tape.ring = &self.shard.tape
+        leg.up.frames.tape = leg.down.tape = &leg.tape
         if control_fd >= 0:
             setsockopt(control_fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
         setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
@@ -368,6 +380,19 @@ cdef class PlaneShard:
         """Drops what is queued beyond ``position``, in 8 kHz samples played since the leg's start."""
         return ring_tell(&self.shard.commands, DO_TRIM, slot, number, position, 0)
 
+    def tape(self, slot: int, name: int, voice: bool, packets: bool, paused: bool, beep_ms: int,
+             beep_both: bool) -> bool:
+        """What of the leg is copied for the reader of the tape from now on, and under which name. While it is paused, no
+        samples are. ``beep_ms``: the caller hears a beep so often, 0 is never; ``beep_both``: the agent as well."""
+        cdef TapeOrder order
+        cdef Record *record = ring_reserve(&self.shard.commands, DO_TAPE, slot, sizeof(order), 0)
+        if record == NULL:
+            return False
+        order = TapeOrder(name, voice, packets, paused, beep_ms, beep_both)
+        memcpy(record + 1, &order, sizeof(order))
+        ring_commit(&self.shard.commands)
+        return True
+
     def close(self, slot: int) -> bool:
         """Ends the leg. ``on_closed`` follows as its last event."""
         return self._push(DO_CLOSE, slot, 0)
@@ -437,7 +462,7 @@ cdef class PlaneShard:
     def counts(self, slot: int):
         """The counters of a leg that is open and its RTCP's, by name; jitters in RTP clock units."""
         cdef Leg *leg = self.legs[slot]
-        return {**leg.counters, **leg.control.counts, "packet_ms": leg.down.period * TICK_MS}
+        return {**leg.counters, **leg.control.counts, "packet_ms": leg.down.period * TICK_MS, "untaped": leg.tape.lost}
 
     def costs(self):
         """What the thread has cost so far, by name."""

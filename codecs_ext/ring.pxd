@@ -22,6 +22,7 @@ cdef enum Kind:
     DO_FLUSH
     DO_TRIM
     DO_CLOSE
+    DO_TAPE
 
 cdef struct Record:
     uint32_t size               # with this header and the padding

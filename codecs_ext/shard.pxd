@@ -31,6 +31,7 @@ cdef struct Shard:
     int64_t *wake               # by slot: time of the next uplink timer
     Ring commands
     Ring events
+    Ring tape                   # copies for recordings and captures; read by a thread of theirs
     Block *freed
     int epoll
     int timer
@@ -53,7 +54,7 @@ cdef struct Shard:
     uint8_t controls[BATCH][CONTROL]
     uint8_t datagrams[BATCH][DATAGRAM]
 
-cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes) noexcept nogil
+cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes, uint64_t tape_bytes) noexcept nogil
 cdef void shard_free(Shard *shard) noexcept nogil
 cdef void *shard_run(void *argument) noexcept nogil
 cdef void shard_close_leg(Shard *shard, uint32_t slot) noexcept nogil

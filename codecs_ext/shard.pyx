@@ -87,6 +87,7 @@ from codecs_ext.ring cimport (
     DO_MARK,
     DO_OPEN,
     DO_PLAY,
+    DO_TAPE,
     Record,
     ring_free,
     ring_init,
@@ -96,6 +97,7 @@ from codecs_ext.ring cimport (
 )
 from codecs_ext.rtcp cimport RTCP_BYTES
 from codecs_ext.srtp cimport SRTP_TRAILER
+from codecs_ext.tape cimport TAPED_AGENT, TapeOrder, tape_order, tape_samples
 
 __all__: list[str] = []
 
@@ -107,7 +109,7 @@ cdef int64_t OLDEST_NS = 2_000_000_000      # a kernel stamp further back than t
 # --- birth and death --------------------------------------------------------------------------------------------------
 
 
-cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes) noexcept nogil:
+cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes, uint64_t tape_bytes) noexcept nogil:
     """NULL without memory or descriptors."""
     cdef Shard *shard = <Shard *>calloc(1, sizeof(Shard))
     cdef int on = 1
@@ -126,6 +128,7 @@ cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes
     shard.stamping = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
     setsockopt(shard.stamping, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
     if (not ring_init(&shard.events, event_bytes) or not ring_init(&shard.commands, command_bytes)
+            or not ring_init(&shard.tape, tape_bytes)
             or shard.legs == NULL or shard.due == NULL or shard.wake == NULL or shard.ready == NULL
             or shard.epoll < 0 or shard.timer < 0 or shard.wake_fd < 0 or shard.stamping < 0):
         shard_free(shard)
@@ -147,6 +150,7 @@ cdef void shard_free(Shard *shard) noexcept nogil:
     _close(shard.stamping)
     ring_free(&shard.events)
     ring_free(&shard.commands)
+    ring_free(&shard.tape)
     blocks_free(&shard.freed)
     free(shard.legs)
     free(shard.due)
@@ -240,6 +244,8 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
         downlink_flush(&leg.down, record.number)
     elif record.kind == DO_TRIM:
         downlink_trim(&leg.down, record.number, record.media_time)
+    elif record.kind == DO_TAPE:
+        tape_order(&leg.tape, <const TapeOrder *>(record + 1), shard.now)
     elif record.kind == DO_CLOSE:
         shard_close_leg(shard, record.slot)
         return
@@ -363,6 +369,11 @@ cdef void _count_deviation(Shard *shard, int64_t deviation) noexcept nogil:
     shard.deviations[0 if index < 0 else index if index < DEVIATION_BINS else DEVIATION_BINS - 1] += 1
 
 
+cdef void _tape_packet(const Shard *shard, Leg *leg, int64_t due) noexcept nogil:
+    tape_samples(&leg.tape, TAPED_AGENT, leg.down.packet if leg.down.sounding else NULL, leg.down.samples,
+                 leg.down.codec.rate, leg.down.codec.clock, leg.down.timestamp, shard.origin + due * TICK_NS, False)
+
+
 cdef void _send_leg(Shard *shard, int slot) noexcept nogil:
     cdef Leg *leg = shard.legs[slot]
     cdef uint32_t[(PACKET_BYTES + SRTP_TRAILER) >> 2] aligned      # as libsrtp wants packets
@@ -375,6 +386,8 @@ cdef void _send_leg(Shard *shard, int slot) noexcept nogil:
         else:
             shard.costs.send_failures += 1
         shard.costs.syscalls += 1
+        if leg.tape.order.voice:
+            _tape_packet(shard, leg, due)
         sent = nanoseconds(CLOCK_MONOTONIC)
         _count_deviation(shard, sent - (shard.origin + due * TICK_NS))
         downlink_sent(&leg.down, sent)

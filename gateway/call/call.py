@@ -20,10 +20,13 @@ import structlog
 from gateway.call.decision import Decision
 from gateway.call.options import LimitOptions, RouteOptions
 from gateway.call.records import Records
+from gateway.call.tapes import CallTapes, TapeFactory
 from gateway.call.trunk_options import TrunkOptions
+from gateway.call.wiretap import Wiretap
 from gateway.errors import LinecardError, ProviderError, ResourceError, SdpError
 from gateway.machine import Machine
 from gateway.media.contract import Leg, LegObserver, LegStats
+from gateway.media.recording.options import CaptureOptions, RecordingOptions
 from gateway.net.driver import Driver, monotonic
 from gateway.plugs.contract import Drive, Plug, PlugSession
 from gateway.providers.contract import Provider
@@ -48,7 +51,7 @@ class Signalling(Protocol):
     def hang_up(self, call: int, reason: str = "") -> None: ...
 
 
-class MediaFactory(Protocol):
+class MediaFactory(TapeFactory, Protocol):
     """What a call needs of the media plane."""
 
     @property
@@ -71,6 +74,8 @@ class House:
     limits: LimitOptions
     codecs: Mapping[str, tuple[AudioFormat, ...]] = field(default_factory=dict)
     """What trunks with a codec policy of their own offer and take, by the trunk's name."""
+    wiretap: Wiretap = field(default_factory=Wiretap)
+    """Where captures get SIP messages from."""
 
 
 class _Ear:
@@ -78,11 +83,20 @@ class _Ear:
     are the call's own affair."""
 
     def __init__(
-        self, session: PlugSession, on_closed: Callable[[LegStats], None], on_rtp_timeout: Callable[[Nanos], None]
+        self,
+        session: PlugSession,
+        own_digit: Callable[[str], bool],
+        on_closed: Callable[[LegStats], None],
+        on_rtp_timeout: Callable[[Nanos], None],
     ) -> None:
         self._session = session
+        self._own_digit = own_digit
         self.on_closed = on_closed
         self.on_rtp_timeout = on_rtp_timeout
+
+    def on_digit(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
+        if not self._own_digit(digit):
+            self._session.on_digit(digit, duration_ms, arrival)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
@@ -113,6 +127,11 @@ class Call:
         self._sdp_version = 1
         # One key per suite for the whole call: a refresh of the session must not rekey what goes on (RFC 4568 7.1.4).
         self._srtp = SrtpTerms(trunk.srtp, {suite: secrets.token_bytes(size) for suite, size in SUITES.items()})
+        names = {"caller": self.caller, "called": self.called, "trunk": trunk.name}
+        self._tapes = CallTapes(
+            house.media, house.wiretap, self.call_id, names, recording=route.recording, capture=route.capture
+        )
+        self._lost_media = False
         self._session: PlugSession | None = None
         self._leg: Leg | None = None
         self._speaking = False
@@ -136,6 +155,17 @@ class Call:
         if self._answered_at is None:
             self._house.sip.reject(self._invited.call, 503, "shutting down")
         self.hang_up("shutting down")
+
+    def pause_recording(self, paused: bool) -> None:
+        self._tapes.pause(paused)
+
+    def start_recording(self, options: RecordingOptions) -> None:
+        """Records from now on, if the call is not recorded yet."""
+        self._tapes.record(options)
+
+    def start_capture(self, options: CaptureOptions) -> None:
+        """Captures from now on, if the call is not captured yet."""
+        self._tapes.capture(options)
 
     def log(self, event: str, **fields: object) -> None:
         self._log.info(event, **fields)
@@ -173,7 +203,7 @@ class Call:
             ended = await self._ended
         finally:
             await self._take_down()
-        self._write_down(ended)
+        self._write_down(ended, await self._tapes.close(failed=self._failed(ended)))
 
     def on_event(self, event: Confirmed | Reoffered | Reconfirmed | Refreshed | Ended) -> None:
         """What the signalling tells of this call."""
@@ -202,8 +232,9 @@ class Call:
     async def _ring_and_answer(self) -> None:
         route, house = self._route, self._house
         session = self._session = house.plugs[route.plug].open(self)
-        ear = cast("LegObserver", _Ear(session, self._leg_closed, self._silent))
+        ear = cast("LegObserver", _Ear(session, self._tapes.on_digit, self._leg_closed, self._silent))
         leg = self._leg = house.media.open_leg(ear, uplink_rate=session.uplink_rate)
+        self._tapes.opened(leg)
         sdp, stream = self._negotiate(self._invited.sdp, leg)
         if not route.early_media or stream is None:
             house.sip.ring(self._invited.call)
@@ -243,7 +274,14 @@ class Call:
         if not self._media.done():
             self._media.set_result(stats)
 
-    def _write_down(self, ended: Ended) -> None:
+    def _failed(self, ended: Ended) -> bool:
+        """Whether a capture of the call is worth keeping. A caller who gives up while it rings is no failure."""
+        heard = self._media.result().packets_received if self._media.done() else 0
+        if self._answered_at is None:
+            return ended.status is None or (ended.status >= 400 and ended.status != 487)
+        return ended.by == "network" or self._lost_media or not heard
+
+    def _write_down(self, ended: Ended, tapes: Mapping[str, object]) -> None:
         now = asyncio.get_running_loop().time()
         answered = self._answered_at
         self.record(
@@ -258,6 +296,7 @@ class Call:
             duration_s=round(now - self._began, 3),
             talk_s=0.0 if answered is None else round(now - answered, 3),
             media=asdict(self._media.result()) if self._media.done() else None,
+            **tapes,
         )
 
     # --- answered -----------------------------------------------------------------------------------------------------
@@ -308,6 +347,7 @@ class Call:
         """Media as agreed. A caller who does not listen has put us on hold (RFC 3264 8.4); the plug is told."""
         if self._leg is not None and self._session is not None:
             self._leg.connect(stream)
+            self._tapes.connected()
             if self._held == stream.send:
                 self._held = not stream.send
                 self._session.on_hold(self._held)
@@ -315,6 +355,7 @@ class Call:
     def _silent(self, now: Nanos) -> None:
         """No sign of life has come for long; the plane is more patient with a far end that holds the call."""
         if self._session is not None:
+            self._lost_media = True
             self._session.on_rtp_timeout(now)
 
     def _connect_late(self, theirs: bytes | None) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from gateway.media.recording.options import CaptureOptions, RecordingOptions
 from gateway.options import Duration, Options
 
 __all__ = ["AuthenticationOptions", "LimitOptions", "RecordOptions", "RouteOptions"]
@@ -29,6 +30,10 @@ class RouteOptions(Options):
     """Open the media path while ringing (183 with SDP), so that the caller hears the plug before the answer."""
     hangup_after: Duration | None = None
     """End the call this long after the answer."""
+    recording: RecordingOptions | None = None
+    """Record the calls of this route."""
+    capture: CaptureOptions | None = None
+    """Capture the packets of this route's calls, if they fail or always."""
 
 
 class LimitOptions(Options):

@@ -121,6 +121,8 @@ async def _listen(
     }
     codecs = {trunk.name: Codecs(trunk.codecs).formats for trunk in config.trunks if trunk.codecs}
     house = House(sip, plane, advertised(config).media_host, plugs, providers, records, config.limits, codecs)
+    if any(route.capture for route in config.routes):
+        sip.on_message = house.wiretap.on_message
     switchboard = Switchboard(house, gate.occupancy)
     stack.push_async_callback(switchboard.close, _PATIENCE)
     registrations = Registrations(sip, config.trunks)

@@ -18,7 +18,7 @@ from gateway.audio import Encoding
 from gateway.sdp.types import Stream
 from gateway.units import Nanos, Samples
 
-__all__ = ["FarReport", "FrameFlags", "Leg", "LegObserver", "LegStats", "Stream"]
+__all__ = ["FarReport", "FrameFlags", "Leg", "LegObserver", "LegStats", "Stream", "TapeOrder"]
 
 
 class FrameFlags(IntFlag):
@@ -77,6 +77,8 @@ class LegStats:
     """Times the playout queue ran dry in the middle of an utterance."""
     overflows: int = 0
     """Commands or frames that found a full ring."""
+    untaped: int = 0
+    """Packets that a recording or capture lost because the disk did not keep up."""
     jitter_ms: float = 0.0
     """Interarrival jitter (RFC 3550 6.4.1)."""
     r_factor: float | None = None
@@ -91,6 +93,22 @@ class LegStats:
     """Malformed, from elsewhere, or of another session."""
     far: FarReport | None = None
     """None if the far end has not reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class TapeOrder:
+    """What of a leg is copied for recordings and captures from now on."""
+
+    name: int
+    """By which the recorder knows whose it is."""
+    voice: bool
+    packets: bool
+    paused: bool
+    """The voice is withheld already where it is heard."""
+    beep_ms: int
+    """The caller hears a beep so often; 0: never."""
+    beep_both: bool
+    """The agent hears it too."""
 
 
 class LegObserver(Protocol):
@@ -143,6 +161,10 @@ class Leg(Protocol):
 
     local: tuple[str, int]
 
+    @property
+    def rate(self) -> int:
+        """Hz of the codec; 0 before the leg was connected."""
+
     def connect(self, stream: Stream) -> None:
         """Starts the leg, or changes it in mid-call (re-INVITE). Playout goes on; only what differs is touched."""
 
@@ -160,6 +182,9 @@ class Leg(Protocol):
         """Drops what is queued beyond ``position``, which counts as in ``on_playout_started``, and the marks there;
         what lies before it is played without a break. Too late for a position that was played. ``on_trimmed``
         answers."""
+
+    def tape(self, order: TapeOrder) -> None:
+        """What is copied for recordings and captures; they call it themselves."""
 
     def close(self) -> None:
         """Ends the leg; ``on_closed`` follows. Closing twice is harmless."""

@@ -12,7 +12,7 @@ from codecs_ext.srtp import PROFILES
 from gateway.audio import Encoding
 from gateway.errors import MisuseError, ResourceError
 from gateway.media.codecs.contract import Codecs
-from gateway.media.contract import LegStats, Stream
+from gateway.media.contract import LegStats, Stream, TapeOrder
 from gateway.media.quality import leg_stats
 from gateway.units import Samples
 
@@ -44,7 +44,7 @@ def _payload_types(stream: Stream) -> tuple[tuple[int, int], tuple[int, int]]:
 class PlaneLeg:
     """A leg of the plane; implements ``gateway.media.contract.Leg``."""
 
-    __slots__ = ("_closed", "_codecs", "_rate", "_shard", "_slot", "_stats", "_verbs", "local")
+    __slots__ = ("_closed", "_codec_rate", "_codecs", "_rate", "_shard", "_slot", "_stats", "_verbs", "local")
 
     def __init__(
         self, local: tuple[str, int], shard: PlaneShard, slot: int, verbs: Verbs, codecs: Codecs, *, rate: int
@@ -56,16 +56,19 @@ class PlaneLeg:
         self._codecs = codecs
         self._rate = rate
         self._closed = False
+        self._codec_rate = 0
         self._stats = LegStats()
 
     def connect(self, stream: Stream) -> None:
         """Starts or changes the leg. Raises ``MisuseError`` for a codec, packet time or address the plane cannot do."""
         host, port = stream.remote
+        kernel = self._codecs.kernel(stream, self._rate)
+        self._codec_rate = kernel.rate
         self._do(
             self._shard.connect,
             host,
             port,
-            self._codecs.kernel(stream, self._rate),
+            kernel,
             *_payload_types(stream),
             self._codecs.packet_ms(stream),
             stream.send,
@@ -91,6 +94,23 @@ class PlaneLeg:
     def trim(self, number: int, position: Samples) -> None:
         """Drops what is queued beyond ``position``; ``on_trimmed`` answers."""
         self._do(self._shard.trim, number, position)
+
+    def tape(self, order: TapeOrder) -> None:
+        """What is copied for the recorder; called by ``recording.recorder.LegTape``."""
+        self._do(
+            self._shard.tape,
+            order.name,
+            order.voice,
+            order.packets,
+            order.paused,
+            order.beep_ms,
+            order.beep_both,
+        )
+
+    @property
+    def rate(self) -> int:
+        """Hz of the codec; 0 before the leg was connected."""
+        return self._codec_rate
 
     def close(self) -> None:
         """Ends the leg; ``on_closed`` follows. Verbs after it are ignored."""

@@ -135,5 +135,7 @@ class MediaOptions(Options):
     """Audio that one leg queues at most; what does not fit is dropped and counted."""
     event_ring: int = Field(default=8, ge=1, le=1024)
     """MiB per shard for what waits to be read by the event loop: 100 calls at 16 kHz fill 3.4 MB per second."""
+    tape_ring: int = Field(default=8, ge=1, le=1024)
+    """MiB per shard for what waits to be written of recordings and captures: 100 calls fill 3.7 MB a second."""
     vad: VadOptions = VadOptions()
     """Speech detection."""

@@ -28,6 +28,7 @@ from gateway.media.leg import PlaneLeg, Verbs
 from gateway.media.options import MediaOptions
 from gateway.media.ports import PortPool
 from gateway.media.quality import leg_stats
+from gateway.media.recording.recorder import LegTape, Recorder, TapedLeg
 from gateway.sdp.types import AudioFormat
 from gateway.units import MS
 
@@ -60,6 +61,7 @@ class _ShardFace:
             self._on_error,
             self._on_closed,
             event_bytes=options.event_ring * _MIB,
+            tape_bytes=options.tape_ring * _MIB,
             window_ns=options.reorder_window,
             window_least_ns=options.reorder_least,
             stall_ns=options.stall,
@@ -113,6 +115,7 @@ class MediaPlane:
         self._ports = PortPool(options.address, options.ports, options.dscp, rtcp=options.rtcp.interval > 0)
         self._shards: list[_ShardFace] = []
         self._codecs = Codecs(options.codecs)
+        self._recorder = Recorder(len(self._ports))
 
     @property
     def formats(self) -> tuple[AudioFormat, ...]:
@@ -126,6 +129,7 @@ class MediaPlane:
         shards = [_ShardFace(self._options, len(self._ports)) for _ in range(self._options.shards)]
         realtime = [shard.start(self._options.realtime) for shard in shards]
         self._shards = shards
+        self._recorder.start([shard.shard.tape_end() for shard in shards])
         _log.info("media.started", shards=len(shards), realtime=all(realtime), ports=len(self._ports))
 
     async def stop(self) -> None:
@@ -133,6 +137,7 @@ class MediaPlane:
         shards, self._shards = self._shards, []
         for shard in shards:
             await shard.stop()
+        await self._recorder.stop()
 
     def open_leg(self, observer: LegObserver, *, uplink_rate: int = 16000) -> PlaneLeg:
         """A bound leg on the shard that has the fewest. Raises ``ResourceError`` if no port or descriptor is left."""
@@ -165,6 +170,10 @@ class MediaPlane:
         leg = PlaneLeg(local, face.shard, slot, face.verbs, self._codecs, rate=uplink_rate)
         face.legs[slot] = leg
         return leg
+
+    def tape(self, leg: TapedLeg) -> LegTape:
+        """For recordings and captures of the leg. Raises ``ResourceError`` if there are too many."""
+        return self._recorder.tape(leg)
 
     @property
     def legs_open(self) -> int:

@@ -27,6 +27,7 @@ def leg_stats(counts: dict[str, Any]) -> LegStats:
         frames_concealed=counts["concealed"],
         underruns=counts["underruns"],
         overflows=counts["overflows"],
+        untaped=counts["untaped"],
         jitter_ms=_clock_ms(counts, "jitter"),
         r_factor=None if rating is None else round(rating, 1),
         mos=None if rating is None else round(mos(rating), 2),

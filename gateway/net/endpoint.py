@@ -63,15 +63,21 @@ class EndpointDriver:
         self._driver = Driver(endpoint, self._send, on_event)
         self._on_event = on_event
         self._idle: asyncio.Event | None = None
+        self.on_message: Callable[[bytes, Flow, bool], None] | None = None
+        """Sees each message as it is received or sent (outbound), before anything is made of it."""
         switchyard.driver = self
 
     def _send(self, datagram: Datagram) -> None:
         flow = datagram.flow
+        if self.on_message is not None:
+            self.on_message(datagram.data, flow, True)
         self._transports[flow.transport, flow.local].send(datagram)
 
     # -- Receiver ------------------------------------------------------------------------------------------------------
 
     def received(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
+        if self.on_message is not None:
+            self.on_message(data, flow, False)
         if fault is None:
             self._driver.run(self._endpoint.receive, data, flow)
         else:

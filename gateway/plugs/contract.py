@@ -54,6 +54,9 @@ class CallView(Protocol):
     def now(self) -> Nanos:
         """The clock of the stamps."""
 
+    def pause_recording(self, paused: bool) -> None:
+        """Withholds what follows from a recording of the call (the number of a card), until told otherwise."""
+
     def hang_up(self, reason: str) -> None:
         """Ends the call from our side; ``close`` of the session follows."""
 

@@ -1,0 +1,13 @@
+from typing import final
+
+from typing_extensions import Buffer
+
+__all__ = ["Trace"]
+
+@final
+class Trace:
+    def __init__(self, host: str, port: int, control_port: int) -> None: ...
+    @property
+    def lost(self) -> int: ...
+    def put(self, data: Buffer, host: str, port: int, time: int, *, outbound: bool, control: bool = False) -> None: ...
+    def take(self) -> bytes: ...
