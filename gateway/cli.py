@@ -10,14 +10,17 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway import __version__
 from gateway.errors import ConfigError, LinecardError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from gateway.config import Config
+    from gateway.records.archive import Archive, Selection
 
 __all__ = ["main"]
 
@@ -62,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_check(commands)
     _add_call(commands)
+    _add_calls(commands)
+    _add_turns(commands)
     _add_models(commands)
     _add_demo(commands)
     return parser
@@ -115,6 +120,35 @@ def _add_call(commands: Any) -> None:
     )
 
 
+def _add_calls(commands: Any) -> None:
+    example = "linecard calls --since 1h\nlinecard calls --failed --trunk carrier --json"
+    parser = _add(commands, "calls", _calls, "list recorded calls, the newest first", example)
+    _add_selection(parser, "only calls that were refused or cut short")
+
+
+def _add_turns(commands: Any) -> None:
+    example = "linecard turns --slowest --since 1d\nlinecard turns --by tts\nlinecard turns --call a84b4c76e66710"
+    parser = _add(commands, "turns", _turns, "list recorded turns and what each caller waited for", example)
+    _add_selection(parser, "only turns without an answer")
+    order = parser.add_mutually_exclusive_group()
+    order.add_argument("--slowest", action="store_true", help="the longest gaps first, instead of the newest turns")
+    order.add_argument("--by", type=_turn_group, metavar="WHAT", help="percentiles by trunk, plug, tts, version, ...")
+    parser.add_argument("--call", metavar="CALL-ID", help="only turns of this call")
+
+
+def _add_selection(parser: argparse.ArgumentParser, failed: str) -> None:
+    _add_config(parser)
+    parser.add_argument("--database", metavar="FILE", help="call records to ask (default: records.database of FILE)")
+    parser.add_argument("--since", type=_duration, metavar="TIME", help="only the last 30m, 6h or 7d")
+    parser.add_argument("--trunk", metavar="NAME", help="only calls of this trunk")
+    parser.add_argument("--plug", metavar="NAME", help="only calls of this plug")
+    parser.add_argument("--failed", action="store_true", help=failed)
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most this many (default: 20)")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object per line, with everything that was recorded"
+    )
+
+
 def _add_models(commands: Any) -> None:
     example = "linecard models --port 8765\nlinecard models --dialogue mine.yaml --token-delay 40ms"
     parser = _add(commands, "models", _models, "serve the embedded STT, TTS and scripted dialogue to gateways", example)
@@ -138,6 +172,23 @@ def _add_demo(commands: Any) -> None:
 def _sip_address(text: str) -> str:
     if not re.fullmatch(r"sip:([^@\s]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?([;?]\S*)?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a SIP address; write one like sip:pizza@127.0.0.1:5060")
+    return text
+
+
+def _duration(text: str) -> int:
+    from gateway.options import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _turn_group(text: str) -> str:
+    from gateway.records.archive import GROUPS
+
+    if text not in GROUPS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(GROUPS)}")
     return text
 
 
@@ -184,6 +235,60 @@ def _call(options: argparse.Namespace) -> int:
     from gateway.bench import call
 
     return _loop(call.main_async(options.target, options.scenario, record=options.record, models=options.models))
+
+
+def _calls(options: argparse.Namespace) -> int:
+    from gateway.records.tables import call_table
+
+    archive, selection = _archive(options)
+    rows = archive.calls(selection, options.limit)
+    return _shown(rows, lambda: call_table(rows), as_json=options.json)
+
+
+def _turns(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from gateway.records.tables import group_table, turn_table
+
+    archive, selection = _archive(options)
+    if options.by is not None:
+        groups = archive.groups(selection, options.by)
+        return _shown(
+            [asdict(group) for group in groups], lambda: group_table(options.by, groups), as_json=options.json
+        )
+    rows = archive.turns(selection, options.limit, slowest=options.slowest)
+    return _shown(rows, lambda: turn_table(rows), as_json=options.json)
+
+
+def _archive(options: argparse.Namespace) -> tuple[Archive, Selection]:
+    """The database that is meant, and which of its records."""
+    import time
+    from pathlib import Path
+
+    from gateway.records.archive import Archive, Selection
+
+    path = Path(options.database) if options.database else _load(options).records.database_file
+    if path is None:
+        raise ConfigError([f"{options.config}: records.database is off; name a file with --database"])
+    since = None if options.since is None else time.time() - options.since / 1e9
+    call_id = getattr(options, "call", None)
+    return Archive(path), Selection(since, call_id, options.trunk, options.plug, options.failed)
+
+
+def _shown(rows: Sequence[Mapping[str, Any]], table: Callable[[], Table], *, as_json: bool) -> int:
+    """Rows as JSON lines or as a table; an empty answer is no failure."""
+    import json
+
+    from rich.console import Console
+
+    if as_json:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+    elif rows:
+        Console(highlight=False).print(table())
+    else:
+        print("no records match", file=sys.stderr)
+    return OK
 
 
 def _models(options: argparse.Namespace) -> int:

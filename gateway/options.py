@@ -15,8 +15,8 @@ from gateway.units import MS, SECOND, Nanos
 
 __all__ = ["Duration", "Options", "Secret", "parse_duration"]
 
-_UNITS: Final = {"ms": MS, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
+_UNITS: Final = {"ms": MS, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86400 * SECOND}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 
 
 class Options(BaseModel):
@@ -29,13 +29,13 @@ def parse_duration(value: object) -> Nanos:
     """``200ms``, ``1.5s``, ``10m``, ``2h`` to nanoseconds. A bare number has no unit and is refused."""
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
         return Nanos(round(float(match[1]) * _UNITS[match[2]]))
-    raise ValueError(f"{value!r} is not a duration; write a number and a unit, like 200ms, 1.5s, 10m or 2h")
+    raise ValueError(f"{value!r} is not a duration; write a number and a unit, like 200ms, 1.5s, 10m, 2h or 30d")
 
 
 Duration = Annotated[
     Nanos,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h)$"}),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$"}),
 ]
 """A span of time, written with its unit in YAML, held in nanoseconds. Defaults are given as strings too
 (``Options`` fields with a ``Duration`` type use ``Field(default="200ms", validate_default=True)``)."""

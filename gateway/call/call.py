@@ -17,9 +17,9 @@ from typing import Any, Protocol, cast
 
 import structlog
 
+from gateway import __version__
 from gateway.call.decision import Decision
 from gateway.call.options import LimitOptions, RouteOptions
-from gateway.call.records import Records
 from gateway.call.tapes import CallTapes, TapeFactory
 from gateway.call.trunk_options import TrunkOptions
 from gateway.call.wiretap import Wiretap
@@ -30,6 +30,7 @@ from gateway.media.recording.options import CaptureOptions, RecordingOptions
 from gateway.net.driver import Driver, monotonic
 from gateway.plugs.contract import Drive, Plug, PlugSession
 from gateway.providers.contract import Provider
+from gateway.records.writer import Records
 from gateway.sdp import SUITES, SrtpTerms, Stream, accept, answer, offer
 from gateway.sdp.types import AudioFormat
 from gateway.sip.events import Confirmed, Ended, Invited, Reconfirmed, Refreshed, Reoffered
@@ -197,7 +198,14 @@ class Call:
 
     async def run(self) -> None:
         """From the INVITE to the end; returns when nothing of the call is left."""
-        self.log("call.started", caller=self.caller, called=self.called, trunk=self._trunk.name, plug=self._route.plug)
+        self.record(
+            "call.started",
+            caller=self.caller,
+            called=self.called,
+            trunk=self._trunk.name,
+            plug=self._route.plug,
+            version=__version__,
+        )
         self.spawn(self._set_up())
         try:
             ended = await self._ended

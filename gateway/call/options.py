@@ -1,9 +1,8 @@
-"""The blocks ``routes``, ``limits``, ``authentication``, ``records``: whom callers reach, how many of them, what is
-written down. ``trunks`` has a file of its own."""
+"""The blocks ``routes``, ``limits``, ``authentication``: whom callers reach, and how many of them.
+``trunks`` has a file of its own."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -11,7 +10,7 @@ from pydantic import Field
 from gateway.media.recording.options import CaptureOptions, RecordingOptions
 from gateway.options import Duration, Options
 
-__all__ = ["AuthenticationOptions", "LimitOptions", "RecordOptions", "RouteOptions"]
+__all__ = ["AuthenticationOptions", "LimitOptions", "RouteOptions"]
 
 
 class RouteOptions(Options):
@@ -62,10 +61,3 @@ class AuthenticationOptions(Options):
     """How long a challenge may be answered; afterwards a new one is given, without asking for the password again."""
     max_nonces: int = Field(default=10_000, ge=16)
     """Challenges whose use is remembered, so that no answer is taken twice; beyond it the oldest must be renewed."""
-
-
-class RecordOptions(Options):
-    """Call records: one JSON line per turn and per call."""
-
-    file: Path | None = None
-    """Where to append them; none writes them to the log alone."""

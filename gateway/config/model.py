@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, InstanceOf, WithJsonSchema
 
-from gateway.call.options import AuthenticationOptions, LimitOptions, RecordOptions, RouteOptions
+from gateway.call.options import AuthenticationOptions, LimitOptions, RouteOptions
 from gateway.call.trunk_options import TrunkOptions
 from gateway.config.sip_block import SipOptions
 from gateway.media.options import MediaOptions
 from gateway.options import Options
+from gateway.records.options import RecordOptions
 
 __all__ = ["Block", "Config", "LogOptions"]
 

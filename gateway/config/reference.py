@@ -82,7 +82,7 @@ callers will be told. Unknown keys, keys given twice and references to nothing a
 `config/linecard.schema.json` is the same as a JSON schema: in many editors the first line
 `# yaml-language-server: $schema=linecard.schema.json` brings completion.
 
-- A **duration** has a unit: `200ms`, `1.5s`, `10m`, `2h`.
+- A **duration** has a unit: `200ms`, `1.5s`, `10m`, `2h`, `30d`.
 - `${NAME}` in any text is replaced by that environment variable (`$${` is a literal `${`); a **secret** may also be
   `{file: path}`, relative to this file. Secrets are shown in no log, error or output.
 - Only `true` and `false` are booleans; numbers with a leading zero are text. Quote telephone numbers: `to: "100"`.

@@ -17,7 +17,6 @@ from gateway import __version__
 from gateway.call.call import House
 from gateway.call.decision import Policy
 from gateway.call.gate import Gate
-from gateway.call.records import Records
 from gateway.call.registrations import Registrations
 from gateway.call.switchboard import Switchboard
 from gateway.config import Config
@@ -31,6 +30,8 @@ from gateway.media.srtp import load_srtp
 from gateway.net.endpoint import EndpointDriver, open_endpoint
 from gateway.plugs.contract import Plug
 from gateway.providers.contract import Provider
+from gateway.records.opening import open_records
+from gateway.records.writer import Records
 from gateway.sip.events import Event
 from gateway.sip.uri import join_host_port
 
@@ -78,7 +79,7 @@ def _settle_garbage() -> None:
 
 async def _open(config: Config, stack: AsyncExitStack) -> tuple[MediaPlane, EndpointDriver]:
     """Opens everything in the order in which a call needs it; the stack closes it in reverse."""
-    records = Records(config.records.file)
+    records = open_records(config.records)
     records.start()
     stack.callback(records.close)
     providers = await _start_providers(config, stack)

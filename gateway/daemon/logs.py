@@ -7,7 +7,6 @@ secrets are taken out always, and telephone numbers and what was said unless ``l
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Mapping
 from typing import Any, Final, TextIO
@@ -17,18 +16,11 @@ from pydantic import SecretStr
 from structlog.typing import EventDict, Processor
 
 from gateway.config.model import LogOptions
+from gateway.redaction import redacted
 
 __all__ = ["configure", "hide_secrets", "redact"]
 
-_SAID: Final = frozenset({"heard", "said", "text", "transcript", "prompt", "messages", "greeting"})
-_NUMBERS: Final = frozenset({"caller", "called", "number", "digits", "to", "target"})
-_KEYED: Final = frozenset({"digit"})
-"""What a caller keys in may be a card number: nothing of it is told."""
 _SECRETS: Final = frozenset({"password", "secret", "token", "key", "api_key", "authorization", "proxy_authorization"})
-_KEPT: Final = frozenset({"call_id", "timestamp", "event", "level", "stamps", "stages_ms", "model_ms", "versions"})
-"""Ids and times are made of digits, and are nobody's number."""
-_NUMBER: Final = re.compile(r"(?<![\w.])\+?\d{5,}(\d{2})(?![\w.]|-\d)")
-_SHORT_NUMBER: Final = re.compile(r"\+?\d{2,}(\d{2})(?!\d)")
 _HIDDEN: Final = "**********"
 
 
@@ -98,24 +90,4 @@ def _hide(key: str, value: Any) -> Any:
 
 def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Numbers keep two digits, speech keeps its length."""
-    return {key: _redact(key, value) for key, value in event.items()}
-
-
-def _redact(key: str, value: Any) -> Any:
-    if key in _KEPT or value is None:
-        return value
-    if key in _SAID or key in _KEYED:
-        return f"({len(str(value).split())} words)" if key in _SAID else "*"
-    if isinstance(value, Mapping):
-        return {name: _redact(str(name), item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redact("", item) for item in value]
-    if isinstance(value, str):
-        return _shorten(value) if key in _NUMBERS else _NUMBER.sub(r"…\1", value)
-    return value
-
-
-def _shorten(text: str) -> str:
-    """A number, or a SIP address whose user part is one: any run of four digits and more."""
-    user, at, host = text.partition("@")
-    return _SHORT_NUMBER.sub(r"…\1", user) + at + host
+    return redacted(event)

@@ -17,6 +17,12 @@ async def phones() -> AsyncIterator[None]:
     phone.close_all()
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call records of a test stay in its directory."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[House]:
     """A gateway without models, watched: when the test is over, every call has ended and nothing of one is left."""

@@ -143,6 +143,7 @@ def configuration(**plug: Any) -> dict[str, Any]:
             {"to": "short", "plug": "silence", "hangup_after": "300ms"},
             {"to": "silence", "plug": "silence"},
         ],
+        "records": {"database": "off"},
         "log": {"format": "json"},
     }  # fmt: skip
 

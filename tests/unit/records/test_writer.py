@@ -9,14 +9,15 @@ from time import monotonic, sleep
 
 import pytest
 
-from gateway.call.records import Records
 from gateway.errors import ResourceError
+from gateway.records.jsonl import JsonLines
+from gateway.records.writer import Records
 
 
 def test_records_are_appended_in_order(tmp_path: Path) -> None:
     path = tmp_path / "new" / "records.jsonl"
     for part in range(2):
-        records = Records(path)
+        records = Records([JsonLines(path)])
         records.start()
         for n in range(100):
             records.add({"event": "turn", "n": part * 100 + n, "heard": "größe"})
@@ -28,7 +29,7 @@ def test_records_are_appended_in_order(tmp_path: Path) -> None:
 
 
 def test_without_a_path_nothing_is_kept() -> None:
-    records = Records(None)
+    records = Records()
     records.start()
     records.add({"event": "turn"})
     records.close()
@@ -37,11 +38,11 @@ def test_without_a_path_nothing_is_kept() -> None:
 def test_a_path_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError, match=r"records\.file"):
-        Records(tmp_path / "file" / "records.jsonl").start()
+        Records([JsonLines(tmp_path / "file" / "records.jsonl")]).start()
 
 
 def test_a_full_disk_loses_records_and_counts_them() -> None:
-    records = Records(Path("/dev/full"))
+    records = Records([JsonLines(Path("/dev/full"))])
     records.start()
     records.add({"event": "turn"})
     records.close()
@@ -52,7 +53,7 @@ def test_a_disk_that_stands_still_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     keeper = os.open(path, os.O_RDWR)  # opened and never read: the writer blocks once the pipe is full
-    records = Records(path, limit=5)
+    records = Records([JsonLines(path)], limit=5)
     records.start()
     for _ in range(20):
         records.add({"event": "turn", "text": "x" * 60_000})
@@ -62,16 +63,16 @@ def test_a_disk_that_stands_still_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_what_is_no_text_is_escaped(tmp_path: Path) -> None:
-    records = Records(tmp_path / "records.jsonl")
+    records = Records([JsonLines(tmp_path / "records.jsonl")])
     records.start()
-    records.add({"call_id": "a\udcffb"})
+    records.add({"call_id": "a\udcffb", "at": 1})
     records.close()
-    assert (tmp_path / "records.jsonl").read_text() == '{"call_id": "a\\udcffb"}\n'
+    assert (tmp_path / "records.jsonl").read_text() == '{"at": 1, "call_id": "a\\udcffb"}\n'
 
 
 def test_the_writer_outlives_a_line_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "records.jsonl"
-    records = Records(path)
+    records = Records([JsonLines(path)])
     records.start()
     with monkeypatch.context() as patched:
         patched.setattr(Path, "open", lambda *_, **__: 1 / 0)
@@ -79,6 +80,6 @@ def test_the_writer_outlives_a_line_that_cannot_be_written(tmp_path: Path, monke
         deadline = monotonic() + 5
         while not records.lost and monotonic() < deadline:
             sleep(0.001)
-    records.add({"n": 2})
+    records.add({"n": 2, "at": 1})
     records.close()
-    assert (records.lost, path.read_text()) == (1, '{"n": 2}\n')
+    assert (records.lost, path.read_text()) == (1, '{"at": 1, "n": 2}\n')

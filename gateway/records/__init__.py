@@ -1,0 +1,1 @@
+"""What is written down of every call: a database that can be asked, and lines of JSON."""
