@@ -108,6 +108,9 @@ class Ear:
     def on_flushed(self, number: int, sent: Nanos, position: Samples) -> None:
         """A caller that hangs up does not ask how much of its sentence was sent."""
 
+    def on_trimmed(self, number: int, position: Samples) -> None:
+        """A caller finishes what it began to say."""
+
     def on_rtp_timeout(self, now: Nanos) -> None:
         """An agent may be silent for as long as the scenario lets it."""
 

