@@ -18,11 +18,13 @@ cdef class Writer:
         unsigned int flags,
         const uint8_t[::1] pcm,
     )
+    cpdef bytes wrapped(self, bytes before, const uint8_t[::1] audio, bytes after, bint base64)
 
 
 cdef class Reader:
     cdef bint _masked
     cdef bint _fragments
+    cdef bint _plain
     cdef Py_ssize_t _max_payload
     cdef unsigned long long _passing
     cdef bytes _pending

@@ -1,10 +1,11 @@
-"""Audio messages of the native plug protocol, as whole WebSocket frames (RFC 6455 5.2).
+"""Audio messages as whole WebSocket frames (RFC 6455 5.2): the native plug protocol's, and those of model providers.
 
 A frame of audio is built and parsed here in one pass over one buffer, because that is what happens fifty times a second
 for each call. Everything else (handshake, text, ping, close, fragments, violations) belongs to ``websockets``:
 ``Reader`` hands those bytes through untouched, in order, so that there is one implementation of the difficult parts.
 
-The audio header is 24 bytes, big-endian: stream u32, sequence u32, timestamp u64, request u32, flags u16, reserved u16.
+The native audio header is 24 bytes, big-endian: stream u32, sequence u32, timestamp u64, request u32, flags u16, reserved
+u16. Providers want audio raw, behind a header of their own, or as base64 (RFC 4648) inside JSON: ``Writer.wrapped``.
 """
 
 import os
@@ -21,6 +22,7 @@ cdef enum:
     ENTROPY = 4096
     OPCODE_CONTINUATION = 0
     OPCODE_BINARY = 2
+    FIN_TEXT = 0x81
     FIN_BINARY = 0x82
     MASK_BIT = 0x80
 
@@ -51,6 +53,50 @@ cdef inline void _mask(uint8_t* at, Py_ssize_t length, const uint8_t* key) noexc
     while i < length:
         at[i] ^= key[i & 3]
         i += 1
+
+
+cdef const char *_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+
+cdef inline void _put_base64(const uint8_t* source, Py_ssize_t size, uint8_t* at) noexcept nogil:
+    """RFC 4648 section 4, padded."""
+    cdef Py_ssize_t i = 0
+    cdef uint32_t three
+    while i + 3 <= size:
+        three = (<uint32_t>source[i] << 16) | (<uint32_t>source[i + 1] << 8) | source[i + 2]
+        at[0] = _BASE64[three >> 18]
+        at[1] = _BASE64[(three >> 12) & 63]
+        at[2] = _BASE64[(three >> 6) & 63]
+        at[3] = _BASE64[three & 63]
+        at += 4
+        i += 3
+    if i < size:
+        three = <uint32_t>source[i] << 16
+        if i + 1 < size:
+            three |= <uint32_t>source[i + 1] << 8
+        at[0] = _BASE64[three >> 18]
+        at[1] = _BASE64[(three >> 12) & 63]
+        at[2] = _BASE64[(three >> 6) & 63] if i + 1 < size else c"="
+        at[3] = c"="
+
+
+cdef inline Py_ssize_t _head_size(Py_ssize_t payload) noexcept nogil:
+    """RFC 6455 5.2: the two bytes, and the longer forms of the length."""
+    return 10 if payload > 65535 else 4 if payload > 125 else 2
+
+
+cdef inline void _put_head(uint8_t* at, uint8_t first, Py_ssize_t head, Py_ssize_t payload) noexcept nogil:
+    at[0] = first
+    if head == 2:
+        at[1] = <uint8_t>payload
+    elif head == 4:
+        at[1] = 126
+        at[2] = (payload >> 8) & 0xFF
+        at[3] = payload & 0xFF
+    else:
+        at[1] = 127
+        _put32(at + 2, <uint32_t>(<uint64_t>payload >> 32))
+        _put32(at + 6, <uint32_t>payload)
 
 
 cdef tuple _unpack(const uint8_t* at, Py_ssize_t length):
@@ -107,30 +153,16 @@ cdef class Writer:
         """
         cdef Py_ssize_t audio_bytes = pcm.shape[0]
         cdef Py_ssize_t payload = HEADER + audio_bytes
-        cdef Py_ssize_t head = 2
+        cdef Py_ssize_t head = _head_size(payload)
         if audio_bytes > 65536:
             raise ValueError(f"{audio_bytes} bytes of audio in one message; the limit is {MAX_PAYLOAD}")
-        if payload > 65535:
-            head = 10
-        elif payload > 125:
-            head = 4
         cdef Py_ssize_t body = head + (4 if self._masked else 0)
         cdef uint32_t key = 0
         if self._masked:
             key = self._next_key()
         cdef bytes frame = PyBytes_FromStringAndSize(NULL, body + payload)
         cdef uint8_t* at = <uint8_t*>PyBytes_AS_STRING(frame)
-        at[0] = FIN_BINARY
-        if head == 2:
-            at[1] = <uint8_t>payload
-        elif head == 4:
-            at[1] = 126
-            at[2] = (payload >> 8) & 0xFF
-            at[3] = payload & 0xFF
-        else:
-            at[1] = 127
-            _put32(at + 2, 0)
-            _put32(at + 6, <uint32_t>payload)
+        _put_head(at, FIN_BINARY, head, payload)
         _put32(at + body, <uint32_t>stream)
         _put32(at + body + 4, <uint32_t>sequence)
         _put32(at + body + 8, <uint32_t>(timestamp >> 32))
@@ -148,24 +180,57 @@ cdef class Writer:
             _mask(at + body, payload, at + head)
         return frame
 
+    cpdef bytes wrapped(self, bytes before, const uint8_t[::1] audio, bytes after, bint base64):
+        """A whole frame with the audio between two constant pieces: as base64 in a text message, or as it is in a binary
+        one. Everything is copied. Raises ``ValueError`` for more than ``MAX_PAYLOAD`` bytes of audio."""
+        cdef Py_ssize_t audio_bytes = audio.shape[0]
+        cdef Py_ssize_t size = (audio_bytes + 2) // 3 * 4 if base64 else audio_bytes
+        cdef Py_ssize_t start = PyBytes_GET_SIZE(before)
+        cdef Py_ssize_t rest = PyBytes_GET_SIZE(after)
+        cdef Py_ssize_t payload = start + size + rest
+        cdef Py_ssize_t head = _head_size(payload)
+        cdef Py_ssize_t body = head + (4 if self._masked else 0)
+        cdef uint32_t key = 0
+        if audio_bytes > 65536:
+            raise ValueError(f"{audio_bytes} bytes of audio in one message; the limit is {MAX_PAYLOAD}")
+        if self._masked:
+            key = self._next_key()
+        cdef bytes frame = PyBytes_FromStringAndSize(NULL, body + payload)
+        cdef uint8_t* at = <uint8_t*>PyBytes_AS_STRING(frame)
+        _put_head(at, FIN_TEXT if base64 else FIN_BINARY, head, payload)
+        memcpy(at + body, PyBytes_AS_STRING(before), start)
+        if audio_bytes and base64:
+            _put_base64(&audio[0], audio_bytes, at + body + start)
+        elif audio_bytes:
+            memcpy(at + body + start, &audio[0], audio_bytes)
+        memcpy(at + body + start + size, PyBytes_AS_STRING(after), rest)
+        if self._masked:
+            at[1] |= MASK_BIT
+            memcpy(at + head, &key, 4)
+            _mask(at + body, payload, at + head)
+        return frame
+
 
 cdef class Reader:
     """Takes the bytes of a connection after its handshake and separates audio from the rest.
 
     ``masked`` says whether the peer masks (it is the client). ``max_payload`` is the largest audio in one message.
+    ``plain`` takes every whole text or binary message out, whatever is in it: ``(opcode, payload)``.
     """
 
-    def __init__(self, *, bint masked, Py_ssize_t max_payload=65536):
+    def __init__(self, *, bint masked, Py_ssize_t max_payload=65536, bint plain=False):
         self._masked = masked
+        self._plain = plain
         self._fragments = False
         self._max_payload = max_payload
         self._passing = 0
         self._pending = b""
 
     cpdef list feed(self, bytes data):
-        """What the bytes complete, in order: a tuple as ``unpack`` returns it for each frame of audio, and ``bytes`` to
-        hand to ``websockets`` for everything else. Never raises for anything a peer sent.
+        """What the bytes complete, in order: a tuple for each frame of audio (as ``unpack`` returns it; plain: for each
+        message), and ``bytes`` to hand to ``websockets`` for everything else. Never raises for anything a peer sent.
         """
+        cdef Py_ssize_t least = 0 if self._plain else HEADER
         cdef list found = []
         if self._pending:
             data = self._pending + data
@@ -204,19 +269,23 @@ cdef class Reader:
             body = head + (4 if at[here + 1] & MASK_BIT else 0)
             opcode = at[here] & 0x0F
             if (
-                at[here] == FIN_BINARY
+                (at[here] == FIN_BINARY or (self._plain and at[here] == FIN_TEXT))
                 and not self._fragments
                 and bool(at[here + 1] & MASK_BIT) == self._masked
-                and HEADER <= payload <= <uint64_t>(HEADER + self._max_payload)
+                and <uint64_t>least <= payload <= <uint64_t>(least + self._max_payload)
             ):
                 if <uint64_t>(end - here - body) < payload or end - here < body:
                     break
                 if since < here:
                     found.append(data[since:here])
-                if self._masked:
+                if self._masked or self._plain:
                     plain = PyBytes_FromStringAndSize(<const char*>at + here + body, <Py_ssize_t>payload)
-                    _mask(<uint8_t*>PyBytes_AS_STRING(plain), <Py_ssize_t>payload, at + here + head)
-                    found.append(_unpack(<const uint8_t*>PyBytes_AS_STRING(plain), <Py_ssize_t>payload))
+                    if self._masked:
+                        _mask(<uint8_t*>PyBytes_AS_STRING(plain), <Py_ssize_t>payload, at + here + head)
+                    if self._plain:
+                        found.append((<int>opcode, plain))
+                    else:
+                        found.append(_unpack(<const uint8_t*>PyBytes_AS_STRING(plain), <Py_ssize_t>payload))
                 else:
                     found.append(_unpack(at + here + body, <Py_ssize_t>payload))
                 here += body + <Py_ssize_t>payload

@@ -169,8 +169,8 @@ def _limits(schema: Mapping[str, Any]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "**needed**"
-    value = field.default
-    if value is None or value in ("", (), []):
+    value = field.get_default(call_default_factory=True)
+    if value is None or value in ("", (), [], {}):
         return "none"
     if isinstance(value, tuple) and value and not isinstance(value[0], int):
         return ", ".join(f"`{item}`" for item in value)

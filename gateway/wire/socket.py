@@ -9,7 +9,7 @@ arrives is handed to the owner at once, what is sent is written to the transport
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidState
@@ -60,15 +60,16 @@ class WebSocket(asyncio.Protocol):
         self._client = isinstance(core, ClientProtocol)
         self._send_limit = send_limit
         self._writer = Writer(masked=self._client)
-        self._reader = Reader(masked=not self._client)
+        self._reader = self._make_reader()
         self._transport: asyncio.Transport | None = None
         self._parts: list[bytes] = []
         self._opcode = Opcode.TEXT
-        self._head = b""
+        self._head: bytes | None = b""
         self._upgraded = False
         self._open = False
         self._lost = False
         self._reason = ""
+        self._answered: Response | None = None
 
     # --- verbs --------------------------------------------------------------------------------------------------------
 
@@ -80,6 +81,21 @@ class WebSocket(asyncio.Protocol):
     def subprotocol(self) -> str | None:
         """What the handshake agreed on."""
         return self._core.subprotocol
+
+    @property
+    def response(self) -> Response | None:
+        """What the server answered to a client's handshake."""
+        return self._answered
+
+    @property
+    def close_code(self) -> int | None:
+        """What the peer gave for closing (RFC 6455 7.4); None if it did not say."""
+        return None if self._core.close_rcvd is None else self._core.close_rcvd.code
+
+    @property
+    def close_reason(self) -> str:
+        """And the text beside it."""
+        return "" if self._core.close_rcvd is None else self._core.close_rcvd.reason
 
     def send_text(self, text: str) -> None:
         """Sends a text message; nothing if the connection is not open."""
@@ -156,17 +172,22 @@ class WebSocket(asyncio.Protocol):
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
+    def _make_reader(self) -> Reader:
+        return Reader(masked=not self._client)
+
     def _handshake(self, data: bytes) -> bytes:
         """Feeds the HTTP head alone to the core, so that a frame that follows in the same segment is ours to parse."""
+        if self._head is None:  # a refusal's body
+            return data
         self._head += data
         end = self._head.find(b"\r\n\r\n") + 4
         if end < 4:
             if len(self._head) > _HEAD_LIMIT:
                 self.abort("the handshake is too long")
             return b""
-        self._core.receive_data(self._head[:end])
+        head, rest, self._head = self._head[:end], self._head[end:], None
+        self._core.receive_data(head)
         self._drain()
-        rest, self._head = self._head[end:], b""
         return rest
 
     def _told(self) -> str:
@@ -184,6 +205,7 @@ class WebSocket(asyncio.Protocol):
             elif isinstance(event, Request):
                 self._accept(event)
             elif isinstance(event, Response):
+                self._answered = event
                 self._opened()
         self._flush()
         if self._core.close_expected() and self._transport is not None:
@@ -217,21 +239,24 @@ class WebSocket(asyncio.Protocol):
             case Opcode.CLOSE:
                 self._open = False
 
-    def _guard(self, item: bytes | AudioMessage) -> None:
+    def _guard(self, item: Any) -> None:
         """Hands one message over; what is wrong with it ends the connection, never the loop."""
         if not self._open:
             return
         try:
-            if not isinstance(item, bytes):
-                self._owner.on_audio(item)
-            elif self._opcode is Opcode.TEXT:
-                self._owner.on_text(item.decode())
-            else:
-                self._owner.on_audio(unpack(item))
+            self._hand_over(item)
         except UnicodeDecodeError:
             self.close(_BAD_DATA, "a text message is not UTF-8")
         except (RemoteError, ValueError) as error:
             self.close(_POLICY, str(error))
+
+    def _hand_over(self, item: bytes | AudioMessage) -> None:
+        if not isinstance(item, bytes):
+            self._owner.on_audio(item)
+        elif self._opcode is Opcode.TEXT:
+            self._owner.on_text(item.decode())
+        else:
+            self._owner.on_audio(unpack(item))
 
     def _flush(self) -> None:
         transport = self._transport
