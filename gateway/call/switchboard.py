@@ -6,12 +6,25 @@ import asyncio
 
 import structlog
 
-from gateway.call.call import Call, House
+from gateway.call.call import Call, CallEvent
 from gateway.call.decision import Decision
+from gateway.call.house import House
+from gateway.call.incoming import IncomingCall
 from gateway.call.occupancy import Occupancy
 from gateway.call.throttle import Throttle
 from gateway.net.driver import monotonic
-from gateway.sip.events import Confirmed, Ended, Event, Invited, Reconfirmed, Refreshed, Refused, Reoffered
+from gateway.sip.events import (
+    Answered,
+    Confirmed,
+    Ended,
+    Event,
+    Invited,
+    Reconfirmed,
+    Refreshed,
+    Refused,
+    Reoffered,
+    Ringing,
+)
 from gateway.sip.message import Request
 from gateway.sip.uri import parse_uri
 from gateway.sip.values import plain
@@ -26,7 +39,7 @@ class Switchboard:
         self._house = house
         self._occupancy = occupancy
         self._calls: dict[int, Call] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Call] = {}
         self._log = structlog.get_logger()
         self._throttle = Throttle()
 
@@ -40,9 +53,15 @@ class Switchboard:
                 self._invited(event)
             case Refused():
                 self._refused(event)
-            case Confirmed() | Reoffered() | Reconfirmed() | Refreshed() | Ended():
-                if call := self._calls.get(event.call):
-                    call.on_event(event)
+            case Confirmed() | Reoffered() | Reconfirmed() | Refreshed() | Ended() | Ringing() | Answered():
+                self._told(event)
+
+    def _told(self, event: CallEvent) -> None:
+        call = self._calls.get(event.call)
+        if isinstance(event, Ended):  # nothing follows; a call that tries another target has another handle then
+            self._calls.pop(event.call, None)
+        if call is not None:
+            call.on_event(event)
 
     def _refused(self, refused: Refused) -> None:
         """One log line that names the rule, as far as a flood of them lets, and one record for what was a call."""
@@ -66,23 +85,32 @@ class Switchboard:
         if not isinstance(decision, Decision) or decision.trunk is None or decision.route is None:
             self._house.sip.reject(invited.call, 500, "no decision was made about this call")
             return
-        trunk = decision.trunk.name
-        call = self._calls[invited.call] = Call(self._house, invited, decision, decision.trunk, decision.route)
-        self._occupancy.enter(trunk, "in")
-        task = asyncio.get_running_loop().create_task(call.run(), name=f"call {invited.call_id}")
-        self._tasks.add(task)
-        task.add_done_callback(lambda task: self._over(invited.call, trunk, task))
+        self.adopt(IncomingCall(self._house, invited, decision, decision.trunk, decision.route))
 
-    def _over(self, handle: int, trunk: str, task: asyncio.Task[None]) -> None:
-        self._calls.pop(handle, None)
-        self._occupancy.leave(trunk, "in")
-        self._tasks.discard(task)
+    def adopt(self, call: Call) -> asyncio.Task[None]:
+        """Runs a call to its end, and counts it while it lasts."""
+        self._occupancy.enter(call.trunk.name, call.direction)
+        if call.handle:
+            self.follow(call)
+        task = asyncio.get_running_loop().create_task(call.run(), name=f"call {call.call_id}")
+        self._tasks[task] = call
+        task.add_done_callback(self._over)
+        return task
+
+    def follow(self, call: Call) -> None:
+        """What is told of ``call.handle`` is told to this call from now on."""
+        self._calls[call.handle] = call
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        call = self._tasks.pop(task)
+        self._calls.pop(call.handle, None)
+        self._occupancy.leave(call.trunk.name, call.direction)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("call.fault", exc_info=error)
 
     async def close(self, patience: float) -> None:
         """Hangs every call up, and waits until nothing is left of them; after ``patience`` seconds they are cut."""
-        for call in list(self._calls.values()):
+        for call in list(self._tasks.values()):
             call.shut_down()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=patience)

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Final, Literal
 
 import phonenumbers
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from gateway.options import Options, Secret
+from gateway.errors import SipError
+from gateway.options import Duration, Options, Secret
 from gateway.sip.options import RegistrationOptions
+from gateway.sip.uri import parse_uri
+from gateway.units import SECOND
 
-__all__ = ["CallerIdOptions", "InboundLogin", "NumberOptions", "TrunkLimits", "TrunkOptions"]
+__all__ = [
+    "CallerIdOptions",
+    "HealthOptions",
+    "InboundLogin",
+    "NumberOptions",
+    "OutboundCredentials",
+    "TargetOptions",
+    "TrunkLimits",
+    "TrunkOptions",
+]
 
+_HEADER: Final = re.compile(r"[A-Za-z0-9!%*_+`'~.-]{1,64}")
+_OURS: Final = frozenset(
+    {"via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "content-length", "content-type", "route",
+     "v", "f", "t", "i", "m", "l", "c"}
+)  # fmt: skip
 _USER: Final = r"^[A-Za-z0-9_.!~*'()&=+$,;?/%@-]+$"
 
 
@@ -58,6 +76,8 @@ class CallerIdOptions(Options):
     """Numbers that our calls may show, wildcards included, like ``+4930123*``; none: any."""
     default: str | None = None
     """Number that our calls show where none was asked for."""
+    host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+$")
+    """Host of From and P-Asserted-Identity in our calls, where the peer wants a domain of its own; by default ours."""
 
 
 class TrunkLimits(Options):
@@ -75,6 +95,53 @@ class TrunkLimits(Options):
     """New calls a second that we place."""
     rate_per_source: float | None = Field(default=None, gt=0)
     """New calls a second from each address of the peer; those beyond get 503 with Retry-After."""
+
+
+class TargetOptions(Options):
+    """Where calls of a trunk go."""
+
+    uri: str
+    """SIP URI without a user, like ``sip:sip.example.net`` or ``sip:198.51.100.7:5061;transport=tls``. A name is looked
+    up by NAPTR, SRV and A (RFC 3263), and may lead to several servers."""
+    priority: int = Field(default=1, ge=0)
+    """The lowest is tried first; the others are its backup."""
+    weight: int = Field(default=1, ge=1)
+    """Share of the calls among targets of one priority."""
+
+    @field_validator("uri")
+    @classmethod
+    def _uri(cls, value: str) -> str:
+        try:
+            uri = parse_uri(value)
+        except SipError:
+            uri = None
+        if uri is None or uri.scheme != "sip" or uri.user or "?" in uri.parameters:
+            raise ValueError(f"{value!r} is no target; write one like sip:sip.example.net")
+        return value
+
+
+class HealthOptions(Options):
+    """Whether the targets of a trunk are there, found out by OPTIONS. One that is down is tried last."""
+
+    interval: Duration | None = None
+    """Pause between two pings, a fifth more or less at random, like ``30s``; none: no pings."""
+    timeout: Duration = Field(default="4s", validate_default=True, gt=0)
+    """A ping that is not answered in this time has failed; so has one that is answered by 408 or 503."""
+    down_after: int = Field(default=2, ge=1)
+    """So many failures in a row, of pings or calls, make a target down."""
+    up_after: int = Field(default=1, ge=1)
+    """So many successes in a row make it up again."""
+
+
+class OutboundCredentials(Options):
+    """What answers the peer's challenges (401 and 407)."""
+
+    user: str = Field(min_length=1)
+    """User name."""
+    password: Secret
+    """Password."""
+    realm: str = ""
+    """Answer only challenges of this realm; empty: any realm of this peer."""
 
 
 class TrunkOptions(Options):
@@ -102,15 +169,45 @@ class TrunkOptions(Options):
     caller_id: CallerIdOptions = CallerIdOptions()
     """Who calls."""
     limits: TrunkLimits = TrunkLimits()
-    """How much the peer may ask of us."""
+    """How much the peer may ask of us, and we of it."""
+    targets: list[TargetOptions] = Field(default_factory=list, max_length=32)
+    """Where calls that we place go; the registrar of ``register``, if there is one, is the default."""
+    health: HealthOptions = HealthOptions()
+    """Whether the targets are there."""
+    credentials: OutboundCredentials | None = None
+    """For the peer's challenges; the account of ``register`` is the default."""
+    patience: Duration = Field(default="4s", validate_default=True, ge=SECOND // 10)
+    """A target that says nothing for this long, not even 100, is given up: the next one is tried."""
+    headers: dict[str, str] = Field(default_factory=dict, max_length=32)
+    """Header fields put into each INVITE that we send, like ``{X-Account: "42"}``."""
     registration: RegistrationOptions | None = Field(default=None, alias="register")
     """An account to register at the peer, for those that do not send calls to a fixed address."""
 
     @model_validator(mode="after")
     def _is_reachable(self) -> TrunkOptions:
-        if not (self.source or self.tls_names or self.login or self.registration):
-            raise ValueError("nothing tells whose calls these are: give 'from', 'tls_names' or 'login'")
+        if not (self.takes_calls or self.reached_at):
+            raise ValueError("nothing tells whose calls these are: give 'from', 'tls_names' or 'login', or 'targets'")
+        uris = [target.uri for target in self.targets]
+        if len(set(uris)) < len(uris):
+            raise ValueError("targets: one is there twice; give it more weight instead")
         return self
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if not _HEADER.fullmatch(name) or not text.isprintable():
+                raise ValueError(f"{name!r} is no header field, or its value has a line break")
+            if name.lower() in _OURS:
+                raise ValueError(f"{name!r} is ours to write")
+        return value
+
+    @property
+    def reached_at(self) -> list[TargetOptions]:
+        """Where calls to this peer go; empty: none can be placed."""
+        if self.targets or self.registration is None:
+            return self.targets
+        return [TargetOptions(uri=self.registration.registrar)]
 
     @property
     def takes_calls(self) -> bool:

@@ -14,9 +14,11 @@ from typing import Final
 import structlog
 
 from gateway import __version__
-from gateway.call.call import House
 from gateway.call.decision import Policy
 from gateway.call.gate import Gate
+from gateway.call.health import Health
+from gateway.call.house import House
+from gateway.call.outbound import Outbound
 from gateway.call.registrations import Registrations
 from gateway.call.switchboard import Switchboard
 from gateway.config import Config
@@ -107,12 +109,15 @@ async def _listen(
     """Signalling and switchboard know each other; no event comes before the loop runs again, so none is missed."""
     switchboard: Switchboard | None = None
     registrations: Registrations | None = None
+    health: Health | None = None
 
     def on_event(event: Event) -> None:
         if switchboard is not None:
             switchboard.on_event(event)
         if registrations is not None:
             registrations.on_event(event)
+        if health is not None:
+            health.on_event(event)
 
     gate = Gate(Policy(config.trunks, config.routes, config.limits), config.authentication, key=os.urandom(32))
     sip = await open_endpoint(endpoint_options(config), listen=config.sip.listen, on_event=on_event, admit=gate.admit)
@@ -125,6 +130,10 @@ async def _listen(
     if any(route.capture for route in config.routes):
         sip.on_message = house.wiretap.on_message
     switchboard = Switchboard(house, gate.occupancy)
+    outbound = Outbound(house, switchboard, gate.occupancy, config.trunks)
+    health = Health(sip, outbound.trunks)
+    stack.push_async_callback(health.close)
+    health.start()
     stack.push_async_callback(switchboard.close, _PATIENCE)
     registrations = Registrations(sip, config.trunks)
     stack.push_async_callback(registrations.close)

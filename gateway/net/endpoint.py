@@ -18,6 +18,7 @@ from gateway.sip.events import Event, Refused
 from gateway.sip.flow import Address, Datagram, Flow, Hop, Listener, Remote, flow_to
 from gateway.sip.options import RegistrationOptions
 from gateway.sip.reception import Admit
+from gateway.units import Nanos
 
 __all__ = ["EndpointDriver", "open_endpoint"]
 
@@ -163,6 +164,8 @@ class EndpointDriver:
         credentials: Credentials | None = None,
         registration: int | None = None,
         advertise: str = "",
+        sender: str = "",
+        patience: Nanos | None = None,
     ) -> int:
         """Places a call. A target that names a host needs ``remote``: see ``locate``."""
         return self._driver.run(
@@ -176,6 +179,8 @@ class EndpointDriver:
                 credentials=credentials,
                 registration=registration,
                 advertise=advertise,
+                sender=sender,
+                patience=patience,
             )
         )
 

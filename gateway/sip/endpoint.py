@@ -177,11 +177,14 @@ class Endpoint:
         credentials: Credentials | None = None,
         registration: int | None = None,
         advertise: str = "",
+        sender: str = "",
+        patience: Nanos | None = None,
     ) -> int:
         """Places a call; returns its handle. ``remote`` is where the INVITE goes if the target's host is a name, or
         servers to try in order, ``credentials`` answer its challenges (RFC 3261 22). With a ``registration`` it takes
         the way that its registrar has told (Service-Route, RFC 3608). ``advertise`` is what Via and Contact say
-        instead of ``options.advertise``."""
+        instead of ``options.advertise``, ``sender`` is From if it is not ``caller`` at our address, ``patience`` is how
+        long the last server may be silent if not 64*T1."""
         flows, routes = self._way(target, remote, registration)
         if advertise:
             flows = [replace(flow, ours=replace(flow.ours, advertise=advertise)) for flow in flows]
@@ -191,7 +194,12 @@ class Endpoint:
             raise MisuseError(f"caller {caller!r} does not fit into a URI: escape it")
         headers = [*(("Route", route) for route in routes), *(_checked(header) for header in headers)]
         login = self._login(credentials)
-        call = OutgoingCall(self._context, target, flows, caller, sdp=sdp, headers=headers, now=now, login=login)
+        if sender:
+            _checked(("From", sender))
+        call = OutgoingCall(
+            self._context, target, flows, caller, sdp=sdp, headers=headers, now=now, login=login,
+            sender=sender, patience=patience,
+        )  # fmt: skip
         return call.handle
 
     def options_ping(

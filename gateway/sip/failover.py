@@ -94,6 +94,7 @@ class Attempts:
         in_dialog: bool = False,
         late: Late | None = None,
         on_server: Callable[[Flow], None] = lambda flow: None,
+        patience: Nanos | None = None,
     ) -> None:
         self.wake: Nanos | None = None
         self.provisional = False
@@ -104,6 +105,7 @@ class Attempts:
         self._context = context
         self._tell, self._late, self._on_server = tell, late, on_server
         self._built_for = flows[0]
+        self._patience = patience
         # Within a dialog there is one way only, whoever asked to be left alone.
         self._rests = Rests(context.options.failover) if in_dialog else context.rests
         self._left = self._rests.order(flows, now)
@@ -140,6 +142,10 @@ class Attempts:
             self._rests.failed(self.flow, None, now)
             self._abandon(self.transaction)
             self._next(now)
+        else:  # nobody else is left, and the user will not wait for 64*T1
+            self._rests.failed(self.flow, None, now)
+            self._abandon(self.transaction)
+            self._tell(None, now)
 
     # -- one server after the other ------------------------------------------------------------------------------------
 
@@ -157,6 +163,8 @@ class Attempts:
         self.wake = None
         if self._left:
             self._sleep_until(Nanos(now + self._context.options.failover.after))
+        elif self._patience is not None:
+            self._sleep_until(Nanos(now + self._patience))
 
     def _told(self, response: Response | None, now: Nanos) -> None:
         rests = self._rests

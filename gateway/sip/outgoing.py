@@ -38,11 +38,14 @@ class OutgoingCall(Session):
         headers: Iterable[Header],
         now: Nanos,
         login: Login | None = None,
+        sender: str = "",
+        patience: Nanos | None = None,
     ) -> None:
         host = context.host(flows[0].local)
         super().__init__(context, context.new_handle(), (f"{context.token()}@{host}", context.token()), caller)
         self._target = target
         self._login = login
+        self._sender = sender
         self._tries = 1
         self._least = LEAST
         self._early = EarlyDialogs(context.listeners)
@@ -54,7 +57,7 @@ class OutgoingCall(Session):
         context.add(self)
 
         invite = self._build(sdp, headers, flows[0])
-        self._attempts = Attempts(context, invite, flows, self._on_response, now, late=self._on_late)
+        self._attempts = Attempts(context, invite, flows, self._on_response, now, late=self._on_late, patience=patience)
         self._sleep_until(Nanos(now + context.options.ring_limit))
 
     @property
@@ -70,7 +73,8 @@ class OutgoingCall(Session):
     def _build(self, sdp: bytes, headers: Iterable[Header], flow: Flow) -> Request:
         context = self._context
         at = "@" if self._user else ""
-        identity = f"<sip:{self._user}{at}{context.host(flow.local)}>;tag={self.key[1]}"
+        sender = self._sender or f"<sip:{self._user}{at}{context.host(flow.local)}>"
+        identity = f"{sender};tag={self.key[1]}"
         fixed: list[Header] = [
             ("Via", context.via(flow)), ("Max-Forwards", "70"), ("From", identity), ("To", f"<{self._target}>"),
             ("Call-ID", self.key[0]), ("CSeq", "1 INVITE"), context.contact(flow, self._user), ALLOW, ACCEPT,

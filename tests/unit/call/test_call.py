@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.call.call import House
 from gateway.call.decision import Inquiry, decide
+from gateway.call.house import House
 from gateway.call.occupancy import Occupancy
 from gateway.call.options import LimitOptions
 from gateway.call.switchboard import Switchboard

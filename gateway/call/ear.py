@@ -1,0 +1,54 @@
+"""The plug's session as the leg's observer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from gateway.media.contract import LegStats
+from gateway.plugs.contract import PlugSession
+from gateway.units import Nanos
+
+__all__ = ["Ear"]
+
+_HEARD: Final = ("on_audio", "on_speech_started", "on_speech_ended")
+
+
+class Ear:
+    """Only the end of the leg, and a silent far end, are the call's own affair, and digits that ``own_digit`` takes."""
+
+    def __init__(
+        self,
+        session: PlugSession,
+        own_digit: Callable[[str], bool],
+        on_closed: Callable[[LegStats], None],
+        on_rtp_timeout: Callable[[Nanos], None],
+    ) -> None:
+        self._session = session
+        self._own_digit = own_digit
+        self.on_closed = on_closed
+        self.on_rtp_timeout = on_rtp_timeout
+
+    def on_digit(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
+        if not self._own_digit(digit):
+            self._session.on_digit(digit, duration_ms, arrival)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def listen_in(self, other: Any) -> None:
+        """``other`` hears the far end too, until ``alone``."""
+        for name in _HEARD:
+            setattr(self, name, _both(getattr(self._session, name), getattr(other, name)))
+
+    def alone(self) -> None:
+        for name in _HEARD:
+            self.__dict__.pop(name, None)
+
+
+def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:
+    def told(*what: Any) -> None:
+        first(*what)
+        second(*what)
+
+    return told

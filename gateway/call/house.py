@@ -1,0 +1,82 @@
+"""What all calls share: the signalling, the media plane, plugs and providers, as far as a call needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.call.options import LimitOptions
+from gateway.call.tapes import TapeFactory
+from gateway.call.wiretap import Wiretap
+from gateway.media.contract import Leg, LegObserver
+from gateway.plugs.contract import Plug
+from gateway.providers.contract import Provider
+from gateway.records.writer import Records
+from gateway.sdp.types import AudioFormat
+from gateway.sip.auth import Credentials
+from gateway.sip.flow import Hop, Remote
+from gateway.sip.message import Header
+from gateway.units import Nanos
+
+__all__ = ["Dialler", "House", "MediaFactory", "Signalling"]
+
+
+class Signalling(Protocol):
+    """What a call needs of SIP."""
+
+    def ring(self, call: int, status: int = 180, sdp: bytes | None = None) -> None: ...
+
+    def answer(self, call: int, sdp: bytes) -> None: ...
+
+    def reject(self, call: int, status: int, rule: str, reason: str | None = None, *, warning: int = 399) -> None: ...
+
+    def hang_up(self, call: int, reason: str = "") -> None: ...
+
+
+class Dialler(Signalling, Protocol):
+    """And what placing one needs besides."""
+
+    async def locate(self, target: str) -> list[Hop]: ...
+
+    def invite(
+        self,
+        target: str,
+        sdp: bytes,
+        *,
+        caller: str,
+        headers: Iterable[Header] = (),
+        remote: Remote = None,
+        credentials: Credentials | None = None,
+        sender: str = "",
+        patience: Nanos | None = None,
+    ) -> int: ...
+
+    def call_id(self, call: int) -> str: ...
+
+
+class MediaFactory(TapeFactory, Protocol):
+    """What a call needs of the media plane."""
+
+    @property
+    def formats(self) -> tuple[AudioFormat, ...]: ...
+
+    def open_leg(self, observer: LegObserver, *, uplink_rate: int = 16000) -> Leg: ...
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all calls share."""
+
+    sip: Signalling
+    media: MediaFactory
+    media_host: str
+    """The address that SDP tells the far end."""
+    plugs: Mapping[str, Plug]
+    providers: Mapping[str, Provider]
+    records: Records
+    limits: LimitOptions
+    codecs: Mapping[str, tuple[AudioFormat, ...]] = field(default_factory=dict)
+    """What trunks with a codec policy of their own offer and take, by the trunk's name."""
+    wiretap: Wiretap = field(default_factory=Wiretap)
+    """Where captures get SIP messages from."""
