@@ -69,7 +69,7 @@ from codecs_ext.ring cimport (
     ring_tell,
 )
 from codecs_ext.rtcp cimport CNAME_BYTES
-from codecs_ext.shard cimport DEVIATION_BINS, Shard, shard_close_leg, shard_free, shard_new, shard_run
+from codecs_ext.shard cimport DEVIATION_BINS, LATENESS_BINS, Shard, shard_close_leg, shard_free, shard_new, shard_run
 from codecs_ext.source cimport LEARN_ANY, LEARN_NEVER, LEARN_PORT, SourceOptions
 from codecs_ext.srtp cimport srtp_open
 from codecs_ext.tape cimport TapeOrder
@@ -467,6 +467,14 @@ cdef class PlaneShard:
     def costs(self):
         """What the thread has cost so far, by name."""
         return self.shard.costs
+
+    def lateness(self):
+        """How late ticks began: below 125 us, 250 us, and so on, each step twice the one before; the last is all beyond."""
+        return [self.shard.lateness[i] for i in range(LATENESS_BINS)]
+
+    def drag(self, nanoseconds: int) -> None:
+        """Makes every tick so much longer, for tests of overload."""
+        self.shard.drag_ns = nanoseconds
 
     def deviations(self):
         """How late packets left, counted in steps of 10 us; the last step holds everything beyond."""

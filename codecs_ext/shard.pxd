@@ -11,6 +11,8 @@ cdef enum:
     CONTROL = 64
     DEVIATION_BINS = 1000       # of 10 us; what is later counts in the last
     TICK_NS = 5_000_000
+    LATENESS_BINS = 13          # of ticks: below 125 us, 250 us, ... 256 ms, and beyond
+    LATENESS_NS = 125_000
 
 cdef struct Costs:
     uint64_t ticks
@@ -47,6 +49,8 @@ cdef struct Shard:
     uint64_t told               # events.head at the last signal
     Costs costs
     uint64_t deviations[DEVIATION_BINS]
+    uint64_t lateness[LATENESS_BINS]
+    uint64_t drag_ns            # that each tick is made longer by: tests of overload
     epoll_event *ready
     mmsghdr messages[BATCH]
     iovec vectors[BATCH]

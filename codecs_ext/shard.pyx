@@ -415,7 +415,15 @@ cdef void _wake_loop(Shard *shard) noexcept nogil:
             shard.costs.wake_ups += 1
 
 
+cdef void _drag(const Shard *shard) noexcept nogil:
+    """Works on nothing, as a thread does that has too much to do."""
+    cdef int64_t until = nanoseconds(CLOCK_MONOTONIC) + <int64_t>shard.drag_ns
+    while nanoseconds(CLOCK_MONOTONIC) < until:
+        pass
+
+
 cdef void _account(Shard *shard, uint64_t passed) noexcept nogil:
+    cdef int bin = 0
     cdef int64_t late = shard.now - (shard.origin + shard.tick * TICK_NS)
     shard.costs.ticks += 1
     shard.costs.syscalls += 1
@@ -424,6 +432,9 @@ cdef void _account(Shard *shard, uint64_t passed) noexcept nogil:
         late += <int64_t>(passed - 1) * TICK_NS
     if late > <int64_t>shard.costs.max_lateness_ns:
         shard.costs.max_lateness_ns = late
+    while late >= <int64_t>LATENESS_NS << bin and bin < LATENESS_BINS - 1:
+        bin += 1
+    shard.lateness[bin] += 1
 
 
 cdef void _start_clock(Shard *shard) noexcept nogil:
@@ -452,6 +463,8 @@ cdef void *shard_run(void *argument) noexcept nogil:
         _send(shard)
         _receive(shard)
         _timers(shard)
+        if shard.drag_ns:
+            _drag(shard)
         _wake_loop(shard)
         shard.costs.busy_ns += nanoseconds(CLOCK_MONOTONIC) - shard.now
     lc_store(&shard.stopped, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from gateway.call.decision import Decision, Inquiry, Policy, decide, mismatch
@@ -23,8 +24,18 @@ class Gate:
     """``admit`` is what the endpoint asks for every request outside a dialog. Refusals are raised, so that they are
     answered without a transaction: nothing is kept of those who have no business here."""
 
-    def __init__(self, policy: Policy, authentication: AuthenticationOptions, *, key: bytes) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        authentication: AuthenticationOptions,
+        *,
+        key: bytes,
+        overload: Callable[[], str | None] = lambda: None,
+        retry_after_s: int = 5,
+    ) -> None:
         self.policy = policy
+        self._overload = overload
+        self._retry_after_s = retry_after_s
         self.occupancy = Occupancy(policy.limits.burst)
         accounts = {
             trunk.login.user: trunk.login.password.get_secret_value()
@@ -52,6 +63,8 @@ class Gate:
             self._know(inquiry, now)
             return None
         decision = decide(inquiry, self.policy, self.occupancy, now)
+        if decision.accepted and (rule := self._overload()) is not None:
+            raise SipError(503, "Service Unavailable", rule, (("Retry-After", str(self._retry_after_s)),))
         if decision.accepted:
             self._count(decision, now)
             return decision

@@ -36,6 +36,7 @@ from gateway.records.opening import open_records
 from gateway.records.writer import Records
 from gateway.sip.events import Event
 from gateway.sip.uri import join_host_port
+from gateway.units import SECOND
 
 __all__ = ["run"]
 
@@ -119,7 +120,13 @@ async def _listen(
         if health is not None:
             health.on_event(event)
 
-    gate = Gate(Policy(config.trunks, config.routes, config.limits), config.authentication, key=os.urandom(32))
+    gate = Gate(
+        Policy(config.trunks, config.routes, config.limits),
+        config.authentication,
+        key=os.urandom(32),
+        overload=plane.overload,
+        retry_after_s=config.media.admission.retry_after // SECOND,
+    )
     sip = await open_endpoint(endpoint_options(config), listen=config.sip.listen, on_event=on_event, admit=gate.admit)
     stack.push_async_callback(sip.close)
     plugs: dict[str, Plug] = {

@@ -10,6 +10,7 @@ from codecs_ext.plane import PlaneShard
 __all__ = ["PlaneCosts", "plane_costs"]
 
 _BIN_US: Final = 10
+_STEP_MS: Final = 0.125
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,19 @@ class PlaneCosts:
     deviations: tuple[int, ...] = ()
     """Packets by how late they left, in steps of 10 us; the last step holds everything beyond."""
 
+    lateness: tuple[int, ...] = ()
+    """Ticks by how late they began: below 125 us, 250 us and so on, each step twice the one before; the last is all
+    beyond."""
+
+    def lateness_ms(self, share: float) -> float:
+        """Lateness that ``share`` (0 to 1) of the ticks stayed below, as the upper end of its step."""
+        left = share * sum(self.lateness)
+        for step, count in enumerate(self.lateness):
+            left -= count
+            if left <= 0:
+                return _STEP_MS * 2.0**step
+        return _STEP_MS * 2.0 ** len(self.lateness)
+
     @property
     def us_per_pair(self) -> float:
         """Busy microseconds per packet received and sent."""
@@ -50,6 +64,7 @@ class PlaneCosts:
     def since(self, earlier: PlaneCosts) -> PlaneCosts:
         """The span from ``earlier`` to here; the largest lateness is that since the start."""
         bins = zip(self.deviations, earlier.deviations, strict=True) if earlier.deviations else ()
+        steps = zip(self.lateness, earlier.lateness, strict=True) if earlier.lateness else ()
         return PlaneCosts(
             ticks=self.ticks - earlier.ticks,
             late_ticks=self.late_ticks - earlier.late_ticks,
@@ -61,6 +76,7 @@ class PlaneCosts:
             syscalls=self.syscalls - earlier.syscalls,
             wake_ups=self.wake_ups - earlier.wake_ups,
             deviations=tuple(now - before for now, before in bins) if earlier.deviations else self.deviations,
+            lateness=tuple(now - before for now, before in steps) if earlier.lateness else self.lateness,
         )
 
 
@@ -82,4 +98,5 @@ def plane_costs(shards: list[PlaneShard]) -> PlaneCosts:
         syscalls=total("syscalls"),
         wake_ups=total("wake_ups"),
         deviations=tuple(sum(counts) for counts in zip(*(shard.deviations() for shard in shards), strict=True)),
+        lateness=tuple(sum(counts) for counts in zip(*(shard.lateness() for shard in shards), strict=True)),
     )

@@ -13,7 +13,7 @@ from gateway.options import Duration, Options
 from gateway.registry import CODECS, names
 from gateway.units import SECOND
 
-__all__ = ["LatchingOptions", "MediaOptions", "PortRange", "RtcpOptions", "VadOptions"]
+__all__ = ["AdmissionOptions", "LatchingOptions", "MediaOptions", "PortRange", "RtcpOptions", "VadOptions"]
 
 
 def _parse_ports(value: object) -> tuple[int, int]:
@@ -94,6 +94,18 @@ class LatchingOptions(Options):
     """A source that has been silent for this long may be replaced without a re-INVITE. 0s: never."""
 
 
+class AdmissionOptions(Options):
+    """When the media threads are too busy for another call. Measured once a second and thread; with several threads,
+    new calls go to those that are not full, and are refused with 503 when all are."""
+
+    busy: float = Field(default=0.85, gt=0.0, le=1.0)
+    """Share of the time that a thread may be busy."""
+    late: float = Field(default=0.02, gt=0.0, le=1.0)
+    """Share of its ticks (5 ms) that may be missed."""
+    retry_after: Duration = Field(default="5s", validate_default=True, ge=SECOND)
+    """What refused callers are told to wait."""
+
+
 class MediaOptions(Options):
     """RTP and everything between its packets and the calls."""
 
@@ -135,6 +147,8 @@ class MediaOptions(Options):
     """Audio that one leg queues at most; what does not fit is dropped and counted."""
     event_ring: int = Field(default=8, ge=1, le=1024)
     """MiB per shard for what waits to be read by the event loop: 100 calls at 16 kHz fill 3.4 MB per second."""
+    admission: AdmissionOptions = AdmissionOptions()
+    """When new calls are refused because the media threads have too much to do."""
     tape_ring: int = Field(default=8, ge=1, le=1024)
     """MiB per shard for what waits to be written of recordings and captures: 100 calls fill 3.7 MB a second."""
     vad: VadOptions = VadOptions()

@@ -15,6 +15,8 @@ import asyncio
 import base64
 import secrets
 import socket
+import time
+from dataclasses import asdict
 from typing import Any, Final
 
 import structlog
@@ -25,16 +27,18 @@ from gateway.media.codecs.contract import Codecs
 from gateway.media.contract import LegObserver
 from gateway.media.costs import PlaneCosts, plane_costs
 from gateway.media.leg import PlaneLeg, Verbs
+from gateway.media.load import LoadGauge, ShardLoad
 from gateway.media.options import MediaOptions
 from gateway.media.ports import PortPool
 from gateway.media.quality import leg_stats
 from gateway.media.recording.recorder import LegTape, Recorder, TapedLeg
 from gateway.sdp.types import AudioFormat
-from gateway.units import MS
+from gateway.units import MS, Nanos
 
 __all__ = ["MediaPlane"]
 
 _MIB: Final = 1 << 20
+_PERIOD_S: Final = 1.0
 _VAD_BLOCK: Final = 10 * MS
 _SAMPLE: Final = 125_000
 """Nanoseconds of a sample at 8 kHz."""
@@ -116,6 +120,8 @@ class MediaPlane:
         self._shards: list[_ShardFace] = []
         self._codecs = Codecs(options.codecs)
         self._recorder = Recorder(len(self._ports))
+        self._gauge: LoadGauge | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def formats(self) -> tuple[AudioFormat, ...]:
@@ -130,11 +136,15 @@ class MediaPlane:
         realtime = [shard.start(self._options.realtime) for shard in shards]
         self._shards = shards
         self._recorder.start([shard.shard.tape_end() for shard in shards])
+        self._gauge = LoadGauge(self._options.admission, len(shards), Nanos(time.monotonic_ns()))
+        self._timer = asyncio.get_running_loop().call_later(_PERIOD_S, self._measure)
         _log.info("media.started", shards=len(shards), realtime=all(realtime), ports=len(self._ports))
 
     async def stop(self) -> None:
         """Closes every leg (``on_closed`` is called) and ends the threads, within a tick or two. Twice is harmless."""
         shards, self._shards = self._shards, []
+        if self._timer is not None:
+            self._timer.cancel()
         for shard in shards:
             await shard.stop()
         await self._recorder.stop()
@@ -143,7 +153,7 @@ class MediaPlane:
         """A bound leg on the shard that has the fewest. Raises ``ResourceError`` if no port or descriptor is left."""
         if not self._shards:
             raise MisuseError("the media plane does not run")
-        face = min(self._shards, key=lambda shard: shard.shard.legs_open)
+        face = self._emptiest()
         sock, control = self._ports.bind()
         local = sock.getsockname()[:2]
         try:
@@ -170,6 +180,31 @@ class MediaPlane:
         leg = PlaneLeg(local, face.shard, slot, face.verbs, self._codecs, rate=uplink_rate)
         face.legs[slot] = leg
         return leg
+
+    def _emptiest(self) -> _ShardFace:
+        """The shard that has the fewest legs, of those that are not full if there are any."""
+        full = [load.full for load in self._gauge.loads] if self._gauge is not None else []
+        chosen = min(zip(full, self._shards, strict=True), key=lambda one: (one[0], one[1].shard.legs_open))
+        return chosen[1]
+
+    def _measure(self) -> None:
+        """Once a second: what the threads do, and what changes with it."""
+        if self._gauge is None or not self._shards:
+            return
+        costs = [plane_costs([face.shard]) for face in self._shards]
+        for number, load in self._gauge.observe(costs, Nanos(time.monotonic_ns())):
+            tell = _log.warning if load.full else _log.info
+            tell("media.full" if load.full else "media.recovered", shard=number, **asdict(load))
+        self._timer = asyncio.get_running_loop().call_later(_PERIOD_S, self._measure)
+
+    def overload(self) -> str | None:
+        """Why no further call should be taken now, if so."""
+        return self._gauge.overload() if self._gauge is not None and self._shards else None
+
+    @property
+    def loads(self) -> tuple[ShardLoad, ...]:
+        """Each media thread over the last second."""
+        return self._gauge.loads if self._gauge is not None else ()
 
     def tape(self, leg: TapedLeg) -> LegTape:
         """For recordings and captures of the leg. Raises ``ResourceError`` if there are too many."""

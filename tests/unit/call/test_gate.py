@@ -73,3 +73,15 @@ def test_sources_are_forgotten_before_they_fill_the_memory() -> None:
         host = f"10.1.{number // 256}.{number % 256}"
         assert one.admit(invite(), Flow("udp", US, (host, 5060)), NOW)
     assert len(one.occupancy._sources) == 10_000
+
+
+def test_full_media_threads_refuse_a_call_and_nothing_else() -> None:
+    full = Gate(
+        policy(), AuthenticationOptions(), key=b"k" * 32, overload=lambda: "media threads are full", retry_after_s=7
+    )
+    refused = refusal(full, invite(), PEER)
+    assert (refused.status, refused.rule) == (503, "media threads are full")
+    assert dict(refused.headers)["Retry-After"] == "7"
+    assert full.occupancy.total == 0
+    assert full.admit(invite(method="OPTIONS"), PEER, NOW) is None
+    assert refusal(full, invite(), STRANGER).status == 403

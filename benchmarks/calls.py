@@ -1,0 +1,95 @@
+"""Many calls by hand: INVITE, ACK and BYE over one UDP socket, their media at the generator's port."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+
+__all__ = ["Calls"]
+
+_AT_ONCE = 20
+_SDP = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    "m=audio {port} RTP/AVP 0\r\na=ptime:20\r\n"
+)
+
+
+class _Socket(asyncio.DatagramProtocol):
+    def __init__(self) -> None:
+        self.waiting: dict[str, asyncio.Future[str]] = {}
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        text = data.decode()
+        status = re.match(r"SIP/2.0 (\d+)", text)
+        call = re.search(r"^Call-ID: *(\S+)", text, re.MULTILINE | re.IGNORECASE)
+        if status is None or call is None or int(status[1]) < 200:
+            return
+        waiting = self.waiting.pop(call[1], None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(text)
+
+
+class Calls:
+    """``set_up`` returns the port of the gateway's media for each call."""
+
+    def __init__(self, gateway: tuple[str, int], media_port: int) -> None:
+        self._gateway = gateway
+        self._media_port = media_port
+        self._dialogs: list[tuple[int, str, str]] = []
+
+    async def set_up(self, numbers: list[str]) -> list[int]:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        sock.bind(("127.0.0.1", 0))
+        loop = asyncio.get_running_loop()
+        self._transport, self._socket = await loop.create_datagram_endpoint(_Socket, sock=sock)
+        self._local = f"127.0.0.1:{sock.getsockname()[1]}"
+        few = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(number: int) -> int:
+            async with few:
+                return await self._invite(number, numbers[number])
+
+        return await asyncio.gather(*(one(number) for number in range(len(numbers))))
+
+    async def hang_up(self) -> None:
+        for number, to, target in self._dialogs:
+            self._send(self._request("BYE", number, target, to, 2))
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.5)
+        self._transport.close()
+
+    def _request(self, method: str, number: int, target: str, to: str, sequence: int, body: str = "") -> str:
+        return (
+            f"{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {self._local};branch=z9hG4bK{method}{number}\r\n"
+            f"From: <sip:bench@{self._local}>;tag={number}\r\nTo: {to}\r\nCall-ID: {number}@bench\r\n"
+            f"CSeq: {sequence} {method}\r\nContact: <sip:bench@{self._local}>\r\nMax-Forwards: 70\r\n"
+            f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        )
+
+    def _send(self, text: str) -> None:
+        self._transport.sendto(text.encode(), self._gateway)
+
+    async def _invite(self, number: int, called: str) -> int:
+        target = f"sip:{called}@{self._gateway[0]}:{self._gateway[1]}"
+        invite = self._request("INVITE", number, target, f"<{target}>", 1, _SDP.format(port=self._media_port))
+        for _ in range(20):
+            answer = asyncio.get_running_loop().create_future()
+            self._socket.waiting[f"{number}@bench"] = answer
+            self._send(invite)
+            try:
+                text = await asyncio.wait_for(answer, 2.0)
+            except TimeoutError:
+                continue
+            to, contact, port = (
+                re.search(pattern, text, re.MULTILINE | re.IGNORECASE)
+                for pattern in (r"^To: *(.*?)\r", r"^Contact: *<(.*?)>", r"^m=audio (\d+)")
+            )
+            if not text.startswith("SIP/2.0 200") or not (to and contact and port):
+                raise RuntimeError(text.partition("\r\n")[0] + " " + text)
+            self._send(self._request("ACK", number, contact[1], to[1], 1))
+            self._dialogs.append((number, to[1], contact[1]))
+            return int(port[1])
+        raise RuntimeError(f"no answer to call {number}")

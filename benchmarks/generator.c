@@ -1,0 +1,134 @@
+/* RTP of many calls from one socket: cheap, and honest about its own lateness.
+ *
+ *   generator SECONDS WARM_UP < ports        one port of 127.0.0.1 per line and call; its own port is argument 3
+ *
+ * Every call sends 160 bytes of PCMU each 20 ms, spread over the 20 ms in steps of 1 ms. The first bytes of a payload carry
+ * call and sequence number in codes that G.711 decodes and encodes again without change, so that what comes back through a
+ * gateway and a model that echoes is recognised, and its delay is that of the very packet. Stamps of what comes are the
+ * kernel's. One line of JSON at the end; the warm-up does not count.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum { CALLS = 4096, SLOTS = 20, KEPT = 1024, BATCH = 64, MARK = 8, BYTES = 172, BINS = 200000 };
+
+static struct { struct sockaddr_in to; uint16_t sequence; int64_t sent[KEPT]; int heard; uint16_t last; } call[CALLS];
+static int calls, by_port[65536];
+static uint32_t delay[BINS], own[BINS];          /* histograms in steps of 10 us */
+static int64_t sent_count, received, missing, echoed, foreign;
+
+static int64_t now(int clock) { struct timespec t; clock_gettime(clock, &t); return t.tv_sec * 1000000000LL + t.tv_nsec; }
+static void count(uint32_t *bins, int64_t ns) { int64_t i = ns / 10000; bins[i < 0 ? 0 : i >= BINS ? BINS - 1 : i]++; }
+
+static double share(const uint32_t *bins, double part) {
+    uint64_t total = 0, seen = 0;
+    for (int i = 0; i < BINS; i++) total += bins[i];
+    for (int i = 0; i < BINS; i++) { seen += bins[i]; if (total && seen >= part * total) return (i + 1) / 100.0; }
+    return 0;
+}
+
+static void write_mark(uint8_t *at, int number, uint16_t sequence) {
+    for (int i = 0; i < 4; i++) at[i] = 0x90 | (number >> 4 * i & 15), at[4 + i] = 0x90 | (sequence >> 4 * i & 15);
+}
+
+static int read_mark(const uint8_t *at, int *number, uint16_t *sequence) {
+    *number = *sequence = 0;
+    for (int i = 0; i < MARK; i++) if ((at[i] & 0xF0) != 0x90) return 0;
+    for (int i = 0; i < 4; i++) *number |= (at[i] & 15) << 4 * i, *sequence |= (at[4 + i] & 15) << 4 * i;
+    return *number < calls;
+}
+
+static void send_slot(int fd, int slot, uint32_t frame) {
+    static uint8_t packets[BATCH][BYTES];
+    static struct iovec parts[BATCH];
+    static struct mmsghdr messages[BATCH];
+    int n = 0;
+    int64_t at = now(CLOCK_REALTIME);
+    for (int i = slot; i < calls; i += SLOTS) {
+        uint8_t *p = packets[n];
+        uint16_t sequence = call[i].sequence++;
+        uint32_t timestamp = htonl(frame * 160), ssrc = htonl(1000 + i);
+        memset(p, 0xA5, BYTES);
+        p[0] = 0x80; p[1] = 0; p[2] = sequence >> 8; p[3] = sequence & 255;
+        memcpy(p + 4, &timestamp, 4); memcpy(p + 8, &ssrc, 4);
+        write_mark(p + 12, i, sequence);
+        call[i].sent[sequence % KEPT] = at;
+        parts[n] = (struct iovec){p, BYTES};
+        messages[n].msg_hdr = (struct msghdr){.msg_name = &call[i].to, .msg_namelen = sizeof call[i].to, .msg_iov = &parts[n], .msg_iovlen = 1};
+        if (++n == BATCH || i + SLOTS >= calls) { int done = sendmmsg(fd, messages, n, 0); sent_count += done > 0 ? done : 0; n = 0; at = now(CLOCK_REALTIME); }
+    }
+}
+
+static void heard(const uint8_t *p, int size, int port, int64_t at, int counts) {
+    int number, i = by_port[port] - 1;
+    uint16_t sequence = p[2] << 8 | p[3], marked;
+    if (i < 0 || size < 12) { foreign++; return; }
+    if (counts) {
+        received++;
+        if (!call[i].heard) { call[i].heard = 1; call[i].last = sequence; }
+        else { missing += (uint16_t)(sequence - call[i].last - 1); call[i].last = sequence; }
+        if (size == BYTES && read_mark(p + 12, &number, &marked) && number == i) { echoed++; count(delay, at - call[i].sent[marked % KEPT]); }
+    }
+}
+
+static void receive(int fd, int counts) {
+    static uint8_t data[BATCH][2048], control[BATCH][64];
+    static struct sockaddr_in from[BATCH];
+    struct iovec parts[BATCH];
+    struct mmsghdr messages[BATCH];
+    for (;;) {
+        for (int i = 0; i < BATCH; i++) {
+            parts[i] = (struct iovec){data[i], 2048};
+            messages[i].msg_hdr = (struct msghdr){.msg_name = &from[i], .msg_namelen = sizeof from[i], .msg_iov = &parts[i], .msg_iovlen = 1, .msg_control = control[i], .msg_controllen = 64};
+        }
+        int n = recvmmsg(fd, messages, BATCH, MSG_DONTWAIT, NULL);
+        for (int i = 0; i < n; i++) {
+            struct cmsghdr *c = CMSG_FIRSTHDR(&messages[i].msg_hdr);
+            int64_t at = now(CLOCK_REALTIME);
+            if (c && c->cmsg_type == SO_TIMESTAMPNS) { struct timespec *t = (void *)CMSG_DATA(c); at = t->tv_sec * 1000000000LL + t->tv_nsec; }
+            heard(data[i], messages[i].msg_len, ntohs(from[i].sin_port), at, counts);
+        }
+        if (n < BATCH) return;
+    }
+}
+
+int main(int argc, char **argv) {
+    double seconds = argc > 1 ? atof(argv[1]) : 10, warm_up = argc > 2 ? atof(argv[2]) : 1;
+    struct sockaddr_in local = {.sin_family = AF_INET, .sin_port = htons(argc > 3 ? atoi(argv[3]) : 0), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0), size = 1 << 24, on = 1, port;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+    if (bind(fd, (void *)&local, sizeof local)) { perror("bind"); return 1; }
+    while (calls < CALLS && scanf("%d", &port) == 1) {
+        call[calls].to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        by_port[port & 65535] = ++calls;
+    }
+    int64_t start = now(CLOCK_MONOTONIC) + 10000000;
+    int64_t steps = (int64_t)((seconds + warm_up) * 1000), warm = (int64_t)(warm_up * 1000);
+    for (int64_t step = 0; step < steps; step++) {
+        int64_t due = start + step * 1000000;
+        struct timespec until = {due / 1000000000, due % 1000000000};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        if (step >= warm) count(own, now(CLOCK_MONOTONIC) - due);
+        if (step == warm) sent_count = 0;
+        send_slot(fd, step % SLOTS, step / SLOTS);
+        receive(fd, step >= warm);
+    }
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    printf("{\"calls\": %d, \"sent\": %ld, \"received\": %ld, \"missing\": %ld, \"echoed\": %ld, \"foreign\": %ld, "
+           "\"delay_ms\": [%.2f, %.2f, %.2f], \"own_lateness_ms\": [%.2f, %.2f, %.2f], \"cpu_s\": %.3f}\n",
+           calls, sent_count, received, missing, echoed, foreign, share(delay, .5), share(delay, .99), share(delay, 1),
+           share(own, .5), share(own, .99), share(own, 1),
+           used.ru_utime.tv_sec + used.ru_stime.tv_sec + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
+    return 0;
+}

@@ -1,0 +1,148 @@
+"""What a call costs the whole daemon, and what happens to its packets, with many calls at once.
+
+    python benchmarks/load.py --kind echo --calls 200 --seconds 10
+    python benchmarks/load.py --kind multiplexed --calls 200
+    python benchmarks/load.py --kind own --calls 200
+
+``echo``: the number ``echo`` (decode, to 16 kHz, back, encode), no WebSocket. ``multiplexed``: a realtime model that
+echoes, all calls on one native connection. ``own``: the same with a connection for each call. The calls are set up by
+SIP, their packets come from ``generator.c``, which is compiled on the way and says how late it was itself. CPU is that
+of the gateway's process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import socket
+import subprocess
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import yaml
+from calls import Calls
+from common import Cpu, free_port, machine
+
+from gateway.bench.children import Child
+from gateway.bench.host import quiet_log
+from gateway.bench.voice import start_models
+
+HERE = Path(__file__).resolve().parent
+WARM_UP = 2.0
+
+
+def compiled(directory: Path) -> Path:
+    target = directory / "generator"
+    subprocess.run(["cc", "-O2", "-o", str(target), str(HERE / "generator.c")], check=True)
+    return target
+
+
+def configuration(kind: str, calls: int, port: int, url: str, shards: int) -> dict[str, Any]:
+    names = ["m"] if kind == "multiplexed" else [f"m{number}" for number in range(calls)] if kind == "own" else []
+    plugs: dict[str, Any] = {name: {"kind": "realtime", "model": name} for name in names} or {"echo": {"kind": "echo"}}
+    return {
+        "sip": {"listen": f"udp://127.0.0.1:{port}"},
+        "media": {"address": "127.0.0.1", "ports": "20000-29999", "shards": shards},
+        "providers": {name: {"kind": "native", "url": url} for name in names},
+        "plugs": plugs,
+        "trunks": [{"name": "loopback", "from": ["127.0.0.0/8"]}],
+        "routes": [{"to": name, "plug": name} for name in plugs],
+        "limits": {"concurrent_calls": calls + 1},
+        "log": {"format": "json", "level": "warning"},
+    }
+
+
+def memory_kib(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+async def listening(sip: int, attempts: int = 200) -> None:
+    """Until the gateway answers an OPTIONS."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        probe.setblocking(False)
+        here = f"127.0.0.1:{probe.getsockname()[1]}"
+        for number in range(attempts):
+            probe.sendto(
+                f"OPTIONS sip:x@127.0.0.1:{sip} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{number}\r\n"
+                f"From: <sip:x@{here}>;tag=1\r\nTo: <sip:x@127.0.0.1>\r\nCall-ID: o{number}\r\nCSeq: 1 OPTIONS\r\n"
+                "Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n".encode(), ("127.0.0.1", sip),
+            )  # fmt: skip
+            await asyncio.sleep(0.1)
+            try:
+                probe.recv(4096)
+            except (BlockingIOError, ConnectionRefusedError):
+                continue
+            return
+    raise RuntimeError("the gateway does not answer")
+
+
+async def measure(kind: str, calls: int, seconds: float, shards: int = 1) -> dict[str, Any]:
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url, models = "", None
+        if kind != "echo":
+            models, url = await start_models()
+            stack.push_async_callback(models.stop, 1.0)
+        port, media = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
+        path = directory / "linecard.yaml"
+        path.write_text(yaml.safe_dump(configuration(kind, calls, port, url, shards)))
+        gateway = await Child.start("linecard run", ["run", str(path)], lambda _: None)
+        stack.push_async_callback(gateway.stop, 2.0)
+        await listening(port)
+        before = memory_kib(gateway.pid)
+        numbers = {"echo": ["echo"] * calls, "multiplexed": ["m"] * calls}.get(kind) or [f"m{n}" for n in range(calls)]
+        uac = Calls(("127.0.0.1", port), media)
+        ports = await uac.set_up(numbers)
+        generator = await asyncio.create_subprocess_exec(
+            str(compiled(directory)), str(seconds), str(WARM_UP), str(media),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        told = asyncio.get_running_loop().create_task(generator.communicate("\n".join(map(str, ports)).encode()))
+        await asyncio.sleep(WARM_UP)
+        cpu = [Cpu(process.pid) for process in (gateway, models) if process is not None]
+        await asyncio.sleep(seconds - 0.5)
+        shares = [one.share() for one in cpu]
+        memory = memory_kib(gateway.pid)
+        out, _ = await told
+        await uac.hang_up()
+    figures = json.loads(out)
+    figures.update(
+        kind=kind,
+        cpu_per_call=shares[0] / calls,
+        models_per_call=shares[1] / calls if len(shares) > 1 else 0.0,
+        memory_kib_per_call=(memory - before) / calls,
+    )
+    return figures
+
+
+def told(figures: dict[str, Any]) -> str:
+    return (
+        f"{figures['kind']:<12} {figures['calls']:5d} calls  CPU {figures['cpu_per_call']:.3%} of a core a call "
+        f"(models {figures['models_per_call']:.3%})  memory {figures['memory_kib_per_call']:.0f} KiB a call\n"
+        f"  sent {figures['sent']}, received {figures['received']}, missing {figures['missing']}; there and back p50 "
+        f"{figures['delay_ms'][0]} p99 {figures['delay_ms'][1]} max {figures['delay_ms'][2]} ms of {figures['echoed']} "
+        f"recognised; generator late p99 {figures['own_lateness_ms'][1]} max {figures['own_lateness_ms'][2]} ms"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", choices=("echo", "multiplexed", "own"), default="echo")
+    parser.add_argument("--calls", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--shards", type=int, default=1)
+    options = parser.parse_args()
+    quiet_log()
+    print(machine())
+    print(told(asyncio.run(measure(options.kind, options.calls, options.seconds, options.shards))))
+
+
+if __name__ == "__main__":
+    main()
