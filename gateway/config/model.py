@@ -11,6 +11,7 @@ from pydantic import Field, InstanceOf, WithJsonSchema
 from gateway.call.options import AuthenticationOptions, LimitOptions, RouteOptions
 from gateway.call.trunk_options import TrunkOptions
 from gateway.config.sip_block import SipOptions
+from gateway.config.telemetry import TelemetryOptions
 from gateway.media.options import MediaOptions
 from gateway.options import Options
 from gateway.records.options import RecordOptions
@@ -61,6 +62,8 @@ class Config(Options):
     """Limits of the whole gateway."""
     records: RecordOptions = RecordOptions()
     """Call records."""
+    telemetry: TelemetryOptions = TelemetryOptions()
+    """Figures for Prometheus."""
     log: LogOptions = LogOptions()
     """Logging."""
 

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -37,6 +37,9 @@ from gateway.records.writer import Records
 from gateway.sip.events import Event
 from gateway.sip.uri import join_host_port
 from gateway.units import SECOND
+
+if TYPE_CHECKING:
+    from gateway.daemon.telemetry import Telemetry
 
 __all__ = ["run"]
 
@@ -91,7 +94,23 @@ async def _open(config: Config, stack: AsyncExitStack) -> tuple[MediaPlane, Endp
     plane = MediaPlane(config.media)
     plane.start()
     stack.push_async_callback(plane.stop)
+    if config.telemetry.listen is not None:
+        telemetry = await _open_telemetry(config.telemetry.listen, plane, config.media.shards, records)
+        stack.push_async_callback(telemetry.close)
     return plane, await _listen(config, stack, plane, providers, records)
+
+
+async def _open_telemetry(listen: tuple[str, int], plane: MediaPlane, shards: int, records: Records) -> Telemetry:
+    """Imported by who wants it: a gateway that nobody watches carries neither HTTP server nor counters."""
+    from gateway.daemon.metrics import Metrics
+    from gateway.daemon.telemetry import Telemetry
+
+    metrics = Metrics(plane.costs, lambda: records.lost)
+    records.listen(metrics.hear)
+    telemetry = Telemetry(metrics, MediaHealth(plane.costs, shards, time.monotonic_ns))
+    await telemetry.start(*listen)
+    structlog.get_logger().info("telemetry.ready", url=f"http://{join_host_port(telemetry.address)}/metrics")
+    return telemetry
 
 
 async def _start_providers(config: Config, stack: AsyncExitStack) -> Mapping[str, Provider]:

@@ -70,7 +70,10 @@ class Records:
         counted."""
         stamped = {"at": round(time.time(), 6), **record}
         for listener in self._listeners:
-            listener(stamped)
+            try:
+                listener(stamped)
+            except Exception as error:  # noqa: BLE001  a figure that cannot be counted costs no call
+                structlog.get_logger().error("records.unheard", record=record.get("event"), exc_info=error)
         if self._thread is None:
             return
         try:
