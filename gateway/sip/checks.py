@@ -13,7 +13,7 @@ from gateway.errors import SipError
 from gateway.sip.message import Request, Response
 from gateway.sip.responses import METHODS
 from gateway.sip.uri import parse_uri
-from gateway.sip.values import parse_address, parse_via, split_list
+from gateway.sip.values import parse_address, parse_via, plain, split_list
 
 __all__ = ["check_acceptable", "check_body", "check_hops", "check_method", "check_response", "check_syntax"]
 
@@ -32,7 +32,7 @@ def check_syntax(request: Request) -> None:
     if request.method == "INVITE":
         request.from_.uri, request.to.uri  # noqa: B018
         _check_routes(request, needs_contact=True)
-    elif request.method == "UPDATE":
+    elif request.method in ("UPDATE", "REFER", "NOTIFY"):
         _check_routes(request, needs_contact=False)
     if "," in (vias := request.get("Via") or ""):
         for via in split_list(vias):
@@ -79,9 +79,14 @@ def check_acceptable(request: Request, extensions: Iterable[str] = ()) -> None:
 
 
 def check_body(request: Request) -> None:
-    """415 and 406 (RFC 3261 8.2.3, 21.4.7): the only body is a plain session description."""
-    if request.body and request.sdp is None:
-        raise SipError(415, "Unsupported Media Type", "RFC 3261 8.2.3: only application/sdp")
+    """415 and 406 (RFC 3261 8.2.3, 21.4.7): a session description, alone or among parts that may be passed over. What a
+    sender marks as dispensable is passed over alone, too (20.11)."""
+    if request.body and request.content_type not in ("application/sdp", ""):
+        for part in request.parts:
+            known = part.media_type == "application/sdp"
+            optional = "handling=optional" in part.disposition.replace(" ", "").lower()
+            if not known and (part.required or (len(request.parts) == 1 and not optional)):
+                raise SipError(415, "Unsupported Media Type", f"RFC 3261 8.2.3: {plain(part.media_type)} is not served")
     if request.body and (request.get("Content-Encoding") or "identity").strip().lower() != "identity":
         raise SipError(415, "Unsupported Media Type", "RFC 3261 8.2.3: no Content-Encoding")
     accept = request.get("Accept")

@@ -20,6 +20,7 @@ from gateway.units import Nanos
 
 if TYPE_CHECKING:
     from gateway.sip.session import Session
+    from gateway.sip.usage import Usage
 
 __all__ = ["Context", "Randomness"]
 
@@ -55,12 +56,9 @@ class Context:
         self.sessions: dict[int, Session] = {}
         self.dialogs: dict[tuple[str, str], Session] = {}  # (Call-ID, our tag)
         self.closing = False
-        self.extensions = tuple(
-            name
-            for name, on in (("timer", options.session_expires is not None), ("100rel", options.reliable_provisional))
-            if on
-        )
-        self.supported: Header = ("Supported", ", ".join(self.extensions))  # empty: none (RFC 3261 20.37)
+        switched = {"timer": options.session_expires is not None, "100rel": options.reliable_provisional}
+        self.extensions = (*(name for name, on in switched.items() if on), "replaces", "norefersub")
+        self.supported: Header = ("Supported", ", ".join(self.extensions))
         self._random = random
         self._handles = 0
         self._advertised = self._parse_advertise(options.advertise)
@@ -159,7 +157,7 @@ class Context:
         self.sessions[session.handle] = session
         self.dialogs[session.key] = session
 
-    def forget(self, session: Session) -> None:
+    def forget(self, session: Usage) -> None:
         session.wake = None
         self.sessions.pop(session.handle, None)
         self.dialogs.pop(session.key, None)

@@ -26,11 +26,11 @@ from gateway.sip.events import Event, Pinged
 from gateway.sip.exchange import exchange
 from gateway.sip.flow import SECURE, Address, Datagram, Flow, Listener, OurSide, Remote, flow_to
 from gateway.sip.incoming import IncomingCall
+from gateway.sip.lines import checked
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.options import EndpointOptions, RegistrationOptions
 from gateway.sip.outgoing import OutgoingCall
 from gateway.sip.parser import parse
-from gateway.sip.reasons import refusal_headers
 from gateway.sip.reception import Admit, Reception
 from gateway.sip.registration import Registration
 from gateway.sip.responses import ACCEPT
@@ -41,6 +41,7 @@ from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.server import Server
 from gateway.sip.uri import parse_uri
 from gateway.sip.values import parse_address, plain
+from gateway.sip.verbs import CallVerbs
 from gateway.units import Nanos
 
 __all__ = ["Endpoint"]
@@ -48,7 +49,7 @@ __all__ = ["Endpoint"]
 _UNSAFE_USER: Final = re.compile(r"[^A-Za-z0-9_.!~*'()&=+$,;?/%-]")  # RFC 3261 25.1, user
 
 
-class Endpoint:
+class Endpoint(CallVerbs):
     """Composes transactions, dialogs and calls, both as UAS and as UAC.
 
     ``local`` is the address of the first listener; Via and Contact carry it unless ``options.advertise`` says
@@ -64,8 +65,8 @@ class Endpoint:
         *,
         admit: Admit = lambda request, flow, now: None,
     ) -> None:
+        super().__init__(Context(options, random, local, listeners))
         self._options = options
-        self._context = Context(options, random, local, listeners)
         self._layer = self._context.layer
         self._reception = Reception(self._context, admit)
         self._registrations: list[Registration] = []
@@ -131,40 +132,6 @@ class Endpoint:
 
     # -- verbs ---------------------------------------------------------------------------------------------------------
 
-    def ring(self, call: int, now: Nanos, status: int = 180, sdp: bytes | None = None) -> None:
-        """180, or 183 with a session for early media."""
-        if session := self._context.sessions.get(call):
-            session.ring(now, status, sdp)
-
-    def answer(self, call: int, sdp: bytes, now: Nanos) -> None:
-        """200 to the INVITE or re-INVITE that is open; ``sdp`` is the answer, or the offer if it had none."""
-        if session := self._context.sessions.get(call):
-            session.answer(sdp, now)
-
-    def reject(
-        self,
-        call: int,
-        status: int,
-        rule: str,
-        now: Nanos,
-        reason: str | None = None,
-        *,
-        warning: int = 399,
-        headers: Iterable[Header] = (),
-    ) -> None:
-        """Refuses the INVITE or re-INVITE that is open, saying why: ``rule`` in Warning with code ``warning`` (RFC 3261
-        20.43), ``reason`` in Reason (RFC 3326), and whatever ``headers`` the status asks for."""
-        if not 300 <= status <= 699:
-            raise MisuseError(f"reject: {status} is not a refusal")
-        if session := self._context.sessions.get(call):
-            why = refusal_headers(self._context.host(self._context.local), rule, warning, reason)
-            session.reject(status, now, [*why, *map(_checked, headers)], reason or rule)
-
-    def hang_up(self, call: int, now: Nanos, reason: str = "") -> None:
-        """CANCEL, BYE or 487, as the state asks; ``Ended`` follows at once, the rest is between us and the peer."""
-        if session := self._context.sessions.get(call):
-            session.hang_up(now, reason)
-
     def invite(
         self,
         target: str,
@@ -180,11 +147,12 @@ class Endpoint:
         sender: str = "",
         patience: Nanos | None = None,
     ) -> int:
-        """Places a call; returns its handle. ``remote`` is where the INVITE goes if the target's host is a name, or
-        servers to try in order, ``credentials`` answer its challenges (RFC 3261 22). With a ``registration`` it takes
-        the way that its registrar has told (Service-Route, RFC 3608). ``advertise`` is what Via and Contact say
-        instead of ``options.advertise``, ``sender`` is From if it is not ``caller`` at our address, ``patience`` is how
-        long the last server may be silent if not 64*T1."""
+        """Places a call; returns its handle. With no ``sdp`` the far end makes the offer, and ``answer`` is owed after
+        ``Answered``. ``remote`` is where the INVITE goes if the target's host is a name, or servers to try in order,
+        ``credentials`` answer its challenges (RFC 3261 22). With a ``registration`` it takes the way that its registrar
+        has told (Service-Route, RFC 3608). ``advertise`` is what Via and Contact say instead of ``options.advertise``,
+        ``sender`` is From if it is not ``caller`` at our address, ``patience`` is how long the last server may be
+        silent if not 64*T1."""
         flows, routes = self._way(target, remote, registration)
         if advertise:
             flows = [replace(flow, ours=replace(flow.ours, advertise=advertise)) for flow in flows]
@@ -192,10 +160,10 @@ class Endpoint:
             raise ResourceError("no more calls: the endpoint is closing, or sip.max_calls is met")
         if _UNSAFE_USER.search(caller):
             raise MisuseError(f"caller {caller!r} does not fit into a URI: escape it")
-        headers = [*(("Route", route) for route in routes), *(_checked(header) for header in headers)]
+        headers = [*(("Route", route) for route in routes), *checked(headers)]
         login = self._login(credentials)
-        if sender:
-            _checked(("From", sender))
+        if sender != plain(sender):
+            raise MisuseError("sender holds a line break or a control character")
         call = OutgoingCall(
             self._context, target, flows, caller, sdp=sdp, headers=headers, now=now, login=login,
             sender=sender, patience=patience,
@@ -308,10 +276,3 @@ class Endpoint:
         if flow is None:
             raise ResourceError(f"{plain(target)}: nothing listens with {plain(transport)} here; add it to sip.listen")
         return replace(flow, ours=OurSide(sips=True)) if uri.scheme == "sips" else flow
-
-
-def _checked(header: Header) -> Header:
-    name, value = header
-    if not name or "\r" in name + value or "\n" in name + value:
-        raise MisuseError(f"header {name!r} holds a line break")
-    return header

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from gateway.sip.flow import Flow
-from gateway.sip.message import Request
+from gateway.sip.message import Message, Request
 
 __all__ = [
-    "Answered", "Confirmed", "Ended", "Event", "Invited", "Pinged", "Reconfirmed", "Refreshed", "Refused", "Registered",
-    "RegistrationFailed", "Reoffered", "Ringing",
+    "Answered", "Confirmed", "Digit", "Ended", "Event", "Invited", "OfferAnswered", "OfferRefused", "Pinged",
+    "Reconfirmed", "Referred", "Refreshed", "Refused", "Registered", "RegistrationFailed", "Reoffered", "Ringing",
+    "Transferred", "Transferring",
 ]  # fmt: skip
 
 
@@ -32,6 +33,8 @@ class Invited:
     flow: Flow
     admitted: object = None
     """What ``admit`` has said of the request."""
+    replaces: int | None = None
+    """The call whose place it takes: that one ends when this one is answered (RFC 3891)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ class Answered:
 
     call: int
     sdp: bytes | None
-    """The answer; ``None`` if the peer broke RFC 3261 13.2.1, or gave it in a provisional response only."""
+    """The answer; ``None`` if the peer broke RFC 3261 13.2.1, or gave it in a provisional response only. If we have
+    made no offer it is the peer's, and ``answer`` is owed: the ACK carries it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,8 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Reoffered:
-    """A re-INVITE, or an UPDATE with an offer, has come. Owed: ``answer`` or ``reject``, which leaves the session as it
-    was."""
+    """A re-INVITE, or an UPDATE with an offer, has come, or the offer that ``reoffer`` has asked for. Owed: ``answer``
+    or ``reject``, which leaves the session as it was."""
 
     call: int
     sdp: bytes | None
@@ -89,6 +93,68 @@ class Refreshed:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferAnswered:
+    """An offer that we made within the call was answered."""
+
+    call: int
+    sdp: bytes | None
+    """The answer; ``None`` if the peer gave none."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRefused:
+    """An offer that we made within the call was refused: the session is as it was."""
+
+    call: int
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """A digit came by INFO."""
+
+    call: int
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """The far end asks us to call somebody else (REFER). Owed: ``accept_refer`` or ``refuse_refer``."""
+
+    call: int
+    target: str
+    """URI to call, without headers."""
+    replaces: str | None
+    """Replaces header for that call (RFC 3891): it goes to a call that exists."""
+    referred_by: str | None
+    """Printable; to be copied into that call's INVITE (RFC 3892)."""
+    request: Request
+    """Read-only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transferring:
+    """A transfer that we asked for goes on: the REFER was accepted (2xx), or the far end's new call rings (1xx)."""
+
+    call: int
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """A transfer that we asked for is over; what becomes of our call is the user's to say. Nothing follows but another
+    ``refer``. A call that ends while it is transferred tells ``Ended`` alone."""
+
+    call: int
+    status: int | None
+    """2xx: the far end talks to its new party. ``None``: nobody has told how it ended. Else why it failed."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call is over; exactly one for each call, and nothing follows it."""
 
@@ -99,6 +165,8 @@ class Ended:
     """Final status of the INVITE if the call was never answered."""
     reason: str
     """The far end's Reason header text (RFC 3326), its reason phrase, or what we said."""
+    message: Message | None = field(default=None, compare=False)
+    """The BYE, CANCEL or final response that ended it, for its headers; read-only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +222,12 @@ Event = (
     | Reoffered
     | Reconfirmed
     | Refreshed
+    | OfferAnswered
+    | OfferRefused
+    | Digit
+    | Referred
+    | Transferring
+    | Transferred
     | Ended
     | Refused
     | Pinged

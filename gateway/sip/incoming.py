@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gateway.errors import MisuseError
+from gateway.sip.bodies import Body
 from gateway.sip.context import Context
 from gateway.sip.dialog import Dialog
 from gateway.sip.events import Invited, Reconfirmed, Reoffered
@@ -27,14 +30,22 @@ class IncomingCall(Session):
     """We are the called side."""
 
     def __init__(
-        self, context: Context, transaction: InviteServer, flow: Flow, now: Nanos, admitted: object = None
+        self,
+        context: Context,
+        transaction: InviteServer,
+        flow: Flow,
+        now: Nanos,
+        *,
+        admitted: object = None,
+        replaced: Session | None = None,
     ) -> None:
         request = transaction.request
         called = parse_uri(request.uri)
         super().__init__(context, context.new_handle(), (request.call_id, context.token()), called.user)
         transaction.user = self
         self._pending = transaction
-        self._answer: bytes | None = None  # waits for a PRACK
+        self._answer: tuple[bytes, list[Header]] | None = None  # waits for a PRACK
+        self._replaced = replaced
         rseq = context.random_below(1 << 30)
         self._reliable = ReliableSender(self, rseq, context.timers, context.wakeups)
         self._learn_peer(request)
@@ -44,18 +55,19 @@ class IncomingCall(Session):
         context.respond(transaction, 100, now)
         caller, user = plain(request.from_.uri.user_text), plain(called.user_text)
         call_id = plain(request.call_id)
-        context.events.append(Invited(self.handle, call_id, request, caller, user, request.sdp, flow, admitted))
+        place = replaced.handle if replaced else None
+        context.events.append(Invited(self.handle, call_id, request, caller, user, request.sdp, flow, admitted, place))
 
-    def ring(self, now: Nanos, status: int, sdp: bytes | None) -> None:
+    def ring(self, now: Nanos, status: int, sdp: bytes | None, headers: Iterable[Header] = ()) -> None:
         if not 101 <= status <= 199:
             raise MisuseError(f"ring: {status} is not a provisional status of a dialog")
         if self.phase is Phase.EARLY and self._pending is not None:
             if self._is_reliable(self._pending.request, sdp):
-                self._reliable.send(Provisional(status, sdp), now)
+                self._reliable.send(Provisional(status, sdp, tuple(headers)), now)
             else:
-                self._ring(status, sdp, [], now)
+                self._ring(status, sdp, headers, now)
 
-    def _ring(self, status: int, sdp: bytes | None, extra: list[Header], now: Nanos) -> None:
+    def _ring(self, status: int, sdp: bytes | None, extra: Iterable[Header], now: Nanos) -> None:
         if self._pending is not None:
             headers = [*self._dialog_headers(self._pending), ALLOW, *extra]
             self._context.respond(self._pending, status, now, tag=self.key[1], headers=headers, body=sdp or b"")
@@ -69,7 +81,7 @@ class IncomingCall(Session):
     # -- what ``reliable`` asks for ------------------------------------------------------------------------------------
 
     def send_reliable(self, provisional: Provisional, headers: list[Header], now: Nanos) -> None:
-        self._ring(provisional.status, provisional.sdp, headers, now)
+        self._ring(provisional.status, provisional.sdp, [*headers, *provisional.headers], now)
 
     def repeat_provisional(self) -> None:
         if self._pending is not None:
@@ -97,18 +109,21 @@ class IncomingCall(Session):
                 self._theirs = request.sdp
                 self._context.events.append(Reconfirmed(self.handle, request.sdp))
         if self._answer is not None and not self._reliable.owes_answer:
-            super().answer(self._answer, now)
+            super().answer(self._answer[0], now, self._answer[1])
 
-    def answer(self, sdp: bytes, now: Nanos) -> None:
+    def answer(self, sdp: bytes, now: Nanos, headers: Iterable[Header] = ()) -> None:
         """Not while a description is under way that no PRACK has acknowledged (RFC 3262 3)."""
         if self._update is None and self._pending is not None and self._reliable.owes_answer:
-            self._answer = sdp
+            self._answer = sdp, list(headers)
         else:
-            super().answer(sdp, now)
+            super().answer(sdp, now, headers)
 
-    def _accept(self, transaction: InviteServer, sdp: bytes, now: Nanos) -> None:
+    def _accept(self, transaction: InviteServer, sdp: bytes, now: Nanos, extra: Iterable[Header] = ()) -> None:
         self._reliable.stop()
-        super()._accept(transaction, sdp, now)
+        super()._accept(transaction, sdp, now, extra)
+        replaced, self._replaced = self._replaced, None
+        if replaced is not None:  # RFC 3891 3: it takes its place, so the old one ends
+            replaced.hang_up(now, "replaced")
 
     def reject(self, status: int, now: Nanos, headers: list[Header], text: str) -> None:
         if self.phase is not Phase.EARLY or self._update is not None:
@@ -117,9 +132,11 @@ class IncomingCall(Session):
             self._end_early(status, now, headers)
             self._tell_ended("local", status, text)
 
-    def hang_up(self, now: Nanos, reason: str) -> None:
+    def hang_up(
+        self, now: Nanos, reason: str, headers: Iterable[Header] = (), body: Body | None = None, cause: int = 16
+    ) -> None:
         if self.phase is not Phase.EARLY:
-            super().hang_up(now, reason)
+            super().hang_up(now, reason, headers, body, cause)
         else:
             self._end_early(487, now, [])
             self._tell_ended("local", 487, reason)
@@ -129,7 +146,7 @@ class IncomingCall(Session):
             super().on_cancel(transaction, request, now)
         else:
             self._end_early(487, now, [])
-            self._tell_ended("remote", 487, reason_text(request))
+            self._tell_ended("remote", 487, reason_text(request), request)
 
     def _stop(self, now: Nanos) -> None:
         self._reliable.stop()

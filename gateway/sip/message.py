@@ -6,15 +6,20 @@ because it is decoded with ``surrogateescape``; ``values.plain`` makes it fit fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from gateway.errors import SipError
+from gateway.sip.bodies import SDP, Body, open_body
 from gateway.sip.names import KNOWN, canonical
 from gateway.sip.values import CSeq, NameAddress, Via, parse_address, parse_cseq, parse_via, split_list
 
 __all__ = ["Header", "Message", "Request", "Response"]
 
 Header = tuple[str, str]
+
+_BREAK: Final = re.compile(r"[\r\n]+")
 
 
 class Message:
@@ -95,9 +100,22 @@ class Message:
         return (self._first.get("Content-Type") or "").partition(";")[0].strip().lower()
 
     @property
+    def parts(self) -> list[Body]:
+        """The body, or those that a multipart consists of. Raises ``SipError`` 400."""
+        kind = self._first.get("Content-Type") or SDP  # some peers forget it, and mean SDP
+        return open_body(Body(kind, self.body, self._first.get("Content-Disposition", ""))) if self.body else []
+
+    @property
     def sdp(self) -> bytes | None:
-        """The body, if it is a session description. Some peers forget Content-Type, and mean SDP."""
-        return self.body if self.body and self.content_type in ("application/sdp", "") else None
+        """The first session description; ``None`` if there is none, or the body cannot be read."""
+        if not self.body or self.content_type in (SDP, ""):
+            return self.body or None
+        if not self.content_type.startswith("multipart/"):
+            return None
+        try:
+            return next((part.data for part in self.parts if part.media_type == SDP and part.data), None)
+        except SipError:
+            return None
 
     @property
     def start_line(self) -> str:
@@ -109,11 +127,19 @@ class Message:
         return sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.start_line) + len(self.body)
 
     def encode(self) -> bytes:
-        """The message as bytes; Content-Length is always the body's own."""
+        """The message as bytes; Content-Length is always the body's own. No value can add a line, whoever made it: a
+        caller's name, a model's words, what a malformed request had and its refusal copies."""
         lines = [self.start_line]
         lines += [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
-        lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
-        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+        lines.append(f"Content-Length: {len(self.body)}")
+        text = "\r\n".join(lines)
+        if text.count("\r") + text.count("\n") != 2 * (len(lines) - 1):
+            text = "\r\n".join(_BREAK.sub(" ", line) for line in lines)
+        try:
+            head = text.encode("utf-8", "surrogateescape")  # octets of a peer's that are no UTF-8 go back as they came
+        except UnicodeEncodeError:
+            head = text.encode("utf-8", "replace")
+        return head + b"\r\n\r\n" + self.body
 
 
 class Request(Message):

@@ -54,6 +54,12 @@ class EndpointOptions(Options):
     """How long a call that we place may ring before it is cancelled."""
     failover: FailoverOptions = FailoverOptions()
     """From one server of a target to the next."""
+    redirects: int = Field(default=0, ge=0, le=4)
+    """How many redirects (3xx) a call that we place may follow; with 0 a redirect ends it."""
+    redirect_to: list[str] = Field(default_factory=list, max_length=64)
+    """Hosts that a redirect may name, ``*`` and ``?`` are wildcards; empty: only the one that was called."""
+    transfer_limit: Duration = Field(default="180s", validate_default=True, ge=SECOND)
+    """How long a transfer may take from REFER to the final NOTIFY before nobody waits for it any more."""
     udp_limit: int = Field(default=1_300, ge=500)
     """A request of more bytes goes by TCP, if a ``tcp://`` address is listened on and the peer takes the connection
     (RFC 3261 18.1.1)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 
 from gateway.sip.auth import Login
+from gateway.sip.bodies import Body, sdp_body
 from gateway.sip.context import Context
 from gateway.sip.dialog import Dialog
 from gateway.sip.events import Answered, Ringing
@@ -13,6 +14,7 @@ from gateway.sip.failover import Attempts
 from gateway.sip.flow import Datagram, Flow
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.reasons import reason_header, refusal_text
+from gateway.sip.redirect import follow
 from gateway.sip.reliable import EarlyDialogs, is_reliable, sequence
 from gateway.sip.responses import ACCEPT, ALLOW
 from gateway.sip.session import Phase, Session
@@ -47,6 +49,7 @@ class OutgoingCall(Session):
         self._login = login
         self._sender = sender
         self._tries = 1
+        self._tried = [target]  # redirects
         self._least = LEAST
         self._early = EarlyDialogs(context.listeners)
         self._ours = sdp
@@ -78,15 +81,24 @@ class OutgoingCall(Session):
         fixed: list[Header] = [
             ("Via", context.via(flow)), ("Max-Forwards", "70"), ("From", identity), ("To", f"<{self._target}>"),
             ("Call-ID", self.key[0]), ("CSeq", "1 INVITE"), context.contact(flow, self._user), ALLOW, ACCEPT,
-            context.supported, *self._expiry(LEAST),
+            self._supported(sdp), *self._expiry(LEAST),
         ]  # fmt: skip
         if context.options.user_agent:
             fixed.append(("User-Agent", context.options.user_agent))
-        return Request("INVITE", self._target, [*fixed, *headers, ("Content-Type", "application/sdp")], sdp)
+        described = [("Content-Type", "application/sdp")] if sdp else []
+        return Request("INVITE", self._target, [*fixed, *headers, *described], sdp)
+
+    def _supported(self, sdp: bytes) -> Header:
+        """Whoever makes no offer wants it in the 2xx, not in a reliable 183 (RFC 3262 5): one way is enough."""
+        return "Supported", ", ".join(name for name in self._context.extensions if sdp or name != "100rel")
 
     def _try_again(self, now: Nanos) -> None:
-        """The same INVITE with credentials or a longer session interval: CSeq + 1 and a new branch, all else as it was
-        (RFC 3261 22.1, RFC 4028 7.3)."""
+        request = self._renewed(self._invite.uri)
+        self._attempts.again(self._login.sign(request) if self._login else request, now)
+
+    def _renewed(self, uri: str) -> Request:
+        """The same INVITE with credentials, a longer session interval or another target: CSeq + 1 and a new branch, all
+        else as it was (RFC 3261 22.1 and 8.1.3.4, RFC 4028 7.3)."""
         self._tries += 1
         renewed = {"Via": self._context.via(self._flow), "CSeq": f"{self._tries} INVITE"}
         headers = [
@@ -95,15 +107,17 @@ class OutgoingCall(Session):
             if name not in ("Authorization", "Proxy-Authorization", "Session-Expires", "Min-SE")
         ]
         headers += self._expiry(self._least)
-        request = Request("INVITE", self._invite.uri, headers, self._invite.body)
-        self._attempts.again(self._login.sign(request) if self._login else request, now)
+        return Request("INVITE", uri, headers, self._invite.body)
 
-    def hang_up(self, now: Nanos, reason: str) -> None:
+    def hang_up(
+        self, now: Nanos, reason: str, headers: Iterable[Header] = (), body: Body | None = None, cause: int = 16
+    ) -> None:
         if self.phase is not Phase.EARLY:
-            super().hang_up(now, reason)
-            return
-        self._give_up(now, reason)
-        self._tell_ended("local", None, reason)
+            super().hang_up(now, reason, headers, body, cause)
+        elif self._farewell is None:
+            self._last_words = body
+            self._give_up(now, [*reason_header(reason, cause), *headers])
+            self._tell_ended("local", None, reason)
 
     def handle_timer(self, now: Nanos) -> None:
         if self._unacknowledged is not None:
@@ -115,12 +129,14 @@ class OutgoingCall(Session):
             self._attempts.destroy()
             self._context.forget(self)
         else:
-            self._give_up(now, "not answered in time")
+            self._give_up(now, reason_header("not answered in time", 102))
             self._tell_ended("local", 408, "not answered in time")
 
-    def _give_up(self, now: Nanos, reason: str) -> None:
-        self._farewell = reason
+    def _give_up(self, now: Nanos, farewell: list[Header]) -> None:
+        """CANCEL carries the same headers as a BYE would."""
+        self._farewell = farewell
         self._attempts.stop()
+        self._stop(now)
         self._sleep_until(Nanos(now + self._context.timers.give_up))
         if self._attempts.provisional:
             self._cancel(now)
@@ -130,14 +146,14 @@ class OutgoingCall(Session):
         transaction = self._attempts.transaction
         if not self._cancelled and transaction is not None:
             self._cancelled = True
-            self._send_cancel(transaction, self._farewell or "", now)
+            self._send_cancel(transaction, self._farewell or [], now)
 
-    def _send_cancel(self, transaction: ClientTransaction, why: str, now: Nanos) -> None:
+    def _send_cancel(self, transaction: ClientTransaction, farewell: list[Header], now: Nanos) -> None:
         """Same Via, Request-URI, To, From, Call-ID, CSeq number (RFC 3261 9.1)."""
         invite = transaction.request  # as it was sent: perhaps by another transport than was meant
         headers = [header for header in invite.headers if header[0] in ("Via", "Max-Forwards", "Route", "From", "To")]
         headers += [("Call-ID", invite.call_id), ("CSeq", f"{invite.cseq.number} CANCEL")]
-        request = Request("CANCEL", invite.uri, headers + reason_header(why))
+        request = Request("CANCEL", invite.uri, headers + farewell)
         self._context.layer.open_client(request, transaction.flow, lambda response, now: None, now)
 
     def _on_late(self, transaction: InviteClient, response: Response, now: Nanos) -> None:
@@ -146,7 +162,7 @@ class OutgoingCall(Session):
         if response.status < 200:
             if transaction.key not in self._dismissed:
                 self._dismissed.add(transaction.key)
-                self._send_cancel(transaction, "another server was asked", now)
+                self._send_cancel(transaction, reason_header("another server was asked"), now)
             return
         dialog = Dialog.for_client(transaction.request, response, transaction.flow, self._context.listeners)
         flow = dialog.next_flow()
@@ -159,6 +175,7 @@ class OutgoingCall(Session):
     def _on_response(self, response: Response | None, now: Nanos) -> None:
         if response is None:
             self._tell_ended("network", 408, "no answer to INVITE")
+            self._stop(now)
             self._context.forget(self)
         elif response.status < 200:
             self._on_provisional(response, now)
@@ -166,9 +183,26 @@ class OutgoingCall(Session):
             self._on_success(response, now)
         elif self._is_worth_another_try(response):
             self._try_again(now)
-        else:
-            self._tell_ended("remote", response.status, refusal_text(response))
+        elif response.status >= 400 or not self._redirected(response, now):
+            self._tell_ended("remote", response.status, refusal_text(response), response)
+            self._stop(now)
             self._context.forget(self)
+
+    def _redirected(self, response: Response, now: Nanos) -> bool:
+        """Follows a redirect as far as the operator allows (RFC 3261 8.1.3.4)."""
+        options = self._context.options
+        if self._farewell is not None or len(self._tried) > options.redirects:
+            return False
+        found = follow(response, self._tried, options.redirect_to, self._flow, self._context.listeners)
+        if found is None:
+            return False
+        uri, flow = found
+        self._tried.append(uri)
+        self._login = None if uri != self._target else self._login  # whose password it is, is known of the first alone
+        self._early = EarlyDialogs(self._context.listeners)
+        request = self._context.readdressed(self._renewed(uri), self._flow, flow)
+        self._attempts = Attempts(self._context, request, [flow], self._on_response, now, late=self._on_late)
+        return True
 
     def _is_worth_another_try(self, response: Response) -> bool:
         """A challenge that we have credentials for, or an interval that is too small (RFC 4028 7.3), while the call is
@@ -187,7 +221,6 @@ class OutgoingCall(Session):
         return request_headers(interval, refresher, least)
 
     def _on_provisional(self, response: Response, now: Nanos) -> None:
-        self._provisional = True
         if is_reliable(response) and not self._acknowledge_provisional(response, now):
             return  # it came again, or one before it is missing
         if self._farewell is not None:
@@ -208,6 +241,10 @@ class OutgoingCall(Session):
 
         login = self._login_for(dialog.next_flow())
         exchange(self._context, build, lambda response, now: None, now, login, in_dialog=True)
+        if response.sdp is not None and self._farewell is None:
+            # Our offer is answered for good, so either side may make another (RFC 3311 5.1), in the last one's dialog.
+            self.dialog, self._answered_early = dialog, True
+            self._learn_peer(response)
         return True
 
     def _on_success(self, response: Response, now: Nanos) -> None:
@@ -219,23 +256,41 @@ class OutgoingCall(Session):
         if known is not None:
             self._context.outbox.append(known)
             return
+        if self._owed is not None and self.dialog is not None and self.dialog.remote_tag == tag:
+            return  # it comes again while the user still thinks about its offer
         if len(self._acks) >= 16:
             return  # nobody forks one call to more phones than this; a limit against a hostile peer
-        flow = dialog.next_flow()
-        ack = dialog.request(
-            "ACK", self._context.via(flow), headers=self._credentials(flow), cseq=self._invite.cseq.number
-        )
-        self._acks[tag] = self._context.send(ack, flow)
-        if self.dialog is not None:
+        if self.phase is not Phase.EARLY:
+            self._acknowledge_invite(dialog, b"", now)
             self._dismiss(dialog, now)
             return
-        self.dialog, self.wake, self.phase = dialog, None, Phase.ESTABLISHED
+        early, self.dialog, self.wake, self.phase = self.dialog, dialog, None, Phase.ESTABLISHED
         self._learn_peer(response)
+        if early is not None and early.remote_tag != tag:
+            self.offers.abandon(now)  # it went to another phone
+        if response.sdp is not None and not self._invite.body and self._farewell is None:
+            self._owed = lambda sdp, now: self._acknowledge_invite(dialog, sdp, now)
+        else:
+            self._acknowledge_invite(dialog, b"", now)
         if self._farewell is not None:
-            self._leave(now, self._farewell)  # CANCEL and 200 have crossed
+            self.leave(now)  # CANCEL and 200 have crossed
         else:
             self.refresh.start(agree_as_client(response), "uac", now)
             self._context.events.append(Answered(self.handle, response.sdp))
+            self.offers.resume(now)
+
+    def _acknowledge_invite(self, dialog: Dialog, sdp: bytes, now: Nanos) -> None:
+        """``sdp`` answers an offer that the 200 has made."""
+        flow, body = dialog.next_flow(), sdp_body(sdp)
+        ack = dialog.request(
+            "ACK",
+            self._context.via(flow),
+            headers=[*self._credentials(flow), *(body.headers() if body else ())],
+            body=sdp,
+            cseq=self._invite.cseq.number,
+        )
+        self._acks[dialog.remote_tag] = self._context.send(ack, flow)
+        self._ours = sdp or self._ours
 
     def _credentials(self, flow: Flow) -> list[Header]:
         """The ACK carries the credentials of its INVITE (13.2.2.4), but only to whom they were meant for."""

@@ -22,8 +22,9 @@ from gateway.sip.flow import Datagram, Flow, OurSide
 from gateway.sip.incoming import IncomingCall
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.parser import Malformed, parse
+from gateway.sip.replaces import replaces_of
 from gateway.sip.responses import ACCEPT, ALLOW, build_response, reply_flow, stamp_via, warning
-from gateway.sip.session import Session
+from gateway.sip.session import Phase, Session
 from gateway.sip.session_timer import agree_as_server
 from gateway.sip.transaction.invite_server import InviteServer
 from gateway.sip.transaction.layer import ServerTransaction
@@ -187,7 +188,7 @@ class Reception:
         check_acceptable(request, self._context.extensions)
         check_hops(request)
         check_body(request)
-        if request.method in ("BYE", "UPDATE", "PRACK"):
+        if request.method not in ("INVITE", "OPTIONS"):
             raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3261 15.1.2: no such dialog")
         if self._context.closing:
             raise SipError(503, "Service Unavailable", "the endpoint is closing")
@@ -195,10 +196,28 @@ class Reception:
             if len(self._context.sessions) >= self._context.options.max_calls:
                 raise SipError(503, "Service Unavailable", "limit: max_calls")
             agree_as_server(request, self._context.options)
-            IncomingCall(self._context, transaction, flow, now, admitted)
+            replaced = self._replaced(request)
+            IncomingCall(self._context, transaction, flow, now, admitted=admitted, replaced=replaced)
         else:
             headers = [ALLOW, ACCEPT, self._context.supported, self._context.contact(flow)]
             self._context.respond(transaction, 200, now, tag=self._context.token(), headers=headers)
+
+    def _replaced(self, request: Request) -> Session | None:
+        """The call whose place an INVITE wants (RFC 3891 3); an early one only if it was us who have placed it."""
+        wanted = replaces_of(request)
+        if wanted is None:
+            return None
+        session = self._context.dialogs.get((wanted.call_id, wanted.to_tag))
+        dialog = session.dialog if session else None
+        if session is None or dialog is None or dialog.remote_tag != wanted.from_tag:
+            raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3891 3: no such dialog to replace")
+        if session.phase is Phase.LEAVING:
+            raise SipError(603, "Decline", "RFC 3891 3: the call to replace is being ended")
+        if session.phase is Phase.ESTABLISHED and wanted.early_only:
+            raise SipError(486, "Busy Here", "RFC 3891 3: the call to replace is answered")
+        if session.phase is Phase.EARLY and not session.owns_call_id:
+            raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3891 3: an early dialog that we did not begin")
+        return session
 
     def _unknown(self, request: Request) -> list[str]:
         return [name for name in request.all("Require") if name not in self._context.extensions]
@@ -207,8 +226,10 @@ class Reception:
         """The final response that an error deserves, with the headers that its status demands (RFC 3261 21)."""
         host = self._context.host(transaction.flow.local)
         extra: dict[int, Header] = {
-            405: ALLOW, 406: ACCEPT, 415: ACCEPT, 501: ALLOW, 503: ("Retry-After", "5"), 500: ("Retry-After", "3"),
+            405: ALLOW, 406: ACCEPT, 415: ACCEPT, 501: ALLOW, 503: ("Retry-After", "5"),
+            500: ("Retry-After", str(self._context.random_below(11))),  # RFC 3261 14.2
             420: ("Unsupported", ", ".join(self._unknown(transaction.request))),
+            489: ("Allow-Events", "refer"), 469: ("Recv-Info", ""),
             422: ("Min-SE", str(self._context.options.min_session_expires // SECOND)),
         }  # fmt: skip
         headers = [warning(host, error.rule), *([extra[error.status]] if error.status in extra else [])]

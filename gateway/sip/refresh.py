@@ -12,15 +12,18 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from gateway.sip.message import Header, Response
+from gateway.sip.renegotiation import glare_pause
 from gateway.sip.session_timer import LEAST, Agreement, Role, agree_as_client, least, request_headers
 from gateway.sip.transaction.sender import Tell
 from gateway.sip.wakeups import Wakeups
-from gateway.units import MS, SECOND, Nanos
+from gateway.units import SECOND, Nanos
 
 __all__ = ["Refresh", "Refreshable"]
 
 _TRIES: Final = 3
 """Refreshes in a row without a pause; then the expiry decides."""
+_PATIENCE: Final = 2 * SECOND
+"""While another request of either side is under way."""
 
 
 class Refreshable(Protocol):
@@ -39,7 +42,14 @@ class Refreshable(Protocol):
     def refreshed(self, response: Response, now: Nanos) -> None:
         """A 2xx has come."""
 
-    def expire(self, reason: str, now: Nanos) -> None:
+    @property
+    def busy(self) -> bool:
+        """Whether a request of either side would collide with an INVITE."""
+
+    def freed(self, now: Nanos) -> None:
+        """No refresh is under way any more."""
+
+    def lost(self, reason: str, now: Nanos) -> None:
         """Hangs up."""
 
     def random_below(self, limit: int) -> int: ...
@@ -48,7 +58,9 @@ class Refreshable(Protocol):
 class Refresh:
     """A sleeper of its own beside its session's."""
 
-    __slots__ = ("_abandon", "_by_update", "_expires", "_interval", "_least", "_session", "_tries", "_wakeups", "wake")
+    __slots__ = (
+        "_abandon", "_by_update", "_expires", "_interval", "_least", "_ours", "_session", "_tries", "_wakeups", "wake",
+    )  # fmt: skip
 
     def __init__(self, session: Refreshable, wakeups: Wakeups) -> None:
         self.wake: Nanos | None = None
@@ -59,6 +71,7 @@ class Refresh:
         self._expires: Nanos | None = None
         self._tries = 0
         self._by_update = True
+        self._ours = False
         self._abandon: Callable[[], None] | None = None
 
     @property
@@ -74,8 +87,8 @@ class Refresh:
             return
         self._interval = agreement.interval
         self._expires = Nanos(now + (agreement.interval - min(32, agreement.interval // 3)) * SECOND)
-        ours = agreement.refresher == role
-        self._sleep_until(Nanos(now + agreement.interval * SECOND // 2) if ours else self._expires)
+        self._ours = agreement.refresher == role
+        self._sleep_until(Nanos(now + agreement.interval * SECOND // 2) if self._ours else self._expires)
 
     def stop(self, patience: int, now: Nanos) -> None:
         """The session is over. A re-INVITE that is under way must still be acknowledged, so it has ``patience``."""
@@ -93,9 +106,17 @@ class Refresh:
                 self._abandon = None
         elif now >= self._expires:
             self.wake = None
-            self._session.expire("session expired (RFC 4028 10)", now)
+            self._session.lost("session expired (RFC 4028 10)", now)
+        elif self._session.busy:
+            self._sleep_until(min(self._expires, Nanos(now + _PATIENCE)))
         else:
             self._send(now)
+
+    def headers(self) -> list[Header]:
+        """For an offer of ours, which refreshes the session as well; the refresher stays (RFC 4028 7.4)."""
+        if self._expires is None:
+            return []
+        return request_headers(self._interval, "uac" if self._ours else "uas", self._least)
 
     def _send(self, now: Nanos) -> None:
         self._tries += 1
@@ -113,6 +134,7 @@ class Refresh:
                 self.wake = None  # the session has ended meanwhile
             else:
                 self._on_final(response, now)
+            self._session.freed(now)
 
         self._abandon = self._session.send_refresh(method, headers, told, now)
 
@@ -122,7 +144,7 @@ class Refresh:
             self._session.refreshed(response, now)
             self.start(agree_as_client(response), "uac", now)
         elif status in (408, 481):  # RFC 4028 10, RFC 5057 5.1: the dialog is gone
-            self._session.expire(f"refresh failed with {status} (RFC 4028 10)", now)
+            self._session.lost(f"refresh failed with {status} (RFC 4028 10)", now)
         elif response is not None and status == 422 and self._tries < _TRIES:
             self._least = max(self._least, least(response))
             self._interval = max(self._interval, self._least)
@@ -137,8 +159,7 @@ class Refresh:
         """Until the next try: after a glare what RFC 3261 14.1 says, else half of what is left of the session."""
         if status != 491:
             return max(left // 2, 5 * SECOND)
-        first, steps = (2100, 191) if self._session.owns_call_id else (0, 201)
-        return (first + 10 * self._session.random_below(steps)) * MS
+        return glare_pause(self._session)
 
     def _sleep_until(self, when: Nanos | None) -> None:
         self.wake = when

@@ -29,6 +29,7 @@ _MAX_DIALOGS: Final = 16
 class Provisional:
     status: int
     sdp: bytes | None
+    headers: tuple[Header, ...] = ()
 
 
 class Sending(Protocol):
@@ -129,7 +130,7 @@ class EarlyDialogs:
         """The dialog of a 2xx goes on counting where its early one stopped (RFC 3261 12.2.1.1)."""
         known = self._dialogs.get(dialog.remote_tag)
         if known is not None:
-            dialog.local_cseq = known[0].local_cseq
+            dialog.local_cseq, dialog.remote_cseq = known[0].local_cseq, known[0].remote_cseq
 
 
 def is_reliable(response: Response) -> bool:

@@ -12,24 +12,28 @@ from gateway.sip.flow import WEBSOCKETS, Flow
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.values import Via, quote
 
-__all__ = ["ACCEPT", "ALLOW", "METHODS", "build_response", "reply_flow", "stamp_via", "warning"]
+__all__ = ["ACCEPT", "ALLOW", "METHODS", "build_response", "phrase", "reply_flow", "stamp_via", "warning"]
 
-METHODS: Final = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "UPDATE", "PRACK")
+METHODS: Final = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "UPDATE", "PRACK", "INFO", "REFER", "NOTIFY")
 ALLOW: Final[Header] = ("Allow", ", ".join(METHODS))
-ACCEPT: Final[Header] = ("Accept", "application/sdp")
+ACCEPT: Final[Header] = ("Accept", "application/sdp, multipart/mixed")
 
 _REASONS: Final = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
-    400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
-    408: "Request Timeout", 410: "Gone", 413: "Request Entity Too Large", 415: "Unsupported Media Type",
-    416: "Unsupported URI Scheme", 420: "Bad Extension", 422: "Session Interval Too Small",
-    480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
-    483: "Too Many Hops", 484: "Address Incomplete",
-    486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here", 491: "Request Pending",
+    202: "Accepted", 302: "Moved Temporarily", 400: "Bad Request", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 406: "Not Acceptable", 408: "Request Timeout", 410: "Gone",
+    413: "Request Entity Too Large", 415: "Unsupported Media Type", 416: "Unsupported URI Scheme",
+    420: "Bad Extension", 422: "Session Interval Too Small", 469: "Bad Info Package", 480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops", 484: "Address Incomplete",
+    486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here", 489: "Bad Event", 491: "Request Pending",
     500: "Server Internal Error", 501: "Not Implemented", 503: "Service Unavailable", 504: "Server Time-out",
     505: "Version Not Supported", 513: "Message Too Large", 600: "Busy Everywhere", 603: "Decline",
     606: "Not Acceptable",
 }  # fmt: skip
+
+
+def phrase(status: int) -> str:
+    return _REASONS.get(status, "Unknown")
 
 
 def build_response(
@@ -47,7 +51,7 @@ def build_response(
     timestamp = request.get("Timestamp") if status == 100 else None
     if timestamp:
         copied.append(("Timestamp", timestamp))  # RFC 3261 8.2.6.1
-    return Response(status, reason or _REASONS.get(status, "Unknown"), [*copied, *headers], body)
+    return Response(status, reason or phrase(status), [*copied, *headers], body)
 
 
 def _is_tagged(request: Request) -> bool:

@@ -243,7 +243,8 @@ class TestReinvite:
         to = wire.established().get("To") or ""
         wire.invite(to=to, cseq="2", branch="re")
         (early,) = wire.invite(to=to, cseq="3", branch="re2")
-        assert (statuses([early]), early.get("Retry-After")) == ([500], "3")
+        assert statuses([early]) == [500]
+        assert 0 <= int(early.get("Retry-After") or "") <= 10
         wire.endpoint.answer(1, SDP, wire.now)
         wire.sent()
         assert statuses(wire.invite(to=to, cseq="4", branch="re3")) == [491]
@@ -267,7 +268,7 @@ def test_options_within_a_dialog_and_a_dialog_of_others() -> None:
     to = wire.established().get("To") or ""
     assert statuses(wire.send(request("OPTIONS", to=to, cseq="2", branch="o"))) == [200]
     assert statuses(wire.send(request("OPTIONS", to=to, cseq="3", branch="p", from_tag="other"))) == [481]
-    assert statuses(wire.send(request("INFO", to=to, cseq="4", branch="q"))) == [405]
+    assert statuses(wire.send(request("MESSAGE", to=to, cseq="4", branch="q"))) == [405]
 
 
 def test_simultaneous_bye() -> None:

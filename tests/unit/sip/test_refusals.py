@@ -27,8 +27,8 @@ from tests.unit.sip.wire import SDP, THEM, US, Wire, request, statuses
         (400, {"more": "To: <sip:other@10.0.0.1>\r\n"}, None),
         (400, {"uri": "<sip:pizza@10.0.0.1>"}, None),
         (400, {"more": "Content-Length: 5000\r\n"}, None),
-        (406, {"more": "Accept: text/plain\r\n"}, ("Accept", "application/sdp")),
-        (415, {"type": "Content-Type: application/isup\r\n"}, ("Accept", "application/sdp")),
+        (406, {"more": "Accept: text/plain\r\n"}, ("Accept", "application/sdp, multipart/mixed")),
+        (415, {"type": "Content-Type: application/isup\r\n"}, ("Accept", "application/sdp, multipart/mixed")),
         (416, {"uri": "sips:pizza@10.0.0.1"}, None),
         (416, {"uri": "nobodyKnowsThisScheme:totallyopaque"}, None),
         (420, {"more": "Require: 100rel, nothingSupportsThis\r\n"}, ("Unsupported", "nothingSupportsThis")),
@@ -53,14 +53,23 @@ def test_an_invite_is_refused_with_its_rule(
 
 @pytest.mark.parametrize(
     ("method", "status"),
-    [("REGISTER", 405), ("INFO", 405), ("SUBSCRIBE", 405), ("NEWMETHOD", 501), ("BYE", 481), ("CANCEL", 481)],
+    [
+        ("REGISTER", 405),
+        ("INFO", 481),
+        ("REFER", 481),
+        ("NOTIFY", 481),
+        ("SUBSCRIBE", 405),
+        ("NEWMETHOD", 501),
+        ("BYE", 481),
+        ("CANCEL", 481),
+    ],
 )
 def test_a_method_that_is_not_served(method: str, status: int) -> None:
     wire = Wire()
     (answer,) = wire.send(request(method))
     assert statuses([answer]) == [status]
     if status in (405, 501):
-        assert answer.get("Allow") == "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK"
+        assert answer.get("Allow") == "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO, REFER, NOTIFY"
 
 
 def test_another_version() -> None:
@@ -149,9 +158,9 @@ def test_options() -> None:
     assert isinstance(answer, Response)
     assert answer.status == 200
     assert {name: answer.get(name) for name in ("Allow", "Accept", "Supported")} == {
-        "Allow": "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK",
-        "Accept": "application/sdp",
-        "Supported": "timer, 100rel",
+        "Allow": "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO, REFER, NOTIFY",
+        "Accept": "application/sdp, multipart/mixed",
+        "Supported": "timer, 100rel, replaces, norefersub",
     }
     assert wire.events() == []
 

@@ -52,7 +52,8 @@ def test_one_offer_at_a_time() -> None:
     ok = wire.established()
     update(wire, ok)
     (second,) = update(wire, ok, "3")
-    assert (second.status, second.get("Retry-After")) == (500, "3")  # type: ignore[attr-defined]
+    assert statuses([second]) == [500]
+    assert 0 <= int(second.get("Retry-After") or "") <= 10
     (reinvite,) = wire.send(request("INVITE", to=ok.get("To") or "", cseq="4", branch="i", body=SDP))
     assert reinvite.status == 500  # type: ignore[attr-defined]
 
