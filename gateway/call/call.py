@@ -18,25 +18,45 @@ import structlog
 
 from gateway import __version__
 from gateway.call.ear import Ear
+from gateway.call.headers import CallHeaders, chosen
 from gateway.call.house import House
 from gateway.call.negotiation import Negotiation
 from gateway.call.options import RouteOptions
 from gateway.call.tapes import CallTapes
+from gateway.call.transfer import Transfer
 from gateway.call.trunk_options import TrunkOptions
 from gateway.errors import LinecardError, SdpError
 from gateway.machine import Machine
 from gateway.media.contract import Leg, LegObserver, LegStats
 from gateway.media.recording.options import CaptureOptions, RecordingOptions
 from gateway.net.driver import Driver, monotonic
-from gateway.plugs.contract import Drive, PlugSession
+from gateway.plugs.contract import Drive, PlugSession, TransferResult
 from gateway.sdp import Stream
-from gateway.sip.events import Answered, Confirmed, Ended, Reconfirmed, Refreshed, Reoffered, Ringing
+from gateway.sip.events import (
+    Answered,
+    Confirmed,
+    Digit,
+    Ended,
+    OfferAnswered,
+    OfferRefused,
+    Reconfirmed,
+    Referred,
+    Refreshed,
+    Reoffered,
+    Ringing,
+    Transferred,
+    Transferring,
+)
+from gateway.sip.values import plain
 from gateway.timeline import Timeline
 from gateway.units import SECOND, Nanos
 
 __all__ = ["Call", "CallEvent"]
 
-CallEvent = Confirmed | Reoffered | Reconfirmed | Refreshed | Ended | Ringing | Answered
+CallEvent = (
+    Confirmed | Reoffered | Reconfirmed | Refreshed | Ended | Ringing | Answered | Digit | OfferAnswered | OfferRefused
+    | Referred | Transferring | Transferred
+)  # fmt: skip
 
 
 class Call:
@@ -50,6 +70,7 @@ class Call:
         self.call_id = ""
         self.caller = caller
         self.called = called
+        self.headers: Mapping[str, str] = {}
         self.timeline = Timeline()
         self.providers = house.providers
         self.trunk = trunk
@@ -64,6 +85,7 @@ class Call:
         self._session: PlugSession | None = None
         self._ear: Ear | None = None
         self._leg: Leg | None = None
+        self._transfer = Transfer()
         self._speaking = False
         self._held = False
         self._over = False
@@ -91,8 +113,28 @@ class Call:
     def now(self) -> Nanos:
         return monotonic()
 
-    def hang_up(self, reason: str) -> None:
-        self._house.sip.hang_up(self.handle, reason)
+    def hang_up(self, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        self._house.sip.hang_up(self.handle, reason, headers=(headers or {}).items())
+
+    async def transfer(
+        self,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        on_progress: Callable[[int, str], None] | None = None,
+    ) -> TransferResult:
+        result = None if self._over else self._transfer.begin(on_progress)
+        if result is None:
+            return TransferResult(491, "the call is over" if self._over else "another transfer is under way")
+        try:
+            self._house.sip.refer(self.handle, target, headers=(headers or {}).items())
+            told = await result
+        finally:
+            self._transfer.end(None, "given up")
+        self.record("call.transferred", target=target, status=told.status, reason=told.reason)
+        if told.succeeded:
+            self.hang_up("transferred")
+        return told
 
     def shut_down(self) -> None:
         """Ends it because the gateway does."""
@@ -140,7 +182,8 @@ class Call:
     async def run(self) -> None:
         """From the beginning to the end; returns when nothing of the call is left."""
         fields = {"caller": self.caller, "called": self.called, "trunk": self.trunk.name, "plug": self._route.plug}
-        self.record("call.started", direction=self.direction, version=__version__, **fields)
+        kept = self._kept(self.headers)
+        self.record("call.started", direction=self.direction, version=__version__, **fields, **kept)
         self.spawn(self._set_up())
         try:
             ended = await self._ended
@@ -166,7 +209,15 @@ class Call:
             case Refreshed(_, sdp):
                 self._negotiation.repeat()
                 self._connect_late(sdp)
+            case Digit(_, digit, duration_ms) if self._ear is not None:
+                self._ear.on_info(digit, duration_ms, monotonic())
+            case Transferring() | Transferred():
+                self._transfer.heard(event)
+            case Referred():
+                self.record("transfer.refused", target=plain(event.target), referred_by=event.referred_by)
+                self._house.sip.refuse_refer(self.handle, 603, "nobody is called on a far end's behalf")
             case Ended() if not self._ended.done():
+                self._transfer.end(None, "the call has ended")
                 self._ended.set_result(event)
 
     def _open(self) -> tuple[PlugSession, Leg]:
@@ -223,9 +274,14 @@ class Call:
             duration_s=round(now - self._began, 3),
             talk_s=0.0 if answered is None else round(now - answered, 3),
             media=asdict(self._media.result()) if self._media.done() else None,
+            **(self._kept(CallHeaders(ended.message)) if ended.by == "remote" else {}),
             **self._more_to_write(),
             **tapes,
         )
+
+    def _kept(self, headers: Mapping[str, str]) -> dict[str, object]:
+        found = chosen(headers, self._house.record_headers)
+        return {"headers": found} if found else {}
 
     def _more_to_write(self) -> dict[str, object]:
         return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from gateway.media.contract import LegStats
 from gateway.plugs.contract import PlugSession
@@ -15,7 +15,10 @@ _HEARD: Final = ("on_audio", "on_speech_started", "on_speech_ended")
 
 
 class Ear:
-    """Only the end of the leg, and a silent far end, are the call's own affair, and digits that ``own_digit`` takes."""
+    """Only the end of the leg, and a silent far end, are the call's own affair, and digits that ``own_digit`` takes.
+
+    Digits come as RTP (RFC 4733) or in INFO. The way of the first one is the call's way: who sends them both ways has
+    pressed each key once."""
 
     def __init__(
         self,
@@ -26,11 +29,20 @@ class Ear:
     ) -> None:
         self._session = session
         self._own_digit = own_digit
+        self._way: Literal["rtp", "info"] | None = None
         self.on_closed = on_closed
         self.on_rtp_timeout = on_rtp_timeout
 
     def on_digit(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
-        if not self._own_digit(digit):
+        self._came("rtp", digit, duration_ms, arrival)
+
+    def on_info(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
+        """A digit in INFO."""
+        self._came("info", digit, duration_ms, arrival)
+
+    def _came(self, way: Literal["rtp", "info"], digit: str, duration_ms: int, arrival: Nanos) -> None:
+        self._way = self._way or way
+        if self._way == way and not self._own_digit(digit):
             self._session.on_digit(digit, duration_ms, arrival)
 
     def __getattr__(self, name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,7 +31,11 @@ class Signalling(Protocol):
 
     def reject(self, call: int, status: int, rule: str, reason: str | None = None, *, warning: int = 399) -> None: ...
 
-    def hang_up(self, call: int, reason: str = "") -> None: ...
+    def hang_up(self, call: int, reason: str = "", *, headers: Iterable[Header] = ()) -> None: ...
+
+    def refer(self, call: int, target: str, *, headers: Iterable[Header] = ()) -> None: ...
+
+    def refuse_refer(self, call: int, status: int, rule: str) -> None: ...
 
 
 class Dialler(Signalling, Protocol):
@@ -80,3 +84,5 @@ class House:
     """What trunks with a codec policy of their own offer and take, by the trunk's name."""
     wiretap: Wiretap = field(default_factory=Wiretap)
     """Where captures get SIP messages from."""
+    record_headers: Sequence[str] = ()
+    """Headers of INVITE and BYE that records keep."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 from gateway.call.call import Call, CallEvent
 from gateway.call.decision import Decision
+from gateway.call.headers import CallHeaders
 from gateway.call.house import House
 from gateway.call.options import RouteOptions
 from gateway.call.trunk_options import TrunkOptions
@@ -27,6 +28,7 @@ class IncomingCall(Call):
     ) -> None:
         super().__init__(house, trunk, route, decision.caller.shown, decision.called)
         self._named(invited.call, invited.call_id)
+        self.headers = CallHeaders(invited.request)
         self._theirs = invited.sdp
 
     def on_event(self, event: CallEvent) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, cast
 
 from gateway.call.call import Call, CallEvent
@@ -97,11 +97,11 @@ class OutgoingCall(Call):
                 what = self._why or (result_of(ended) if ended else Results.FAILED)
                 self.result.set_result(self._result(what, ended))
 
-    def hang_up(self, reason: str) -> None:
+    def hang_up(self, reason: str, headers: Mapping[str, str] | None = None) -> None:
         if not self._answer.done():
             self._why = self._why or Results.CANCELLED
         if self._live:
-            super().hang_up(reason)
+            super().hang_up(reason, headers)
         else:  # between two targets, or before the first
             self._end(Ended(self.handle, "local", None, reason))
 

@@ -13,18 +13,7 @@ from gateway.call.incoming import IncomingCall
 from gateway.call.occupancy import Occupancy
 from gateway.call.throttle import Throttle
 from gateway.net.driver import monotonic
-from gateway.sip.events import (
-    Answered,
-    Confirmed,
-    Ended,
-    Event,
-    Invited,
-    Reconfirmed,
-    Refreshed,
-    Refused,
-    Reoffered,
-    Ringing,
-)
+from gateway.sip.events import Ended, Event, Invited, Pinged, Refused, Registered, RegistrationFailed
 from gateway.sip.message import Request
 from gateway.sip.uri import parse_uri
 from gateway.sip.values import plain
@@ -53,7 +42,9 @@ class Switchboard:
                 self._invited(event)
             case Refused():
                 self._refused(event)
-            case Confirmed() | Reoffered() | Reconfirmed() | Refreshed() | Ended() | Ringing() | Answered():
+            case Pinged() | Registered() | RegistrationFailed():
+                pass  # told to those who have asked
+            case _:
                 self._told(event)
 
     def _told(self, event: CallEvent) -> None:
@@ -84,6 +75,9 @@ class Switchboard:
         decision = invited.admitted
         if not isinstance(decision, Decision) or decision.trunk is None or decision.route is None:
             self._house.sip.reject(invited.call, 500, "no decision was made about this call")
+            return
+        if invited.replaces is not None:
+            self._house.sip.reject(invited.call, 603, "calls are not taken over here (RFC 3891)")
             return
         self.adopt(IncomingCall(self._house, invited, decision, decision.trunk, decision.route))
 

@@ -152,7 +152,8 @@ async def _listen(
         name: find_spec("plugs", block.kind).create(block.options) for name, block in config.plugs.items()
     }
     codecs = {trunk.name: Codecs(trunk.codecs).formats for trunk in config.trunks if trunk.codecs}
-    house = House(sip, plane, advertised(config).media_host, plugs, providers, records, config.limits, codecs)
+    media_host, kept = advertised(config).media_host, config.records.headers
+    house = House(sip, plane, media_host, plugs, providers, records, config.limits, codecs, record_headers=kept)
     if any(route.capture for route in config.routes):
         sip.on_message = house.wiretap.on_message
     switchboard = Switchboard(house, gate.occupancy)

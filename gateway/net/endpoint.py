@@ -13,6 +13,7 @@ from gateway.net.options import SignallingOptions
 from gateway.net.resolver import Resolver, shared_resolver
 from gateway.net.transport import Listen, Transport, transport_spec
 from gateway.sip.auth import Credentials
+from gateway.sip.bodies import Body
 from gateway.sip.endpoint import Endpoint
 from gateway.sip.events import Event, Refused
 from gateway.sip.flow import Address, Datagram, Flow, Hop, Listener, Remote, flow_to
@@ -130,11 +131,13 @@ class EndpointDriver:
             )
         return usable
 
-    def ring(self, call: int, status: int = 180, sdp: bytes | None = None) -> None:
-        self._driver.run(lambda now: self._endpoint.ring(call, now, status, sdp))
+    def ring(
+        self, call: int, status: int = 180, sdp: bytes | None = None, *, headers: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        self._driver.run(lambda now: self._endpoint.ring(call, now, status, sdp, headers=headers))
 
-    def answer(self, call: int, sdp: bytes) -> None:
-        self._driver.run(self._endpoint.answer, call, sdp)
+    def answer(self, call: int, sdp: bytes, *, headers: Iterable[tuple[str, str]] = ()) -> None:
+        self._driver.run(lambda now: self._endpoint.answer(call, sdp, now, headers=headers))
 
     def reject(
         self,
@@ -150,8 +153,44 @@ class EndpointDriver:
             lambda now: self._endpoint.reject(call, status, rule, now, reason, warning=warning, headers=headers)
         )
 
-    def hang_up(self, call: int, reason: str = "") -> None:
-        self._driver.run(lambda now: self._endpoint.hang_up(call, now, reason))
+    def hang_up(
+        self,
+        call: int,
+        reason: str = "",
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        body: Body | None = None,
+        cause: int = 16,
+    ) -> None:
+        self._driver.run(lambda now: self._endpoint.hang_up(call, now, reason, headers=headers, body=body, cause=cause))
+
+    def reoffer(self, call: int, sdp: bytes) -> None:
+        self._driver.run(self._endpoint.reoffer, call, sdp)
+
+    def send_digit(self, call: int, digit: str, duration_ms: int = 160) -> None:
+        self._driver.run(lambda now: self._endpoint.send_digit(call, digit, now, duration_ms))
+
+    def refer(
+        self,
+        call: int,
+        target: str,
+        *,
+        replacing: int | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        watch: bool = True,
+    ) -> None:
+        self._driver.run(
+            lambda now: self._endpoint.refer(call, target, now, replacing=replacing, headers=headers, watch=watch)
+        )
+
+    def accept_refer(self, call: int) -> None:
+        self._driver.run(self._endpoint.accept_refer, call)
+
+    def refuse_refer(self, call: int, status: int, rule: str) -> None:
+        self._driver.run(self._endpoint.refuse_refer, call, status, rule)
+
+    def refer_progress(self, call: int, status: int, reason: str = "") -> None:
+        self._driver.run(lambda now: self._endpoint.refer_progress(call, status, now, reason))
 
     def invite(
         self,

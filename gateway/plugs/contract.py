@@ -18,7 +18,7 @@ from gateway.providers.contract import Provider
 from gateway.timeline import Timeline
 from gateway.units import Nanos
 
-__all__ = ["CallView", "Drive", "Plug", "PlugSession", "PlugSpec"]
+__all__ = ["CallView", "Drive", "Plug", "PlugSession", "PlugSpec", "TransferResult"]
 
 
 class Drive(Protocol):
@@ -33,12 +33,28 @@ class Drive(Protocol):
         """No timer fires after this."""
 
 
+@dataclass(frozen=True, slots=True)
+class TransferResult:
+    """How a transfer went."""
+
+    status: int | None
+    """2xx: the far end talks to its new party. ``None``: nobody has told, or the call has ended. Else why it failed,
+    and the call goes on."""
+    reason: str
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
 class CallView(Protocol):
     """The call, as far as a plug may see it."""
 
     call_id: str
     caller: str
     called: str
+    headers: Mapping[str, str]
+    """What the far end has added to its INVITE (``X-Campaign``, ``User-to-User``, ``Diversion``), by any capitals."""
     timeline: Timeline
     providers: Mapping[str, Provider]
     """By the name of their YAML block."""
@@ -57,8 +73,20 @@ class CallView(Protocol):
     def pause_recording(self, paused: bool) -> None:
         """Withholds what follows from a recording of the call (the number of a card), until told otherwise."""
 
-    def hang_up(self, reason: str) -> None:
-        """Ends the call from our side; ``close`` of the session follows."""
+    def hang_up(self, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        """Ends the call from our side; ``close`` of the session follows. ``headers`` go with the BYE. Raises
+        ``MisuseError`` for those that a message of ours may not carry."""
+
+    async def transfer(
+        self,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        on_progress: Callable[[int, str], None] | None = None,
+    ) -> TransferResult:
+        """Asks the far end to call ``target`` (a SIP or tel URI) instead of us (RFC 3515). ``on_progress`` hears how
+        that call goes (``180, "Ringing"``). Once it has succeeded the call is hung up; otherwise it goes on. Raises
+        ``MisuseError`` for a target or header that cannot be sent."""
 
     def log(self, event: str, **fields: object) -> None:
         """One structured log line of this call. ``heard`` and ``said`` are redacted as configured."""

@@ -21,6 +21,8 @@ class RecordOptions(Options):
     `~/.local/state/linecard` when started by hand."""
     file: Path | None = None
     """Also append every record to this file, one JSON object per line."""
+    headers: list[str] = Field(default=[], max_length=64)
+    """Headers of INVITE and BYE to keep in ``call.started`` and ``call.ended``, like ``[X-*, User-to-User]``."""
     redact: bool = False
     """Store telephone numbers and what was said as the log shows them: shortened."""
     keep: Duration = Field(default="30d", validate_default=True)

@@ -56,7 +56,7 @@ class EndpointOptions(Options):
     """From one server of a target to the next."""
     redirects: int = Field(default=0, ge=0, le=4)
     """How many redirects (3xx) a call that we place may follow; with 0 a redirect ends it."""
-    redirect_to: list[str] = Field(default_factory=list, max_length=64)
+    redirect_to: list[str] = Field(default=[], max_length=64)
     """Hosts that a redirect may name, ``*`` and ``?`` are wildcards; empty: only the one that was called."""
     transfer_limit: Duration = Field(default="180s", validate_default=True, ge=SECOND)
     """How long a transfer may take from REFER to the final NOTIFY before nobody waits for it any more."""

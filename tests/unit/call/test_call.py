@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ from gateway.sdp import Stream, offer
 from gateway.sdp.types import G711
 from gateway.sip.events import Confirmed, Ended, Invited, Refused, Reoffered
 from gateway.sip.flow import Flow
+from gateway.sip.message import Header, Request
 from gateway.units import Nanos
 from tests.unit.call.inquiries import invite, policy
 
@@ -40,6 +41,7 @@ class Rig:
         self.records: list[dict[str, object]] = []
         self.broken = False
         self.observer: Any = None
+        self.call: Any = None
 
     # signalling
     def ring(self, call: int, status: int = 180, sdp: bytes | None = None) -> None:
@@ -48,8 +50,14 @@ class Rig:
     def reject(self, call: int, status: int, rule: str, reason: str | None = None, *, warning: int = 399) -> None:
         self.told.append(("reject", status, warning))
 
-    def hang_up(self, call: int, reason: str = "") -> None:
-        self.told.append(("hang_up", reason))
+    def hang_up(self, call: int, reason: str = "", *, headers: Iterable[Header] = ()) -> None:
+        self.told.append(("hang_up", reason, *headers))
+
+    def refer(self, call: int, target: str, *, headers: Iterable[Header] = ()) -> None:
+        self.told.append(("refer", target, *headers))
+
+    def refuse_refer(self, call: int, status: int, rule: str) -> None:
+        self.told.append(("refuse_refer", status))
 
     # media, and its leg
     def open_leg(self, observer: object, *, uplink_rate: int = 16000) -> Rig:
@@ -67,9 +75,13 @@ class Rig:
 
     # plug, and its session
     def open(self, call: object) -> Rig:
+        self.call = call
         return self
 
     async def start(self, leg: object) -> None: ...
+
+    def on_digit(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
+        self.told.append(("digit", digit, duration_ms))
 
     def answer(self, call: int, sdp: bytes) -> None:
         self.told.append(("answer",))
@@ -89,9 +101,10 @@ class Rig:
         return done
 
 
-def invited(call: int = 1, sdp: bytes | None = offer(THEM, 1), **route: object) -> Invited:
+def invited(call: int = 1, sdp: bytes | None = offer(THEM, 1), more: Sequence[Header] = (), **route: object) -> Invited:
     rules = policy(routes=[{"to": "echo", "plug": "p", **route}])
     request = invite()
+    request = Request(request.method, request.uri, [*request.headers, *more], request.body)
     decision = decide(Inquiry(request, FLOW.remote), rules, Occupancy(), Nanos(0))
     return Invited(call, "abc", request, "alice", "echo", sdp, FLOW, decision)
 
@@ -99,7 +112,17 @@ def invited(call: int = 1, sdp: bytes | None = offer(THEM, 1), **route: object) 
 @asynccontextmanager
 async def switchboard(rig: Rig) -> AsyncIterator[Switchboard]:
     everything = cast("Any", rig)
-    house = House(everything, everything, "10.0.0.1", {"p": everything}, {}, everything, LimitOptions())
+    house = House(
+        everything,
+        everything,
+        "10.0.0.1",
+        {"p": everything},
+        {},
+        everything,
+        LimitOptions(),
+        {},
+        record_headers=["x-*"],
+    )
     board = Switchboard(house, Occupancy())
     yield board
     board.on_event(Ended(1, "remote", None, ""))

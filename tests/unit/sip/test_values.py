@@ -107,7 +107,7 @@ def growth(parse: Callable[[str], object], text: Callable[[int], str]) -> float:
 
     def quickest(size: int) -> float:
         value, times = text(size), []
-        for _ in range(5):
+        for _ in range(20):
             began = perf_counter()
             with suppress(SipError):
                 parse(value)
