@@ -41,7 +41,8 @@ class Negotiation:
     def _write(self, theirs: bytes | None, port: int, version: int) -> tuple[bytes, Stream | None]:
         local, formats = (self._host, port), self._formats
         if theirs is None:
-            return offer(local, self._session_id, formats, version=version, srtp=self._srtp), None
+            sdp = offer(local, self._session_id, formats, version=version, srtp=self._srtp, rtcp_mux=True)
+            return sdp, None
         agreement = answer(
             theirs, local, self._session_id, formats, version=version, srtp=self._srtp, ours_first=self._ours_first
         )
