@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_check(commands)
+    _add_explain(commands)
     _add_call(commands)
     _add_calls(commands)
     _add_turns(commands)
@@ -105,11 +106,33 @@ def _add_check(commands: Any) -> None:
     _add_config(_add(commands, "check", _check, about, "linecard check config/linecard.yaml"))
 
 
+def _add_explain(commands: Any) -> None:
+    about = "say what would become of an INVITE: which trunk, which rule, which route, and what is answered"
+    example = "linecard explain call.sip --source 203.0.113.7\nlinecard explain - config/linecard.yaml < call.sip"
+    parser = _add(commands, "explain", _explain, about, example)
+    parser.description = f"{parser.description} Exit status 0: it would be taken, 1: it would be refused."
+    parser.add_argument("message", metavar="MESSAGE", help="file with the INVITE as it was on the wire; - reads it")
+    _add_config(parser)
+    parser.add_argument("--source", metavar="IP[:PORT]", help="who sent it (default: what its topmost Via says)")
+    parser.add_argument("--transport", metavar="NAME", help="udp, tcp, tls, ... (default: what its topmost Via says)")
+
+
 def _add_call(commands: Any) -> None:
-    example = "linecard call sip:pizza@127.0.0.1:5060\nlinecard call sip:agent@192.0.2.7 --record call.wav"
+    example = (
+        "linecard call sip:pizza@127.0.0.1:5060\nlinecard call sip:agent@192.0.2.7 --record call.wav\n"
+        "linecard call --config linecard.yaml --trunk carrier +493012345678"
+    )
     parser = _add(commands, "call", _call, "place a talking call to any SIP address and measure every turn", example)
     parser.add_argument(
-        "target", type=_sip_address, metavar="SIP-ADDRESS", help="whom to call, like sip:pizza@127.0.0.1:5060"
+        "target", metavar="SIP-ADDRESS", help="whom to call, like sip:pizza@127.0.0.1:5060; with --trunk, a number"
+    )
+    parser.add_argument("--config", metavar="FILE", help="configuration whose trunk, or whose TLS, the call uses")
+    parser.add_argument("--trunk", metavar="NAME", help="place the call through this trunk of the configuration")
+    parser.add_argument("--caller", metavar="NUMBER", help="number to show (default: the trunk's)")
+    parser.add_argument(
+        "--give-up",
+        metavar="TIME",
+        help="how long a far end that says nothing is waited for (default: the trunk's patience, else 5s)",
     )
     parser.add_argument(
         "--scenario", default="pizza", metavar="NAME", help="what the caller does: a shipped one, or a YAML file"
@@ -171,7 +194,7 @@ def _add_demo(commands: Any) -> None:
 
 def _sip_address(text: str) -> str:
     if not re.fullmatch(r"sip:([^@\s]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?([;?]\S*)?", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a SIP address; write one like sip:pizza@127.0.0.1:5060")
+        raise ConfigError([f"{text!r} is not a SIP address; write one like sip:pizza@127.0.0.1:5060"])
     return text
 
 
@@ -231,10 +254,32 @@ def _check(options: argparse.Namespace) -> int:
     return OK
 
 
-def _call(options: argparse.Namespace) -> int:
-    from gateway.bench import call
+def _explain(options: argparse.Namespace) -> int:
+    config = _load(options)
+    from gateway.daemon import explanation
 
-    return _loop(call.main_async(options.target, options.scenario, record=options.record, models=options.models))
+    return explanation.main(options.message, config, options.source, options.transport)
+
+
+def _call(options: argparse.Namespace) -> int:
+    if options.trunk is None:
+        _sip_address(options.target)
+    from gateway.bench import call
+    from gateway.options import parse_duration
+
+    config = None
+    if options.trunk is not None or options.config is not None:
+        options.config = options.config or DEFAULT_CONFIG
+        config = _load(options)
+    default = None if options.trunk is not None else "5s"
+    try:
+        patience = parse_duration(wanted) if (wanted := options.give_up or default) else None
+    except ValueError as error:
+        raise ConfigError([f"--give-up: {error}"]) from None
+    way = call.Way(config, options.trunk, options.caller, patience)
+    return _loop(
+        call.main_async(options.target, options.scenario, record=options.record, models=options.models, way=way)
+    )
 
 
 def _calls(options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.bench.caller import Happening, PickedUp, Rang, Speaks, Target
@@ -11,29 +12,56 @@ from gateway.bench.results import CallResult, spans
 from gateway.bench.scenario import Scenario, load_scenario
 from gateway.bench.summary import outside_rows
 from gateway.bench.terminal import Terminal
+from gateway.bench.through import find_through
 from gateway.bench.voice import clips_for
+from gateway.config import Config
 from gateway.errors import ConfigError
-from gateway.units import SECOND, to_ms
+from gateway.net.options import TlsOptions
+from gateway.units import SECOND, Nanos, to_ms
 
-__all__ = ["main_async"]
+__all__ = ["Way", "main_async"]
 
 
-async def main_async(target: str, scenario: str, *, record: str | None = None, models: str | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the far end is reached."""
+
+    config: Config | None = None
+    trunk: str | None = None
+    caller: str | None = None
+    patience: Nanos | None = None
+    """How long a far end that says nothing at all is waited for."""
+
+
+async def main_async(
+    target: str, scenario: str, *, record: str | None = None, models: str | None = None, way: Way | None = None
+) -> int:
     """Exit status 0 only if the call was answered, and every turn in it. Raises ``LinecardError``."""
+    way = way or Way()
     quiet_log()
     terminal = Terminal()
     plot = load_scenario(scenario)
     if record is not None and not Path(record).parent.is_dir():
         raise ConfigError([f"{record}: there is no such directory to write the recording to"])
-    found = await find(target)
+    if way.config is not None and way.trunk is not None:
+        found = await find_through(way.config, way.trunk, target, way.caller, way.patience)
+    else:
+        found = await find(target, way.patience)
     terminal.note(f"calling {found.uri} ({plot.name}: {plot.turns} turns)")
     clips = await clips_for(plot, models)
-    result = await _call(terminal, found, plot, clips, None if record is None else Path(record))
+    tls = way.config.sip.tls if way.config is not None else None
+    result = await _call(terminal, found, plot, clips, record=None if record is None else Path(record), tls=tls)
     return _report(terminal, result, record)
 
 
 async def _call(
-    terminal: Terminal, target: Target, scenario: Scenario, clips: dict[str, bytes], record: Path | None
+    terminal: Terminal,
+    target: Target,
+    scenario: Scenario,
+    clips: dict[str, bytes],
+    *,
+    record: Path | None,
+    tls: TlsOptions | None,
 ) -> CallResult:
     def on_caller(happening: Happening) -> None:
         match happening:
@@ -52,7 +80,7 @@ async def _call(
             terminal.speaks("agent", started.packet, f"(spoke for {(edge.at - started.at) / SECOND:.1f} s)")
 
     with terminal.busy(f"calling {target.uri}") as tell:
-        async with CallerHost(target) as host:
+        async with CallerHost(target, tls=tls) as host:
             caller = host.caller(scenario, clips, record=record is not None, notify=on_caller)
             caller.ear.on_edge = on_agent
             return await host.run(caller, record)

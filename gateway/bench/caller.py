@@ -19,6 +19,7 @@ from gateway.bench.ear import Ear
 from gateway.bench.results import CallResult, Saying, measure, spans
 from gateway.bench.scenario import HangUp, Interrupt, Listen, Say, Scenario, Silence, Step, Think
 from gateway.bench.speech import RATE
+from gateway.call.dialling import Dial
 from gateway.errors import SdpError
 from gateway.media.contract import Leg, LegObserver
 from gateway.sip.events import Answered, Ended, Event, Reoffered, Ringing
@@ -61,6 +62,11 @@ class Target:
     uri: str
     remote: tuple[str, int]
     """Where the INVITE goes."""
+    transport: str = "udp"
+    dial: Dial | None = None
+    """How a trunk wants it dialled; none: nobody in particular, at our own address."""
+    patience: Nanos | None = None
+    """How long silence is waited for, if not 64*T1."""
 
 
 @dataclass(frozen=True, slots=True)

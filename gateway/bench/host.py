@@ -18,10 +18,13 @@ from gateway.errors import MisuseError, RemoteError
 from gateway.media.options import MediaOptions
 from gateway.media.plane import MediaPlane
 from gateway.net.endpoint import EndpointDriver, open_endpoint
-from gateway.net.options import SignallingOptions
+from gateway.net.options import SignallingOptions, TlsOptions
 from gateway.net.resolver import resolve
 from gateway.net.transport import Listen
 from gateway.sip.events import Ended, Event, Invited, Pinged, Refused, Registered, RegistrationFailed
+from gateway.sip.flow import Hop
+from gateway.sip.uri import parse_uri
+from gateway.units import Nanos
 
 __all__ = ["CallerHost", "find", "quiet_log"]
 
@@ -31,12 +34,13 @@ def quiet_log() -> None:
     logs.configure(LogOptions(level="error"), sys.stderr)
 
 
-async def find(typed: str) -> Target:
+async def find(typed: str, patience: Nanos | None = None) -> Target:
     """A SIP address as people type it, the scheme left out or not. Raises ``RemoteError``."""
     uri = typed if typed.startswith(("sip:", "sips:", "tel:")) else f"sip:{typed}"
     if not uri.startswith("sip:"):
         raise RemoteError(f"{typed!r} cannot be called yet; give an address that begins with sip:")
-    return Target(uri, await resolve(uri))
+    transport = (parse_uri(uri).parameter("transport") or "udp").lower()
+    return Target(uri, await resolve(uri, transport), transport, patience=patience)
 
 
 def address_towards(target: Target) -> str:
@@ -53,10 +57,12 @@ def address_towards(target: Target) -> str:
 class CallerHost:
     """Opened with ``async with``. Implements ``Phone`` for its callers."""
 
-    def __init__(self, target: Target, *, ports: str = "40000-49999", max_calls: int = 1000) -> None:
+    def __init__(
+        self, target: Target, *, ports: str = "40000-49999", max_calls: int = 1000, tls: TlsOptions | None = None
+    ) -> None:
         self.target = target
         self._address = address_towards(target)
-        self._options = SignallingOptions(user_agent="Linecard bench", max_calls=max_calls)
+        self._options = SignallingOptions(user_agent="Linecard bench", max_calls=max_calls, tls=tls)
         media = {"address": self._address, "ports": ports, "rtp_timeout": "0s"}
         self._plane = MediaPlane(MediaOptions.model_validate(media))
         self._driver: EndpointDriver | None = None
@@ -65,7 +71,7 @@ class CallerHost:
 
     async def __aenter__(self) -> CallerHost:
         self._plane.start()
-        listen = [Listen("udp", self._address, 0)]
+        listen = [Listen(self.target.transport, self._address, 0)]
         self._driver = await open_endpoint(self._options, listen=listen, on_event=self._on_event)
         return self
 
@@ -103,7 +109,17 @@ class CallerHost:
 
     def invite(self, target: Target, sdp: bytes, caller: str, on_event: Callable[[Event], None]) -> int:
         self._early = []
-        call = self._sip.invite(target.uri, sdp, caller=caller, remote=target.remote)
+        dial = target.dial
+        call = self._sip.invite(
+            target.uri,
+            sdp,
+            caller=dial.user if dial and (dial.user or dial.sender) else caller,
+            headers=dial.headers if dial else (),
+            remote=[Hop(target.transport, target.remote)],
+            credentials=dial.credentials if dial else None,
+            sender=dial.sender if dial else "",
+            patience=target.patience,
+        )
         self._listeners[call] = on_event
         early, self._early = self._early, None
         for event in early:

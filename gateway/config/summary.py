@@ -45,6 +45,7 @@ def _blocks(config: Config) -> Iterator[str]:
     for trunk in config.trunks:
         account = trunk.registration
         at = f", registers {account.user} at {account.registrar}" if account else ""
-        yield f"  trunk            {trunk.name} {_recognised(trunk)}{at}"
+        to = f", calls {', '.join(one.uri for one in trunk.reached_at)}" if trunk.reached_at else ""
+        yield f"  trunk            {trunk.name} {_recognised(trunk)}{at}{to}"
     for route in config.routes:
         yield f"  route            {route.to} -> {route.plug}"
