@@ -12,6 +12,8 @@ cdef struct Counters:
     uint64_t refused
     uint64_t concealed
     uint64_t underruns
+    uint64_t utterances     # of queued audio
+    uint64_t interrupted    # of them by an underrun
     uint64_t overflows
     double jitter           # RTP clock units, RFC 3550 A.8
     uint64_t clock          # Hz of those units; 0 before a codec was agreed on

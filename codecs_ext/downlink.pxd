@@ -1,8 +1,10 @@
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t
 
+from codecs_ext.backdrop cimport Backdrop
 from codecs_ext.codec cimport CODEC_BYTES, CodecTable
 from codecs_ext.counters cimport Counters
-from codecs_ext.playout cimport Block, Playout
+from codecs_ext.dial cimport Dial
+from codecs_ext.playout cimport SLACK, Block, Playout
 from codecs_ext.ring cimport Ring
 from codecs_ext.tape cimport Tape
 
@@ -16,6 +18,12 @@ cdef enum State:
     SILENT                      # on the nominal grid
     PLAYING
 
+cdef struct DownlinkOptions:
+    int64_t limit               # samples at 8 kHz that are queued at most
+    int fade_ms                 # of what is flushed
+    float gain                  # of queued audio, a factor
+    float comfort_db            # noise between talkspurts, dB of full scale; 0: silence
+
 cdef struct Downlink:
     Ring *ring
     uint32_t slot
@@ -26,6 +34,7 @@ cdef struct Downlink:
     const CodecTable *codec     # NULL before the first connect
     void *coding                # its state, the leg's
     uint8_t payload_type
+    int event_payload_type      # -1: digits are sent as tones
     int samples                 # per packet
     int step                    # of the timestamp per packet
     int period                  # ticks per packet
@@ -43,8 +52,13 @@ cdef struct Downlink:
     bint padded                 # the packet under way ends in silence: nothing was left
     bint unfinished             # the last thing queued was audio, not a mark: running dry now is an underrun
     int real                    # samples of the packet under way that came from the queue
-    int16_t packet[LONGEST]
-    bint sounding               # the packet that was made last has samples of its own; if not, it is silence
+    int16_t packet[LONGEST + SLACK]
+    const int16_t *said         # samples of the packet that was made last; NULL: silence, or an event
+    int16_t line[LONGEST]       # where they are mixed
+    bint apart                  # the packet that leaves is none of the queue's: digits, the fade of what was flushed
+    int fade_ms                 # of what is flushed; 0: it is cut off
+    bint fading                 # ``packet`` holds it
+    bint interrupted            # the utterance under way has had an underrun
     int64_t position            # samples at 8 kHz of queued audio played
     int rest                    # and the fraction of one, in units of the codec's rate
     int64_t last_audio          # when the last packet with queued audio left
@@ -52,17 +66,20 @@ cdef struct Downlink:
     Block *marks                # reached by the packet under way, in order
     Block *marks_end
     Playout queue
+    Dial dial
+    Backdrop backdrop
 
 cdef int64_t NEVER_DUE
 
-cdef void downlink_init(Downlink *down, Ring *ring, uint32_t slot, Counters *counters, Block **freed, int64_t limit,
-                        int group, uint32_t ssrc, uint16_t sequence, uint32_t timestamp) noexcept nogil
-cdef void downlink_connect(Downlink *down, const CodecTable *codec, void *coding, uint8_t payload_type, int ptime_ms,
-                           bint send, int64_t tick) noexcept nogil
+cdef void downlink_init(Downlink *down, Ring *ring, uint32_t slot, Counters *counters, Block **freed,
+                        const DownlinkOptions *options, int group, uint32_t ssrc, uint16_t sequence, uint32_t timestamp) noexcept nogil
+cdef void downlink_connect(Downlink *down, const CodecTable *codec, void *coding, uint8_t payload_type, int event_payload_type,
+                           int ptime_ms, bint send, int64_t tick) noexcept nogil
 cdef void downlink_play(Downlink *down, Block *block, int64_t tick) noexcept nogil
 cdef void downlink_mark(Downlink *down, Block *block) noexcept nogil
 cdef void downlink_flush(Downlink *down, int64_t number) noexcept nogil
 cdef void downlink_trim(Downlink *down, int64_t number, int64_t position) noexcept nogil
+cdef void downlink_dial(Downlink *down, Block *order) noexcept nogil
 cdef void downlink_close(Downlink *down) noexcept nogil
 cdef int downlink_packet(Downlink *down, int64_t tick, uint8_t *datagram) noexcept nogil
 cdef void downlink_sent(Downlink *down, int64_t sent) noexcept nogil

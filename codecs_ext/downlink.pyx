@@ -14,9 +14,24 @@ from libc.stdint cimport INT64_MAX, int16_t, int64_t, uint8_t, uint16_t, uint32_
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
+from codecs_ext.backdrop cimport backdrop_idle, backdrop_mix, backdrop_set
 from codecs_ext.codec cimport CodecTable, Kernel, codec_state, codec_state_new
 from codecs_ext.counters cimport Counters
+from codecs_ext.dial cimport (
+    EVENT_BYTES,
+    GAP,
+    NOTHING,
+    Dialling,
+    dial_clear,
+    dial_event,
+    dial_next,
+    dial_order,
+    dial_pause,
+    dial_push,
+    dial_tone,
+)
 from codecs_ext.events cimport events_list
+from codecs_ext.noise cimport noise_level
 from codecs_ext.playout cimport (
     Block,
     block_new,
@@ -56,8 +71,8 @@ cdef enum:
     UTTERANCE = 200             # ticks (1 s) within which more audio belongs to the same utterance
 
 
-cdef void downlink_init(Downlink *down, Ring *ring, uint32_t slot, Counters *counters, Block **freed, int64_t limit,
-                        int group, uint32_t ssrc, uint16_t sequence, uint32_t timestamp) noexcept nogil:
+cdef void downlink_init(Downlink *down, Ring *ring, uint32_t slot, Counters *counters, Block **freed,
+                        const DownlinkOptions *options, int group, uint32_t ssrc, uint16_t sequence, uint32_t timestamp) noexcept nogil:
     memset(down, 0, sizeof(Downlink))
     down.ring = ring
     down.slot = slot
@@ -68,7 +83,13 @@ cdef void downlink_init(Downlink *down, Ring *ring, uint32_t slot, Counters *cou
     down.timestamp = timestamp
     down.nominal = down.due = NEVER_DUE
     down.begins = True
-    playout_init(&down.queue, limit, freed)
+    down.event_payload_type = -1
+    down.fade_ms = options.fade_ms
+    down.backdrop.gain = options.gain
+    if options.comfort_db < 0:
+        noise_level(&down.backdrop.comfort, options.comfort_db)
+        down.backdrop.comfort.random = ssrc
+    playout_init(&down.queue, options.limit, freed)
 
 
 # --- the clock --------------------------------------------------------------------------------------------------------
@@ -86,6 +107,7 @@ cdef void _start(Downlink *down, int64_t tick) noexcept nogil:
     """Queued audio is there and the leg was silent."""
     down.state = PLAYING
     down.begins = True
+    down.fading = False
     down.waited = tick > down.nominal   # a tail waited already, and was flushed: not another tick
     playout_restart(&down.queue)
     down.due = down.nominal - (down.period - 1)
@@ -110,13 +132,15 @@ cdef void _change_codec(Downlink *down, const CodecTable *codec) noexcept nogil:
     playout_set_rate(&down.queue, codec.rate)
 
 
-cdef void downlink_connect(Downlink *down, const CodecTable *codec, void *coding, uint8_t payload_type, int ptime_ms,
-                           bint send, int64_t tick) noexcept nogil:
+cdef void downlink_connect(Downlink *down, const CodecTable *codec, void *coding, uint8_t payload_type, int event_payload_type,
+                           int ptime_ms, bint send, int64_t tick) noexcept nogil:
     """Starts to send, changes what differs, or stops; queued audio stays queued meanwhile."""
     if codec != down.codec:
         _change_codec(down, codec)
     down.coding = coding
     down.payload_type = payload_type
+    down.event_payload_type = event_payload_type
+    down.fading = False
     down.samples = codec.rate // 1000 * ptime_ms
     down.step = codec.clock // 1000 * ptime_ms
     down.period = ptime_ms // TICK_MS
@@ -141,14 +165,24 @@ cdef void _tell(Downlink *down, int kind, int64_t number) noexcept nogil:
         down.counters.overflows += 1
 
 
+cdef void _count_utterance(Downlink *down, bint goes_on) noexcept nogil:
+    """Queued audio begins: another utterance, or one that has run dry."""
+    if goes_on:
+        down.counters.underruns += 1
+        down.counters.interrupted += not down.interrupted
+    else:
+        down.counters.utterances += 1
+    down.interrupted = goes_on
+
+
 cdef void downlink_play(Downlink *down, Block *block, int64_t tick) noexcept nogil:
     """Takes the block over."""
     cdef bint empty = down.queue.first == NULL and down.real == 0
     if not playout_push(&down.queue, block):
         down.counters.overflows += 1
         return
-    if empty and down.unfinished and tick - down.idle_since < UTTERANCE:
-        down.counters.underruns += 1
+    if empty:
+        _count_utterance(down, down.unfinished and tick - down.idle_since < UTTERANCE)
     down.unfinished = True
     if down.state == SILENT and down.enabled:
         _start(down, tick)
@@ -176,15 +210,34 @@ cdef void _drop_marks(Downlink *down, bint tell) noexcept nogil:
     down.marks = down.marks_end = NULL
 
 
+cdef void downlink_dial(Downlink *down, Block *order) noexcept nogil:
+    """Takes an order of digits over. They replace audio from the next packet on; what is queued waits meanwhile."""
+    dial_push(&down.dial, order)
+
+
+cdef void _fade(Downlink *down) noexcept nogil:
+    """Makes of what would come next a last packet that fades out: cut off, it would click. It does not count as played."""
+    cdef int count = down.codec.rate // 1000 * down.fade_ms, i
+    _gather(down)
+    if count > down.real:
+        count = down.real
+    for i in range(count):
+        down.packet[i] = <int16_t>(down.packet[i] * (count - i) // (count + 1))
+    memset(down.packet + count, 0, (down.samples - count) * sizeof(int16_t))
+    down.fading = count > 0
+
+
 cdef void downlink_flush(Downlink *down, int64_t number) noexcept nogil:
-    """Nothing that was queued will be sent any more: what follows is silence, on the grid."""
+    """Nothing that was queued will be sent any more: what follows is its fade, and silence, on the grid."""
+    if down.state == PLAYING and down.enabled and down.fade_ms and not down.begins:
+        _fade(down)
     playout_clear(&down.queue)
     _drop_marks(down, False)
     down.real = 0
     down.unfinished = False
     if down.state == PLAYING:
         down.state = SILENT
-        if down.enabled:
+        if down.enabled and not down.fading:
             down.due = down.nominal
     _tell(down, FLUSHED, number)
 
@@ -203,6 +256,7 @@ cdef void downlink_trim(Downlink *down, int64_t number, int64_t position) noexce
 cdef void downlink_close(Downlink *down) noexcept nogil:
     """Gives all blocks back."""
     playout_clear(&down.queue)
+    dial_clear(&down.dial, down.queue.freed)
     _drop_marks(down, False)
     down.due = NEVER_DUE
     down.enabled = False
@@ -267,18 +321,70 @@ cdef inline bint _beeps(const Downlink *down) noexcept nogil:
     return down.tape != NULL and down.tape.order.voice and down.tape.order.beep_ms > 0
 
 
-cdef int _encode(Downlink *down, bint audio, uint8_t *payload) noexcept nogil:
-    """The packet under way, or silence; returns its bytes."""
-    down.sounding = audio
-    if not audio and (down.codec.silence < 0 or _beeps(down)):
-        memset(down.packet, 0, down.samples * sizeof(int16_t))
+cdef bint _mix(Downlink *down, const int16_t *samples, bint audio) noexcept nogil:
+    """Into ``line``: the samples, or silence (NULL), and what sounds beside them. True if that is more than silence."""
+    cdef bint idle = backdrop_idle(&down.backdrop, audio), beeped = False
+    if samples == NULL:
+        memset(down.line, 0, down.samples * sizeof(int16_t))
+    else:
+        memcpy(down.line, samples, down.samples * sizeof(int16_t))
+    if not idle:
+        backdrop_mix(&down.backdrop, down.line, down.samples, down.codec.rate, audio)
     if _beeps(down):
-        down.sounding |= tape_beep(down.tape, False, down.packet, down.samples, down.codec.rate, down.codec.clock,
-                                   down.timestamp)
-    if not down.sounding and down.codec.silence >= 0:
+        beeped = tape_beep(down.tape, False, down.line, down.samples, down.codec.rate, down.codec.clock, down.timestamp)
+    return samples != NULL or not idle or beeped
+
+
+cdef int _encode(Downlink *down, const int16_t *samples, bint audio, uint8_t *payload) noexcept nogil:
+    """One packet of samples, or of silence (NULL), with what sounds beside it; returns its bytes."""
+    cdef bint beside = _beeps(down) or not backdrop_idle(&down.backdrop, audio)
+    down.said = samples
+    if beside and _mix(down, samples, audio):
+        down.said = down.line
+    if down.said == NULL and down.codec.silence >= 0:
         memset(payload, down.codec.silence, down.samples)
         return down.samples
-    return down.codec.encode(down.coding, down.packet, down.samples, payload)
+    if down.said == NULL:
+        memset(down.line, 0, down.samples * sizeof(int16_t))
+        return down.codec.encode(down.coding, down.line, down.samples, payload)
+    return down.codec.encode(down.coding, down.said, down.samples, payload)
+
+
+cdef int _audio_packet(Downlink *down, const int16_t *samples, bint audio, bint marker, uint8_t *datagram) noexcept nogil:
+    rtp_header(datagram, down.payload_type, marker, down.sequence, down.timestamp, down.ssrc)
+    return RTP_HEADER + _encode(down, samples, audio, datagram + RTP_HEADER)
+
+
+cdef int _digit_packet(Downlink *down, uint8_t *datagram) noexcept nogil:
+    """What the digits under way say: an event, a tone, or the silence between two."""
+    cdef bint marker = down.dial.marker
+    if down.dial.state == GAP:
+        dial_pause(&down.dial, down.step)
+        return _audio_packet(down, NULL, False, False, datagram)
+    down.dial.marker = False
+    if down.event_payload_type < 0:
+        dial_tone(&down.dial, down.step, down.line, down.samples, down.codec.rate)
+        down.said = down.line
+        rtp_header(datagram, down.payload_type, marker, down.sequence, down.timestamp, down.ssrc)
+        return RTP_HEADER + down.codec.encode(down.coding, down.line, down.samples, datagram + RTP_HEADER)
+    down.said = NULL
+    dial_event(&down.dial, down.step, datagram + RTP_HEADER)
+    rtp_header(datagram, <uint8_t>down.event_payload_type, marker, down.sequence, down.dial.timestamp, down.ssrc)
+    return RTP_HEADER + EVENT_BYTES
+
+
+cdef bint _dials(Downlink *down) noexcept nogil:
+    """Whether the packet that is due belongs to digits; tells of an order that has ended."""
+    cdef Block *done
+    cdef Dialling state
+    if down.dial.first == NULL:
+        return False
+    state = dial_next(&down.dial, down.timestamp, down.codec.clock, &done)
+    if done != NULL:
+        if done.number >= 0:
+            _tell(down, MARK, done.number)
+        block_return(down.queue.freed, done)
+    return state != NOTHING
 
 
 cdef int downlink_packet(Downlink *down, int64_t tick, uint8_t *datagram) noexcept nogil:
@@ -292,12 +398,18 @@ cdef int downlink_packet(Downlink *down, int64_t tick, uint8_t *datagram) noexce
         down.due = tick if down.state == PLAYING else down.nominal
         if down.due > tick:
             return 0
+    down.apart = True
+    if down.fading:
+        down.fading = False
+        return _audio_packet(down, down.packet, True, False, datagram)
+    if _dials(down):
+        return _digit_packet(down, datagram)
+    down.apart = False
     if down.state == PLAYING:
         audio = _prepare_audio(down, tick)
         if not audio and down.due > tick:
             return 0
-    rtp_header(datagram, down.payload_type, audio and down.begins, down.sequence, down.timestamp, down.ssrc)
-    return RTP_HEADER + _encode(down, audio, datagram + RTP_HEADER)
+    return _audio_packet(down, down.packet if audio else NULL, audio, audio and down.begins, datagram)
 
 
 cdef void _step(Downlink *down) noexcept nogil:
@@ -314,7 +426,7 @@ cdef void downlink_sent(Downlink *down, int64_t sent) noexcept nogil:
     """The packet has left at ``sent``: tells what it began, reached and ended."""
     cdef int64_t tick = down.due
     _step(down)
-    if down.real == 0 or down.state == SILENT:
+    if down.apart or down.real == 0 or down.state == SILENT:
         return
     down.last_audio = sent
     if down.begins:
@@ -342,15 +454,21 @@ cdef class Sender:
     cdef Kernel codec
     cdef Block *coding
     cdef uint8_t payload_type
+    cdef int event_payload_type
     cdef int ptime_ms
+    cdef bytes loop
 
     def __cinit__(self, Kernel codec not None = PCMU, *, group: int = 0, payload_type: int = 0, ptime_ms: int = 20,
+                  event_payload_type: int = 101, fade_ms: int = 0, gain: float = 1.0, comfort_db: float = 0.0,
                   limit: int = 960_000, ssrc: int = 1, sequence: int = 0, timestamp: int = 0) -> None:
         memset(&self.counters, 0, sizeof(Counters))
         self.freed = NULL
         if not ring_init(&self.ring, 1 << 20):
             raise MemoryError
-        downlink_init(&self.down, &self.ring, 0, &self.counters, &self.freed, limit, group, ssrc, sequence, timestamp)
+        cdef DownlinkOptions options = DownlinkOptions(limit, fade_ms, gain, comfort_db)
+        self.loop = b""
+        self.event_payload_type = event_payload_type
+        downlink_init(&self.down, &self.ring, 0, &self.counters, &self.freed, &options, group, ssrc, sequence, timestamp)
         self.codec = codec
         self.coding = codec_state_new(codec)
         self.payload_type = payload_type
@@ -369,8 +487,8 @@ cdef class Sender:
 
     def connect(self, tick: int, send: bool = True) -> None:
         """Starts or stops sending at ``tick``."""
-        downlink_connect(&self.down, self.codec.table, codec_state(self.coding), self.payload_type, self.ptime_ms, send,
-                         tick)
+        downlink_connect(&self.down, self.codec.table, codec_state(self.coding), self.payload_type,
+                         self.event_payload_type, self.ptime_ms, send, tick)
 
     def play(self, pcm: bytes, rate: int, tick: int) -> None:
         """Queues audio; the plane would handle it at ``tick``, before that tick's packets."""
@@ -395,6 +513,20 @@ cdef class Sender:
     def trim(self, number: int, position: int) -> None:
         """Drops what is queued beyond ``position``."""
         downlink_trim(&self.down, number, position)
+
+    def dial(self, digits: bytes, tone_ms: int = 100, gap_ms: int = 100, number: int = -1) -> None:
+        """Sends digits; ``number`` is told when they are out."""
+        cdef Block *order = dial_order(digits, len(digits), tone_ms, gap_ms, number)
+        if order == NULL:
+            raise MemoryError
+        downlink_dial(&self.down, order)
+
+    def backdrop(self, pcm: bytes, rate: int, level: float, duck: float) -> None:
+        """A loop under everything, with factors for its level and what it is multiplied by under queued audio."""
+        cdef const char *source = pcm
+        self.loop = pcm
+        backdrop_set(&self.down.backdrop, <const int16_t *>source if pcm else NULL, <int>(len(pcm) // 2), rate, level,
+                     duck)
 
     def tick(self, tick: int, sent: int):
         """The datagram that leaves at ``tick``, or None."""

@@ -169,7 +169,7 @@ cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int6
     uplink_connect(&leg.up, connection.codec, codec_state(leg.coding), connection.heard_payload_type,
                    connection.heard_event_payload_type, connection.send, connection.receive, now)
     downlink_connect(&leg.down, connection.codec, codec_state(leg.coding), <uint8_t>connection.payload_type,
-                     connection.ptime_ms, connection.send, tick)
+                     connection.event_payload_type, connection.ptime_ms, connection.send, tick)
     return first
 
 

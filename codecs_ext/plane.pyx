@@ -4,14 +4,16 @@ Everything here runs on the event loop's thread, which is the one producer of co
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from codecs_ext.atomics cimport lc_exchange, lc_load, lc_store
+from codecs_ext.backdrop cimport BackdropOrder
 from codecs_ext.codec cimport Kernel, codec_state_new
 from codecs_ext.control cimport control_init
-from codecs_ext.downlink cimport GROUPS, TICK_MS, downlink_init
+from codecs_ext.dial cimport DIGITS_MAX, dial_order
+from codecs_ext.downlink cimport GROUPS, TICK_MS, DownlinkOptions, downlink_init
 from codecs_ext.g711 cimport Law, g711_decode
 from codecs_ext.leg cimport Connection, Leg, connection_drop, leg_address
 from codecs_ext.linux cimport (
@@ -39,13 +41,15 @@ from codecs_ext.linux cimport (
 )
 from codecs_ext.playout cimport Block, block_new, block_return, blocks_free
 from codecs_ext.reels cimport TapeEnd
-from codecs_ext.resample cimport resample_rate_known
+from codecs_ext.resample cimport resample_rate_known, resample_source_known
 from codecs_ext.ring cimport (
     AUDIO,
     CLOSED,
     DIGIT,
+    DO_BACKDROP,
     DO_CLOSE,
     DO_CONNECT,
+    DO_DIAL,
     DO_FLUSH,
     DO_TRIM,
     DO_MARK,
@@ -74,6 +78,7 @@ from codecs_ext.source cimport LEARN_ANY, LEARN_NEVER, LEARN_PORT, SourceOptions
 from codecs_ext.srtp cimport srtp_open
 from codecs_ext.tape cimport TapeOrder
 from codecs_ext.uplink cimport UplinkOptions, uplink_init
+from codecs_ext.resample import SOURCES
 
 __all__ = ["LEARN", "LEG_BYTES", "PlaneShard"]
 
@@ -120,17 +125,19 @@ cdef class PlaneShard:
     cdef bint running
     cdef list observers             # by slot
     cdef list keys                  # by slot: suite and keys of both directions, as last handed down
+    cdef list loops                 # by slot: what a leg may be reading
     cdef list free_slots
     cdef object on_error
     cdef object on_closed
     cdef UplinkOptions uplink
-    cdef int64_t playout_limit
+    cdef DownlinkOptions downlink
     cdef SourceOptions source
     cdef int64_t report_interval
 
     def __cinit__(self, capacity: int, on_error, on_closed, *, event_bytes: int, tape_bytes: int, window_ns: int,
                   window_least_ns: int, stall_ns: int, timeout_ns: int, hold_timeout_ns: int, max_gap: int,
-                  playout_limit: int, learn: str, learn_packets: int, settle_ns: int, silence_ns: int, report_ns: int,
+                  playout_limit: int, fade_ms: int, gain: float, comfort_db: float, learn: str, learn_packets: int,
+                  settle_ns: int, silence_ns: int, report_ns: int,
                   vad_threshold_db: float, vad_min_level_db: float, vad_attack: int, vad_release: int) -> None:
         self.shard = shard_new(capacity, event_bytes, 1 << 21, tape_bytes)
         self.legs = <Leg **>calloc(capacity, sizeof(Leg *))
@@ -139,12 +146,13 @@ cdef class PlaneShard:
         self.running = False
         self.observers = [None] * capacity
         self.keys = [((0, b""), (0, b""))] * capacity
+        self.loops = [[] for _ in range(capacity)]
         self.free_slots = list(range(capacity - 1, -1, -1))
         self.on_error = on_error
         self.on_closed = on_closed
         self.uplink = UplinkOptions(8000, window_ns, window_least_ns, stall_ns, timeout_ns, hold_timeout_ns, max_gap,
                                     vad_threshold_db, vad_min_level_db, vad_attack, vad_release)
-        self.playout_limit = playout_limit
+        self.downlink = DownlinkOptions(playout_limit, fade_ms, gain, comfort_db)
         self.source = SourceOptions(LEARN[learn], learn_packets, settle_ns, silence_ns)
         self.report_interval = report_ns
 
@@ -215,7 +223,7 @@ cdef class PlaneShard:
         """Commands that the thread did not see own their blocks."""
         cdef Record *record = ring_peek(&self.shard.commands)
         while record != NULL:
-            if record.kind == DO_PLAY or record.kind == DO_MARK:
+            if record.kind == DO_PLAY or record.kind == DO_MARK or record.kind == DO_DIAL:
                 block_return(&self.shard.freed, <Block *>record.number)
             elif record.kind == DO_CONNECT:
                 connection_drop(<const Connection *>(record + 1), &self.shard.freed)
@@ -261,7 +269,7 @@ cdef class PlaneShard:
         leg.control_fd = control_fd
         leg.source.options = self.source
         uplink_init(&leg.up, &options, &self.shard.events, slot, &leg.counters)
-        downlink_init(&leg.down, &self.shard.events, slot, &leg.counters, &self.shard.freed, self.playout_limit,
+        downlink_init(&leg.down, &self.shard.events, slot, &leg.counters, &self.shard.freed, &self.downlink,
                       slot % GROUPS, ssrc, sequence, timestamp)
         control_init(&leg.control, ssrc, cname, self.report_interval, seed)
         leg.tape.ring = &self.shard.tape
@@ -351,8 +359,8 @@ cdef class PlaneShard:
         again as they went in. Raises ``ValueError`` for half a sample, unknown rates."""
         cdef Block *block
         cdef Py_ssize_t size = audio.shape[0]
-        if (law < 0 and size & 1) or not resample_rate_known(rate):
-            raise ValueError(f"{size} bytes at {rate} Hz: 16-bit samples at 8000, 16000, 24000 or 48000 Hz are played")
+        if (law < 0 and size & 1) or not resample_source_known(rate):
+            raise ValueError(f"{size} bytes at {rate} Hz: 16-bit samples at {SOURCES} Hz are played")
         blocks_free(&self.shard.freed)
         if size == 0:
             return True
@@ -390,6 +398,44 @@ cdef class PlaneShard:
             return False
         order = TapeOrder(name, voice, packets, paused, beep_ms, beep_both)
         memcpy(record + 1, &order, sizeof(order))
+        ring_commit(&self.shard.commands)
+        return True
+
+    def dial(self, slot: int, digits: bytes, tone_ms: int, gap_ms: int, number: int) -> bool:
+        """Sends digits in the place of audio; a mark of ``number`` is told when they are out, unless it is negative.
+
+        Raises ``ValueError`` for what are no digits, too many, or lengths that no telephone has.
+        """
+        cdef Block *order
+        if not 0 < len(digits) <= DIGITS_MAX or not 40 <= tone_ms <= 8000 or not 40 <= gap_ms <= 8000:
+            raise ValueError(f"1 to {DIGITS_MAX} digits of 40 to 8000 ms with as long gaps are sent")
+        order = dial_order(digits, len(digits), tone_ms, gap_ms, number)
+        if order == NULL:
+            raise MemoryError
+        if order.count == 0:
+            block_return(&self.shard.freed, order)
+            raise ValueError(f"{digits!r} are no digits: 0-9, *, # and A-D are")
+        return self._push_block(DO_DIAL, slot, order)
+
+    def backdrop(self, slot: int, pcm: bytes, rate: int, level: float, duck: float) -> bool:
+        """Loops 16-bit little-endian samples under everything; ``b""`` ends it. They are not copied, but kept."""
+        cdef const char *samples = pcm
+        cdef BackdropOrder order
+        cdef Record *record
+        if len(pcm) & 1 or not resample_source_known(rate):
+            raise ValueError(f"{len(pcm)} bytes at {rate} Hz: 16-bit samples at {SOURCES} Hz are played")
+        record = ring_reserve(&self.shard.commands, DO_BACKDROP, slot, sizeof(order), 0)
+        if record == NULL:
+            return False
+        order.loop = <const int16_t *>samples if pcm else NULL
+        order.count = <int>(len(pcm) >> 1)
+        order.rate = rate
+        order.level = level
+        order.duck = duck
+        memcpy(record + 1, &order, sizeof(order))
+        if lc_load(&self.shard.commands.tail) == self.shard.commands.head:
+            self.loops[slot] = self.loops[slot][-1:]    # the thread knows no older one any more
+        self.loops[slot].append(pcm)
         ring_commit(&self.shard.commands)
         return True
 
@@ -455,6 +501,7 @@ cdef class PlaneShard:
         self.legs[slot] = NULL
         self.observers[slot] = None
         self.keys[slot] = ((0, b""), (0, b""))
+        self.loops[slot] = []
         self.free_slots.append(slot)
 
     # --- figures ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,9 @@ from libc.stdint cimport int16_t, int64_t
 
 from codecs_ext.resample cimport Resampler
 
+cdef enum:
+    SLACK = 8                   # samples that a buffer for ``playout_take`` has beyond what is asked for
+
 cdef struct Block:
     Block *next
     int rate                    # 0: a mark, without samples
@@ -18,6 +21,8 @@ cdef struct Playout:
     int out_rate                # of the samples taken
     int rate                    # that the resampler is set to; 0: to none
     Resampler resampler
+    int16_t carry[SLACK]        # samples that came out beyond what was asked for
+    int carried
     Block **freed               # shared stack of blocks for the event loop's thread to free
 
 cdef Block *block_new(int rate, int count, int64_t number) noexcept nogil

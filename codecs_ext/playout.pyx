@@ -8,7 +8,7 @@ Samples become those of the codec only when they are taken: a flush costs nothin
 from cython cimport cdivision
 from libc.stdint cimport int16_t, int64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memmove
 
 from codecs_ext.atomics cimport lc_exchange_pointer, lc_load_pointer, lc_swap_pointer
 from codecs_ext.resample cimport resample_init, resample_run, resample_wanted
@@ -50,7 +50,7 @@ cdef void playout_init(Playout *queue, int64_t limit, Block **freed) noexcept no
     queue.first = queue.last = NULL
     queue.queued = 0
     queue.limit = limit
-    queue.rate = 0
+    queue.rate = queue.carried = 0
     queue.out_rate = 8000
     queue.freed = freed
 
@@ -83,24 +83,38 @@ cdef void _drop_first(Playout *queue) noexcept nogil:
     block_return(queue.freed, block)
 
 
+cdef int _take_carried(Playout *queue, int16_t *samples, int count) noexcept nogil:
+    cdef int made = queue.carried if queue.carried < count else count
+    memcpy(samples, queue.carry, made * sizeof(int16_t))
+    queue.carried -= made
+    memmove(queue.carry, queue.carry + made, queue.carried * sizeof(int16_t))
+    return made
+
+
 @cdivision(True)
 cdef int _take_from(Playout *queue, Block *block, int16_t *samples, int count) noexcept nogil:
     cdef int wanted, made
     if block.rate != queue.rate:
         queue.rate = block.rate
         resample_init(&queue.resampler, block.rate, queue.out_rate)
+    if count == 0:
+        return 0
     wanted = resample_wanted(&queue.resampler, count)
     if wanted > block.count - block.taken:
         wanted = block.count - block.taken
     made = resample_run(&queue.resampler, block.samples + block.taken, wanted, samples)
     block.taken += wanted
+    if made > count:                # upwards the last sample taken in may give more
+        queue.carried = made - count
+        memcpy(queue.carry, samples + count, queue.carried * sizeof(int16_t))
+        made = count
     queue.queued -= <int64_t>made * 8000 / queue.out_rate
     return made
 
 
 cdef int playout_take(Playout *queue, int16_t *samples, int count) noexcept nogil:
-    """Up to ``count`` samples at the rate set, up to the next mark; returns how many."""
-    cdef int made = 0
+    """Up to ``count`` samples at the rate set, up to the next mark; returns how many. There is room for ``SLACK`` more."""
+    cdef int made = _take_carried(queue, samples, count)
     cdef Block *block = queue.first
     while made < count and block != NULL and block.rate != 0:
         made += _take_from(queue, block, samples + made, count - made)
@@ -126,14 +140,14 @@ cdef Block *playout_mark(Playout *queue) noexcept nogil:
 
 cdef void playout_restart(Playout *queue) noexcept nogil:
     """New audio after silence: nothing of the filter's memory may sound in it."""
-    queue.rate = 0
+    queue.rate = queue.carried = 0
 
 
 cdef void playout_set_rate(Playout *queue, int rate) noexcept nogil:
     """The rate of what is taken from here on; what is queued stays."""
     if rate != queue.out_rate:
         queue.out_rate = rate
-        queue.rate = 0
+        queue.rate = queue.carried = 0
 
 
 cdef int64_t playout_trim(Playout *queue, int64_t keep) noexcept nogil:
@@ -162,7 +176,7 @@ cdef void playout_clear(Playout *queue) noexcept nogil:
     while queue.first != NULL:
         _drop_first(queue)
     queue.queued = 0
-    queue.rate = 0
+    queue.rate = queue.carried = 0
 
 
 cdef class Queue:
@@ -202,7 +216,7 @@ cdef class Queue:
 
     def take(self, count: int):
         """``(pcm, marks)``: up to ``count`` samples, and the numbers of the marks reached."""
-        cdef bytearray pcm = bytearray(2 * count)
+        cdef bytearray pcm = bytearray(2 * (count + SLACK))
         cdef char *target = pcm
         cdef Block *mark
         cdef int made = 0, step = -1

@@ -13,6 +13,7 @@ cdef struct Resampler:
     int16_t history[RESAMPLE_HISTORY]
 
 cdef bint resample_rate_known(int rate) noexcept nogil
+cdef bint resample_source_known(int rate) noexcept nogil
 cdef void resample_init(Resampler *state, int rate_in, int rate_out) noexcept nogil
 cdef int resample_wanted(const Resampler *state, int outputs) noexcept nogil
 cdef int resample_run(Resampler *state, const int16_t *samples, int count, int16_t *out) noexcept nogil

@@ -2,9 +2,10 @@ from typing import final
 
 from typing_extensions import Buffer
 
-__all__ = ["RATES", "Resample"]
+__all__ = ["RATES", "SOURCES", "Resample"]
 
 RATES: tuple[int, int, int, int]
+SOURCES: tuple[int, int, int, int, int, int]
 
 @final
 class Resample:

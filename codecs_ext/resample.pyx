@@ -1,4 +1,4 @@
-"""Stateful polyphase resampling between 8, 16, 24 and 48 kHz, in integers.
+"""Stateful polyphase resampling between 8, 16, 24 and 48 kHz, and from 22.05 and 44.1 kHz, in integers.
 
 A windowed sinc, cut off at 0.46 of the lower rate (3.7 kHz for telephone speech) and 60 dB down at 0.54 of it, is designed
 once per pair of rates at import. Taps are Q14, so that a whole filter fits a 32-bit sum without overflow, and the compiler
@@ -12,7 +12,7 @@ from libc.stdint cimport int16_t, int32_t, uint8_t
 from libc.stdlib cimport malloc
 from libc.string cimport memcpy, memmove, memset
 
-__all__ = ["RATES", "Resample"]
+__all__ = ["RATES", "SOURCES", "Resample"]
 
 cdef extern from *:
     """
@@ -32,14 +32,19 @@ cdef enum:
     UNITY = 16384
 
 RATES = (8000, 16000, 24000, 48000)
+SOURCES = (8000, 16000, 22050, 24000, 44100, 48000)
 
-cdef int[4] _rates = [8000, 16000, 24000, 48000]
-cdef const int16_t *_banks[4][4]
+cdef enum:
+    RATES_OUT = 4
+    RATES_IN = 6
+
+cdef int[RATES_IN] _rates = [8000, 16000, 24000, 48000, 22050, 44100]
+cdef const int16_t *_banks[RATES_IN][RATES_OUT]
 
 
 cdef int _index(int rate) noexcept nogil:
     cdef int i
-    for i in range(4):
+    for i in range(RATES_IN):
         if _rates[i] == rate:
             return i
     return -1
@@ -95,8 +100,8 @@ cdef const int16_t *_design(int up, int down) noexcept nogil:
 
 cdef bint _build() except -1:
     cdef int i, k, divisor
-    for i in range(4):
-        for k in range(4):
+    for i in range(RATES_IN):
+        for k in range(RATES_OUT):
             _banks[i][k] = NULL
             if i != k:
                 divisor = _gcd(_rates[i], _rates[k])
@@ -110,6 +115,12 @@ _build()
 
 
 cdef bint resample_rate_known(int rate) noexcept nogil:
+    """A codec's or the uplink's."""
+    return 0 <= _index(rate) < RATES_OUT
+
+
+cdef bint resample_source_known(int rate) noexcept nogil:
+    """Of audio that is played."""
     return _index(rate) >= 0
 
 
@@ -172,13 +183,14 @@ cdef int resample_run(Resampler *state, const int16_t *samples, int count, int16
 
 
 cdef class Resample:
-    """One stream, from ``rate_in`` to ``rate_out`` Hz. Raises ``ValueError`` for a rate that is not in ``RATES``."""
+    """One stream, from ``rate_in`` to ``rate_out`` Hz. The first is one of ``SOURCES``, the second one of ``RATES``, or
+    ``ValueError`` is raised."""
 
     cdef Resampler state
 
     def __init__(self, rate_in: int, rate_out: int) -> None:
-        if rate_in not in RATES or rate_out not in RATES:
-            raise ValueError(f"{rate_in} to {rate_out} Hz: the rates are {RATES}")
+        if rate_in not in SOURCES or rate_out not in RATES:
+            raise ValueError(f"{rate_in} to {rate_out} Hz: the rates are {SOURCES} to {RATES}")
         resample_init(&self.state, rate_in, rate_out)
 
     def wanted(self, outputs: int) -> int:

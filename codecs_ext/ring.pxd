@@ -21,6 +21,8 @@ cdef enum Kind:
     DO_MARK
     DO_FLUSH
     DO_TRIM
+    DO_DIAL
+    DO_BACKDROP
     DO_CLOSE
     DO_TAPE
 

@@ -12,9 +12,11 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from codecs_ext.atomics cimport lc_exchange, lc_load, lc_store
+from codecs_ext.backdrop cimport BackdropOrder, backdrop_set
 from codecs_ext.control cimport control_goodbye, control_timer
 from codecs_ext.downlink cimport (
     PACKET_BYTES,
+    downlink_dial,
     downlink_flush,
     downlink_mark,
     downlink_packet,
@@ -80,8 +82,10 @@ from codecs_ext.linux cimport (
 from codecs_ext.playout cimport Block, block_return, blocks_free
 from codecs_ext.ring cimport (
     CLOSED,
+    DO_BACKDROP,
     DO_CLOSE,
     DO_CONNECT,
+    DO_DIAL,
     DO_FLUSH,
     DO_TRIM,
     DO_MARK,
@@ -221,12 +225,13 @@ cdef void shard_close_leg(Shard *shard, uint32_t slot) noexcept nogil:
 
 cdef void _command(Shard *shard, const Record *record) noexcept nogil:
     cdef Leg *leg
+    cdef const BackdropOrder *order
     if record.kind == DO_OPEN:
         _open(shard, record.slot, <Leg *>record.number)
         return
     leg = shard.legs[record.slot]
     if leg == NULL or leg.closing:
-        if record.kind == DO_PLAY or record.kind == DO_MARK:
+        if record.kind == DO_PLAY or record.kind == DO_MARK or record.kind == DO_DIAL:
             block_return(&shard.freed, <Block *>record.number)
         elif record.kind == DO_CONNECT:
             connection_drop(<const Connection *>(record + 1), &shard.freed)
@@ -242,6 +247,11 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
         downlink_mark(&leg.down, <Block *>record.number)
     elif record.kind == DO_FLUSH:
         downlink_flush(&leg.down, record.number)
+    elif record.kind == DO_DIAL:
+        downlink_dial(&leg.down, <Block *>record.number)
+    elif record.kind == DO_BACKDROP:
+        order = <const BackdropOrder *>(record + 1)
+        backdrop_set(&leg.down.backdrop, order.loop, order.count, order.rate, order.level, order.duck)
     elif record.kind == DO_TRIM:
         downlink_trim(&leg.down, record.number, record.media_time)
     elif record.kind == DO_TAPE:
@@ -370,7 +380,7 @@ cdef void _count_deviation(Shard *shard, int64_t deviation) noexcept nogil:
 
 
 cdef void _tape_packet(const Shard *shard, Leg *leg, int64_t due) noexcept nogil:
-    tape_samples(&leg.tape, TAPED_AGENT, leg.down.packet if leg.down.sounding else NULL, leg.down.samples,
+    tape_samples(&leg.tape, TAPED_AGENT, leg.down.said, leg.down.samples,
                  leg.down.codec.rate, leg.down.codec.clock, leg.down.timestamp, shard.origin + due * TICK_NS, False)
 
 

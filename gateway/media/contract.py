@@ -75,6 +75,10 @@ class LegStats:
     frames_concealed: int = 0
     underruns: int = 0
     """Times the playout queue ran dry in the middle of an utterance."""
+    utterances: int = 0
+    """Runs of queued audio, each from an empty queue."""
+    utterances_interrupted: int = 0
+    """Of them, by one underrun or more."""
     overflows: int = 0
     """Commands or frames that found a full ring."""
     untaped: int = 0
@@ -185,6 +189,16 @@ class Leg(Protocol):
 
     def tape(self, order: TapeOrder) -> None:
         """What is copied for recordings and captures; they call it themselves."""
+
+    def send_digits(self, digits: str, *, tone: Nanos = ..., gap: Nanos = ..., number: int = -1) -> None:
+        """Sends DTMF (``0``-``9 * # A``-``D``, 64 at most) from the next packet on: as telephone-events (RFC 4733), or
+        as tones where those were not agreed on. Queued audio waits meanwhile; ``on_mark`` tells ``number``, if it is
+        not negative, when the last gap is over. Both lengths are 100 ms if not given."""
+
+    def set_backdrop(self, pcm: bytes, rate: int, *, level_db: float = -20.0, duck_db: float = -10.0) -> None:
+        """Loops 16-bit little-endian mono under the call, from the next packet on: background, or a filler between
+        utterances. ``level_db`` is its gain, to which ``duck_db`` is added under queued audio (-100: silent there).
+        ``b""`` ends it. The same bytes may serve any number of legs; they are not copied."""
 
     def close(self) -> None:
         """Ends the leg; ``on_closed`` follows. Closing twice is harmless."""

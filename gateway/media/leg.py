@@ -14,12 +14,14 @@ from gateway.errors import MisuseError, ResourceError
 from gateway.media.codecs.contract import Codecs
 from gateway.media.contract import LegStats, Stream, TapeOrder
 from gateway.media.quality import leg_stats
-from gateway.units import Samples
+from gateway.units import MS, Nanos, Samples
 
 __all__ = ["PlaneLeg", "Verbs"]
 
 _RETRY_S: Final = 0.005
 _BACKLOG: Final = 10_000
+_TONE: Final = Nanos(100 * MS)
+_GAP: Final = Nanos(100 * MS)
 _LAWS: Final = {Encoding.PCM: -1, Encoding.ULAW: 0, Encoding.ALAW: 1}
 
 
@@ -80,7 +82,7 @@ class PlaneLeg:
         )
 
     def play(self, audio: bytes, rate: int, encoding: Encoding = Encoding.PCM) -> None:
-        """Queues audio. Raises ``MisuseError`` for half a sample or a rate that is not 8000, 16000, 24000 or 48000."""
+        """Queues audio. Raises ``MisuseError`` for half a sample, or a rate that the contract does not name."""
         self._do(self._shard.play, audio, rate, _LAWS[encoding])
 
     def mark(self, number: int) -> None:
@@ -90,6 +92,14 @@ class PlaneLeg:
     def flush(self, number: int) -> None:
         """Empties the queue; ``on_flushed`` answers, and ``on_playout_idle`` does not come then."""
         self._do(self._shard.flush, number)
+
+    def send_digits(self, digits: str, *, tone: Nanos = _TONE, gap: Nanos = _GAP, number: int = -1) -> None:
+        """Sends DTMF. Raises ``MisuseError`` for what are no digits, more than 64, or lengths outside 40 ms to 8 s."""
+        self._do(self._shard.dial, digits.upper().encode("ascii", "replace"), tone // MS, gap // MS, number)
+
+    def set_backdrop(self, pcm: bytes, rate: int, *, level_db: float = -20.0, duck_db: float = -10.0) -> None:
+        """Loops audio under the call; ``b""`` ends it. Raises ``MisuseError`` as ``play`` does."""
+        self._do(self._shard.backdrop, pcm, rate, 10 ** (level_db / 20), 10 ** (duck_db / 20))
 
     def trim(self, number: int, position: Samples) -> None:
         """Drops what is queued beyond ``position``; ``on_trimmed`` answers."""

@@ -11,9 +11,17 @@ from gateway.errors import ResourceError
 from gateway.media.codecs.contract import Codecs
 from gateway.options import Duration, Options
 from gateway.registry import CODECS, names
-from gateway.units import SECOND
+from gateway.units import MS, SECOND
 
-__all__ = ["AdmissionOptions", "LatchingOptions", "MediaOptions", "PortRange", "RtcpOptions", "VadOptions"]
+__all__ = [
+    "AdmissionOptions",
+    "LatchingOptions",
+    "MediaOptions",
+    "PlayoutOptions",
+    "PortRange",
+    "RtcpOptions",
+    "VadOptions",
+]
 
 
 def _parse_ports(value: object) -> tuple[int, int]:
@@ -106,6 +114,25 @@ class AdmissionOptions(Options):
     """What refused callers are told to wait."""
 
 
+class PlayoutOptions(Options):
+    """What the caller hears beside and around queued audio."""
+
+    gain_db: float = Field(default=0.0, ge=-40.0, le=20.0)
+    """Gain of everything that is played, clipped at full scale."""
+    fade: Duration = Field(default="10ms", validate_default=True)
+    """When playout is flushed (barge-in), so much of what would have come next fades out, so that it does not click.
+    0s: cut off; at most 20ms."""
+    comfort_noise_db: float = Field(default=0.0, ge=-80.0, le=0.0)
+    """Noise between utterances, in dB of full scale (-60 is a quiet line); 0: digital silence."""
+
+    @field_validator("fade")
+    @classmethod
+    def _fade(cls, value: int) -> int:
+        if value > 20 * MS:
+            raise ValueError("a flush is over within one packet, so a fade has 20ms at most")
+        return value
+
+
 class MediaOptions(Options):
     """RTP and everything between its packets and the calls."""
 
@@ -145,6 +172,8 @@ class MediaOptions(Options):
     """Reports of reception quality."""
     playout_limit: Duration = Field(default="120s", validate_default=True)
     """Audio that one leg queues at most; what does not fit is dropped and counted."""
+    playout: PlayoutOptions = PlayoutOptions()
+    """How queued audio sounds."""
     event_ring: int = Field(default=8, ge=1, le=1024)
     """MiB per shard for what waits to be read by the event loop: 100 calls at 16 kHz fill 3.4 MB per second."""
     admission: AdmissionOptions = AdmissionOptions()

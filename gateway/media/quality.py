@@ -26,6 +26,8 @@ def leg_stats(counts: dict[str, Any]) -> LegStats:
         packets_refused=counts["refused"],
         frames_concealed=counts["concealed"],
         underruns=counts["underruns"],
+        utterances=counts["utterances"],
+        utterances_interrupted=counts["interrupted"],
         overflows=counts["overflows"],
         untaped=counts["untaped"],
         jitter_ms=_clock_ms(counts, "jitter"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codecs_ext import rtp
 from codecs_ext.downlink import Sender
+from codecs_ext.dtmf import Digits
 from codecs_ext.g711 import ulaw_to_linear
 
 SILENCE = b"\xff" * 160
@@ -31,11 +33,12 @@ class Packet(NamedTuple):
 class Line:
     """A sender on a virtual clock: one call per tick, as the plane makes them."""
 
-    def __init__(self, **options: int) -> None:
-        self.sender = Sender(**options)
+    def __init__(self, **options: float) -> None:
+        self.sender = Sender(**options)  # type: ignore[arg-type]
         self.now = 0
         self.packets: list[Packet] = []
         self.told: list[tuple[str, int, int, int]] = []
+        self.events: list[tuple[int, bool, int, int, int, bytes]] = []
 
     def connect(self) -> Line:
         self.sender.connect(self.now)
@@ -47,8 +50,8 @@ class Line:
             if datagram is not None:
                 packet = rtp.parse(datagram)
                 assert packet is not None
-                assert packet[0] == 0
                 assert packet[4] == 1
+                self.events += [packet] if packet[0] == 101 else []
                 self.packets.append(Packet(self.now, packet[1], packet[2], packet[3], packet[5]))
             self.listen()
             self.now += 1
@@ -361,3 +364,179 @@ def test_whatever_is_asked_the_clock_holds_and_the_counts_add_up(group, steps):
         assert told.count("mark") == marks
         assert told.count("playout_started") == told.count("playout_idle")
         assert not positions or queued in (0, positions[-1])
+
+
+# --- digits -----------------------------------------------------------------------------------------------------------
+
+
+def said(line: Line) -> list[tuple[int, bool, int, bool, int]]:
+    """Of each event packet: digit, marker, timestamp, end, duration (RFC 4733 2.3)."""
+    return [(p[5][0], p[1], p[3], bool(p[5][1] & 0x80), p[5][2] << 8 | p[5][3]) for p in line.events]
+
+
+def test_a_digit_keeps_its_timestamp_grows_and_ends_three_times():
+    line = Line(timestamp=5000).connect()
+    line.run(8)
+    line.sender.dial(b"5", 100, 100, 3)
+    line.run(60)
+    start = 5000 + 2 * 160
+    assert said(line) == [
+        (5, True, start, False, 160),
+        *((5, False, start, False, duration) for duration in (320, 480, 640)),
+        *((5, False, start, True, 800) for _ in range(3)),
+    ]
+    assert [packet.sequence for packet in line.packets] == list(range(17))
+    assert [packet.timestamp for packet in line.packets if len(packet.payload) == 160] == [
+        5000 + 160 * n for n in (0, 1, *range(9, 17))
+    ]
+    assert ("mark", 3) in [told[:2] for told in line.told]
+
+
+def test_digits_have_their_gaps_and_a_length_that_is_no_multiple_of_a_packet():
+    line = Line().connect()
+    line.sender.dial(b"12", 50, 70)
+    line.run(80)
+    ends = [(digit, duration) for digit, _, _, end, duration in said(line) if end]
+    assert ends == [(1, 400)] * 3 + [(2, 400)] * 3
+    first, second = sorted({timestamp for _, _, timestamp, _, _ in said(line)})
+    assert second - first == 160 * 7  # three packets of tone, 70 ms of gap in four
+
+
+def test_a_digit_that_its_duration_field_cannot_hold_is_sent_in_segments():
+    line = Line().connect()
+    line.sender.dial(b"#", 8500, 40)
+    line.run(4 * 440)
+    events = said(line)
+    assert {timestamp for _, _, timestamp, _, _ in events} == {0, 0xFFFF}
+    assert [marker for _, marker, _, _, _ in events].count(True) == 1
+    assert events[-1] == (11, False, 0xFFFF, True, 8500 * 8 - 0xFFFF)
+    assert max(duration for _, _, _, _, duration in events) <= 0xFFFF
+
+
+def test_what_we_send_is_what_we_would_hear():
+    line = Line().connect()
+    line.sender.dial(b"0123456789*#ABCD", 60, 60)
+    line.run(16 * 6 * 4 + 20)
+    heard, digits = "", Digits()
+    for number, event in enumerate(line.events):
+        heard += "".join(digit for digit, _, _ in digits.receive(event[5], event[3], number))
+    assert heard == "0123456789*#ABCD"
+
+
+def test_queued_audio_waits_for_digits_whole():
+    line = Line().connect()
+    line.play(1600)
+    line.run(10)
+    line.sender.dial(b"9", 60, 60)
+    line.run(80)
+    audio = [packet for packet in line.packets if not packet.silent and len(packet.payload) == 160]
+    assert len(audio) == 10
+    assert [told[0] for told in line.told] == ["playout_started", "playout_idle"]
+    assert line.told[-1][2] == 1600
+
+
+def test_without_telephone_event_digits_are_tones():
+    line = Line(event_payload_type=-1).connect()
+    line.sender.dial(b"8", 100, 100, 1)
+    line.run(60)
+    sound = np.frombuffer(b"".join(ulaw_to_linear(packet.payload) for packet in line.packets), np.int16)[:800]
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(800)))
+    peaks = sorted(np.argsort(spectrum)[-20:] * 10)
+    assert any(abs(peak - 852) <= 10 for peak in peaks)
+    assert any(abs(peak - 1336) <= 10 for peak in peaks)
+    assert sorted({round(peak, -2) for peak in peaks}) in (
+        [800, 900, 1300],
+        [900, 1300],
+        [900, 1300, 1400],
+        [800, 900, 1300, 1400],
+    )
+    assert all(packet.silent for packet in line.packets[5:])
+    assert ("mark", 1) in [told[:2] for told in line.told]
+
+
+# --- what sounds beside the queue -------------------------------------------------------------------------------------
+
+
+def test_a_flush_fades_what_would_have_come_next():
+    line = Line(fade_ms=10).connect()
+    line.play(8000, value=8000)
+    line.run(12)
+    before = len(line.packets)
+    line.sender.flush(1)
+    line.run(20)
+    tail = struct.unpack("<160h", ulaw_to_linear(line.packets[before].payload))
+    assert 7000 < tail[0] < 8000
+    assert list(tail[:80]) == sorted(tail[:80], reverse=True)
+    assert not any(tail[80:])
+    assert all(packet.silent for packet in line.packets[before + 1 :])
+    assert line.packets[before].tick - line.packets[before - 1].tick == 4
+    assert [told[0] for told in line.told] == ["playout_started", "flushed"]
+    assert line.told[-1][2] == before * 160
+
+
+def test_a_flush_of_what_nobody_has_heard_fades_nothing():
+    line = Line(fade_ms=10).connect()
+    line.run(4)
+    line.play(800)
+    line.sender.flush(1)
+    line.run(10)
+    assert all(packet.silent for packet in line.packets)
+
+
+def test_gain_and_comfort_noise():
+    line = Line(gain=0.5, comfort_db=-50.0).connect()
+    line.run(4)
+    line.play(160, value=8000)
+    line.run(8)
+    assert struct.unpack("<160h", ulaw_to_linear(line.packets[1].payload))[50] == pytest.approx(4000, abs=130)
+    quiet = np.frombuffer(ulaw_to_linear(line.packets[0].payload + line.packets[2].payload), np.int16).astype(float)
+    assert 10 * np.log10((quiet**2).mean() / 32768**2) == pytest.approx(-50, abs=2)
+
+
+def test_gain_does_not_wrap_around():
+    line = Line(gain=10.0).connect()
+    line.play(160, value=30000)
+    line.run(8)
+    assert min(struct.unpack("<160h", ulaw_to_linear(line.packets[0].payload))) > 31000
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 48000])
+def test_a_backdrop_loops_and_ducks_under_speech(rate):
+    line = Line().connect()
+    line.sender.backdrop(struct.pack("<h", 10000) * 333, rate, 0.4, 0.25)
+    line.run(80)
+    between = struct.unpack("<160h", ulaw_to_linear(line.packets[10].payload))
+    assert all(abs(value - 4000) < 150 for value in between)
+    line.play(1600, value=2000)
+    line.run(40)
+    under = struct.unpack("<160h", ulaw_to_linear(line.packets[25].payload))
+    assert all(abs(value - 3000) < 150 for value in under)
+    line.sender.backdrop(b"", 8000, 0.0, 0.0)
+    line.run(40)
+    assert line.packets[-1].silent
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 24000, 44100, 48000])
+@settings(deadline=None, max_examples=20)
+@given(cuts=st.lists(st.integers(1, 3000), min_size=1, max_size=8))
+def test_bursts_of_any_size_and_rate_come_out_in_their_length(rate, cuts):
+    line = Line().connect()
+    for count in cuts:
+        line.play(count, rate)
+    total = sum(cuts) * 8000 / rate
+    line.run(4 * int(total / 160) + 20)
+    assert line.told[-1][0] == "playout_idle"
+    assert line.told[-1][2] == pytest.approx(total, abs=2)
+
+
+def test_utterances_and_those_that_ran_dry_are_counted():
+    line = Line().connect()
+    for _ in range(3):
+        line.play(160)
+        line.run(10)
+    line.sender.mark(1)
+    line.run(300)
+    line.play(160)
+    line.run(20)
+    counts = line.sender.counts
+    assert (counts["utterances"], counts["underruns"], counts["interrupted"]) == (2, 2, 1)

@@ -16,6 +16,7 @@ from codecs_ext.g722 import G722
 from gateway.audio import Encoding
 from gateway.errors import MisuseError, ResourceError
 from gateway.media.contract import FrameFlags, Stream
+from gateway.units import Nanos
 from tests.unit.media.peer import Ear, phone_running, plane_running
 
 MS = 1_000_000
@@ -115,6 +116,45 @@ async def test_flush_stops_within_a_frame_and_tells_what_was_played():
         assert position % 160 == 0
         assert 160 <= position <= 160 * 6
         assert ear.named("mark") == []
+
+
+async def test_digits_are_sent_and_audio_waits_for_them():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear)
+        leg.connect(phone.stream())
+        leg.play(struct.pack("<h", 5000) * 8000, 8000)
+        await ear.wait("playout_started")
+        leg.send_digits("1a", tone=Nanos(60 * MS), gap=Nanos(80 * MS), number=7)
+        leg.mark(8)
+        assert (await ear.wait("mark", 2))[0] == 8
+        assert [mark[0] for mark in ear.named("mark")] == [7, 8]
+        packets = await phone.receive(70)
+        events = [packet[5] for packet in packets if packet[0] == 101]
+        assert [(event[0], event[1] >> 7, event[2] << 8 | event[3]) for event in events] == [
+            (digit, end, duration)
+            for digit in (1, 12)
+            for end, duration in ((0, 160), (0, 320), (1, 480), (1, 480), (1, 480))
+        ]
+        audio = [packet for packet in packets if packet[0] == 0 and packet[5] != b"\xff" * 160]
+        assert sum(len(packet[5]) for packet in audio) == 8000
+
+
+async def test_a_backdrop_sounds_until_it_is_taken_away_and_legs_may_share_it():
+    loop = struct.pack("<h", 6000) * 441
+    async with plane_running() as plane, phone_running() as one, phone_running() as two:
+        legs = [plane.open_leg(Ear()) for _ in range(2)]
+        for leg, phone in zip(legs, (one, two), strict=True):
+            leg.set_backdrop(loop, 44100, level_db=-6.02)
+            leg.connect(phone.stream())
+        for phone in (one, two):
+            heard = ulaw_to_linear((await phone.receive(6))[-1][5])
+            assert struct.unpack("<160h", heard)[80] == pytest.approx(3000, abs=150)
+        for number in range(20):
+            legs[0].set_backdrop(loop[: 2 * number + 2], 44100)
+        legs[0].set_backdrop(b"", 8000)
+        while (await one.receive())[0][5] != b"\xff" * 160:
+            pass
 
 
 async def test_digits():
@@ -346,8 +386,16 @@ async def test_ports_are_even_go_round_and_end():
 async def test_misuse_is_told():
     async with plane_running() as plane, phone_running() as phone:
         leg = plane.open_leg(Ear())
-        with pytest.raises(MisuseError, match="44100"):
-            leg.play(bytes(2), 44100)
+        with pytest.raises(MisuseError, match="11025"):
+            leg.play(bytes(2), 11025)
+        with pytest.raises(MisuseError, match="no digits"):
+            leg.send_digits("12E4")
+        with pytest.raises(MisuseError, match="1 to 64 digits"):
+            leg.send_digits("1" * 65)
+        with pytest.raises(MisuseError, match="of 40 to 8000 ms"):
+            leg.send_digits("1", tone=Nanos(20 * MS))
+        with pytest.raises(MisuseError, match="3 bytes"):
+            leg.set_backdrop(bytes(3), 8000)
         with pytest.raises(MisuseError, match="3 bytes"):
             leg.play(bytes(3), 8000)
         with pytest.raises(MisuseError, match="G729"):
