@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from gateway import cli
 from gateway.bench.host import CallerHost, find
@@ -25,6 +28,16 @@ trunks:
     caller_id: {allowed: ["+4930*"], default: "+4930991234"}
     patience: 700ms
 """
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """The command sets up the log of its process, which is ours."""
+    root = logging.getLogger()
+    before = root.handlers, root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers, root.level = before
 
 
 async def test_the_trunk_says_how() -> None:
