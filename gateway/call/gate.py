@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Final
 
 from gateway.call.decision import Decision, Inquiry, Policy, decide, mismatch
@@ -51,6 +52,12 @@ class Gate:
             lifetime=authentication.nonce_lifetime,
             max_nonces=authentication.max_nonces,
         )
+
+    def knows(self, host: str) -> bool:
+        """Whether the address is in the ranges of a trunk."""
+        address = ip_address(host)
+        address = getattr(address, "ipv4_mapped", None) or address
+        return any(address in source for trunk in self.policy.trunks for source in trunk.source)
 
     def admit(self, request: Request, flow: Flow, now: Nanos) -> Decision | None:
         """The decision to take the call, for an INVITE; ``None`` for other requests of who may ask. Raises

@@ -146,7 +146,9 @@ async def _listen(
         overload=plane.overload,
         retry_after_s=config.media.admission.retry_after // SECOND,
     )
-    sip = await open_endpoint(endpoint_options(config), listen=config.sip.listen, on_event=on_event, admit=gate.admit)
+    sip = await open_endpoint(
+        endpoint_options(config), listen=config.sip.listen, on_event=on_event, admit=gate.admit, known=gate.knows
+    )
     stack.push_async_callback(sip.close)
     plugs: dict[str, Plug] = {
         name: find_spec("plugs", block.kind).create(block.options) for name, block in config.plugs.items()

@@ -6,16 +6,18 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import Final
 
 from gateway.errors import RemoteError, SipError
-from gateway.net.driver import Driver
+from gateway.net.defence import Ban, Defence
+from gateway.net.driver import Driver, monotonic
 from gateway.net.options import SignallingOptions
 from gateway.net.resolver import Resolver, shared_resolver
 from gateway.net.transport import Listen, Transport, transport_spec
 from gateway.sip.auth import Credentials
 from gateway.sip.bodies import Body
 from gateway.sip.endpoint import Endpoint
-from gateway.sip.events import Event, Refused
+from gateway.sip.events import Event, Invited, Refused
 from gateway.sip.flow import Address, Datagram, Flow, Hop, Listener, Remote, flow_to
 from gateway.sip.options import RegistrationOptions
 from gateway.sip.reception import Admit
@@ -24,11 +26,17 @@ from gateway.units import Nanos
 __all__ = ["EndpointDriver", "open_endpoint"]
 
 
+_RESPONSE: Final = b"SIP/2.0 "
+_CHALLENGE: Final = b"SIP/2.0 401 "
+
+
 class _Switchyard:
     """Stands between the transports and the driver while both are being made: each wants the other. The loop does not
     read from a socket before both are there."""
 
-    def __init__(self) -> None:
+    def __init__(self, defence: Defence) -> None:
+        self.defence = defence
+        self.banned = defence.banned
         self.transports: dict[Listener, Transport] = {}
         self.driver: EndpointDriver | None = None
 
@@ -62,8 +70,12 @@ class EndpointDriver:
         self._endpoint = endpoint
         self._resolver = resolver
         self._transports = switchyard.transports
-        self._driver = Driver(endpoint, self._send, on_event)
+        self._driver = Driver(endpoint, self._send, self._watch)
         self._on_event = on_event
+        self._loop = asyncio.get_running_loop()
+        self._defence = switchyard.defence
+        self._sweep: asyncio.TimerHandle | None = None
+        self._asking: tuple[str, int] | None = None  # the stranger whose datagram is being answered, and its size
         self._idle: asyncio.Event | None = None
         self.on_message: Callable[[bytes, Flow, bool], None] | None = None
         """Sees each message as it is received or sent (outbound), before anything is made of it."""
@@ -71,19 +83,65 @@ class EndpointDriver:
 
     def _send(self, datagram: Datagram) -> None:
         flow = datagram.flow
+        if not datagram.data.startswith(_RESPONSE):
+            self._defence.trust(flow.remote[0], monotonic())
+        elif self._asking is not None and not flow.reliable and not self._may_answer(datagram):
+            return
         if self.on_message is not None:
             self.on_message(datagram.data, flow, True)
         self._transports[flow.transport, flow.local].send(datagram)
 
+    def _may_answer(self, datagram: Datagram) -> bool:
+        """UDP proves no source: a stranger gets one answer, and none larger than what it sent, so that nobody is hit
+        through us. The challenge to log in is excepted, or nobody could (RFC 3261 26.3.2.4, RFC 4732 3.1)."""
+        if self._asking is None or self._asking[0] != datagram.flow.remote[0]:
+            return True
+        host, room = self._asking
+        self._asking = host, 0
+        return len(datagram.data) <= room or (room > 0 and datagram.data.startswith(_CHALLENGE))
+
+    def _watch(self, event: Event) -> None:
+        """What the endpoint tells is also material for the defence."""
+        if isinstance(event, Refused):
+            self._defence.strike(event.flow.remote[0], event.rule, monotonic())
+        elif isinstance(event, Invited):
+            self._asking = None
+            self._defence.trust(event.flow.remote[0], monotonic())
+        self._on_event(event)
+
+    def told_of_ban(self, ban: Ban) -> None:
+        """One line for the log, through the same throttle as every refusal; the ban ends by itself."""
+        self._on_event(Refused(Flow("", ("", 0), (ban.host, 0)), None, f"banned: {ban.why}"))
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(1, self._end_bans)
+
+    def _end_bans(self) -> None:
+        self._defence.sweep(monotonic())
+        self._sweep = self._loop.call_later(1, self._end_bans) if self._defence.banned else None
+
+    @property
+    def bans(self) -> list[Ban]:
+        """Who is banned now, the oldest first."""
+        self._defence.sweep(monotonic())
+        return list(self._defence.banned.values())
+
     # -- Receiver ------------------------------------------------------------------------------------------------------
 
     def received(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
+        now, host = monotonic(), flow.remote[0]
+        if not self._defence.admits(host, data, now):
+            return
         if self.on_message is not None:
             self.on_message(data, flow, False)
-        if fault is None:
-            self._driver.run(self._endpoint.receive, data, flow)
-        else:
-            self._driver.run(lambda now: self._endpoint.receive(data, flow, now, fault))
+        if not flow.reliable and self._defence.is_stranger(host, now):
+            self._asking = host, len(data)
+        try:
+            if fault is None:
+                self._driver.run(self._endpoint.receive, data, flow)
+            else:
+                self._driver.run(lambda now: self._endpoint.receive(data, flow, now, fault))
+        finally:
+            self._asking = None
         if self._idle is not None and self._endpoint.settled:
             self._idle.set()
 
@@ -97,6 +155,7 @@ class EndpointDriver:
         self._driver.run(self._endpoint.lost, flow)
 
     def turned_away(self, flow: Flow, rule: str) -> None:
+        self._defence.strike(flow.remote[0], rule, monotonic())
         self._on_event(Refused(flow, None, rule))
 
     # -- verbs ---------------------------------------------------------------------------------------------------------
@@ -243,6 +302,8 @@ class EndpointDriver:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), patience)
         self._driver.close()
+        if self._sweep is not None:
+            self._sweep.cancel()
         await asyncio.gather(*(transport.close() for transport in self._transports.values()))
 
 
@@ -253,10 +314,17 @@ async def open_endpoint(
     on_event: Callable[[Event], None],
     admit: Admit = lambda request, flow, now: None,
     resolver: Resolver | None = None,
+    known: Callable[[str], bool] = lambda host: True,
 ) -> EndpointDriver:
     """Binds every address (port 0: any free one) and runs an endpoint on them; what it sends goes by the first of them
-    unless the target's ``transport=`` says otherwise. Raises ``ResourceError`` with one line."""
-    switchyard = _Switchyard()
+    unless the target's ``transport=`` says otherwise. ``known`` says which addresses are a trunk's. the
+    default: all. Raises ``ResourceError`` with one line."""
+
+    def told_of_ban(ban: Ban) -> None:
+        if switchyard.driver is not None:
+            switchyard.driver.told_of_ban(ban)
+
+    switchyard = _Switchyard(Defence(options.defence, known, told_of_ban))
     try:
         for one in listen:
             transport = await transport_spec(one.transport).open(one, options, switchyard)

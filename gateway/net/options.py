@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -10,7 +11,7 @@ from gateway.options import Duration, Options
 from gateway.sip.options import EndpointOptions
 from gateway.units import SECOND
 
-__all__ = ["SignallingOptions", "StreamOptions", "TlsOptions"]
+__all__ = ["DefenceOptions", "SignallingOptions", "StreamOptions", "TlsOptions"]
 
 
 class StreamOptions(Options):
@@ -24,6 +25,10 @@ class StreamOptions(Options):
     """How long a connection that we open, its TLS handshake included, may take."""
     message_timeout: Duration = Field(default="10s", validate_default=True)
     """How long a new connection may take to its first message, and a message from its first byte to its last."""
+    max_handshakes: int = Field(default=200, ge=1)
+    """Connections at once that have come in and are not through their TLS handshake."""
+    max_handshakes_per_source: int = Field(default=20, ge=1)
+    """As many of them may be of one address."""
     idle_timeout: Duration = Field(default="1h", validate_default=True)
     """A connection that carries nothing for this long is closed; a call that needs it again opens a new one."""
     keep_alive: Duration | None = Field(default="2m", validate_default=True, ge=SECOND // 10)
@@ -31,6 +36,30 @@ class StreamOptions(Options):
     that has answered one and does not answer the next within 10s is gone: the connection is closed. ``null``: none."""
     max_unsent_bytes: int = Field(default=1_000_000, ge=65_536)
     """A peer that leaves more than this unread is cut off; as much may wait for a connection that is being opened."""
+
+
+class DefenceOptions(Options):
+    """Against those who are no trunk's: floods, scanners, guessers. Addresses of trunks, and those that we have sent a
+    request to, are not limited here."""
+
+    strangers: Literal["answer", "drop"] = "answer"
+    """What a source of no trunk gets: one refusal for each request, or nothing at all, unread. ``drop`` shuts out
+    trunks that are known by ``login`` or ``tls_names`` alone, too."""
+    rate: float = Field(default=20, gt=0)
+    """Messages a second that one stranger may send; those beyond are dropped unread."""
+    burst: int = Field(default=60, ge=1)
+    """As many may come at once."""
+    total_rate: float = Field(default=1_000, gt=0)
+    """Messages a second of all strangers together: many sources, or forged ones, must not add up."""
+    strikes: int = Field(default=30, ge=1)
+    """A stranger that is refused this often within a minute is banned: it guesses numbers or passwords, or sends
+    garbage. A scanner that says so in User-Agent is banned at once."""
+    ban: Duration = Field(default="10m", validate_default=True, ge=SECOND)
+    """How long nothing of a banned source is read."""
+    trust: Duration = Field(default="5m", validate_default=True, ge=SECOND)
+    """How long an address that we have sent a request to, or that has placed a call, is no stranger."""
+    max_sources: int = Field(default=10_000, ge=100)
+    """Sources that are remembered; beyond it the oldest is forgotten."""
 
 
 class TlsOptions(Options):
@@ -53,5 +82,7 @@ class SignallingOptions(EndpointOptions):
 
     streams: StreamOptions = StreamOptions()
     """Limits of connections."""
+    defence: DefenceOptions = DefenceOptions()
+    """Floods, scanners and guessers."""
     tls: TlsOptions | None = None
     """Certificates, needed for a ``tls://`` address."""

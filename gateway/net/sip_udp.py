@@ -55,6 +55,7 @@ class SipUdp:
         """The error of one datagram must not cost the others theirs: what a handler raises goes to the loop, which
         calls again as long as there is something to read."""
         receive, received, local = self._sock.recvfrom, self._receiver.received, self.local
+        banned = self._receiver.banned
         for _ in range(_BATCH):
             try:
                 data, source = receive(_LARGEST)
@@ -62,6 +63,8 @@ class SipUdp:
                 break
             except OSError:
                 continue  # what an earlier datagram has met; the queue says which
+            if source[0] in banned:
+                continue
             received(data, Flow("udp", local, (source[0], source[1])))
         self._read_errors()
 

@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 
 from gateway.errors import SipError
 from gateway.net.connection import Connection
+from gateway.net.door import Door
 from gateway.net.identity import proves
 from gateway.net.options import SignallingOptions
 from gateway.net.transport import Listen, Receiver, bind
@@ -52,7 +53,7 @@ class StreamTransport:
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
         self._closing = False
-        self._server: asyncio.Server | None = None
+        self._door: Door | None = None
         self._connections: dict[Address, Connection] = {}
         self._aliases: dict[Address, Connection] = {}
         self._sources: Counter[str] = Counter()
@@ -62,20 +63,19 @@ class StreamTransport:
         """Binds. Raises ``ResourceError``."""
         sock = bind(Listen(self._name, *self.local), socket.SOCK_STREAM)
         self.local = sock.getsockname()[:2]
-        context = self.server_context()
-        handshake = self._limits.message_timeout / SECOND if context else None
-        self._server = await self._loop.create_server(
+        self._door = Door(
+            sock,
+            self._limits,
+            self._receiver,
             lambda: self.connection_type(self, self._options, accepted=True),
-            sock=sock,
-            backlog=256,
-            ssl=context,
-            ssl_handshake_timeout=handshake,
+            lambda peer, rule: self._receiver.turned_away(Flow(self._name, self.local, peer), rule),
+            self.server_context(),
         )
 
     async def close(self) -> None:
         self._closing = True
-        if self._server is not None:
-            self._server.close()
+        if self._door is not None:
+            await self._door.close()
         dials = [dial.task for dial in self._dials.values() if dial.task is not None]
         for task in dials:
             task.cancel()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -37,6 +37,10 @@ class Listen:
 
 class Receiver(Protocol):
     """Who a transport works for. Everything is called on the event loop, and may call ``send``."""
+
+    @property
+    def banned(self) -> Container[str]:
+        """Addresses that nothing is read from: the first thing that a transport looks at."""
 
     def received(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
         """One message; with a fault, what could be framed of it (see ``sip.framing``)."""

@@ -14,7 +14,7 @@ from gateway.errors import ResourceError
 from gateway.net.endpoint import open_endpoint
 from gateway.net.options import SignallingOptions
 from gateway.net.transport import Listen
-from gateway.sip.events import Confirmed, Ended, Invited, Pinged
+from gateway.sip.events import Confirmed, Ended, Invited, Pinged, Refused
 from gateway.sip.message import Response
 from tests.unit.net.certificates import Authority, needs_openssl
 from tests.unit.net.phones import SDP, line, phone, request
@@ -138,7 +138,8 @@ async def test_a_server_of_an_unknown_authority_is_refused(tmp_path: Path, ours:
         (ended,) = await caller.until(Ended)
         assert ended.status == 503
         assert ended.reason == "TLS: self-signed certificate in certificate chain"
-        assert callee.told == []
+        (refused,) = await callee.until(Refused)
+        assert refused.rule.startswith("TLS: ")
 
 
 async def test_a_client_without_a_good_certificate_is_refused(
@@ -149,7 +150,8 @@ async def test_a_client_without_a_good_certificate_is_refused(
     async with phone("tls", tls=stranger) as caller, phone("tls", tls=mutual) as callee:
         caller.sip.options_ping(callee.uri("tls"))
         assert (await caller.until(Pinged))[0].status == 503
-        assert callee.told == []
+        (refused,) = await callee.until(Refused)
+        assert refused.rule.startswith("TLS: ")
 
 
 async def test_a_changed_certificate_is_used_and_connections_go_on(tmp_path: Path, authority: Authority) -> None:
@@ -196,7 +198,8 @@ async def test_plain_text_on_the_port_of_tls(ours: dict[str, Any]) -> None:
     async with phone("tls", tls=ours) as callee, line(callee, "tls") as peer:
         peer.send(request())
         await peer.ended()
-        assert callee.told == []
+        (refused,) = await callee.until(Refused)
+        assert refused.rule.startswith("TLS: ")
 
 
 async def test_a_connection_that_proves_its_alias_is_used_back(authority: Authority, ours: dict[str, Any]) -> None:
