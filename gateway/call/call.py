@@ -73,6 +73,7 @@ class Call:
         self.headers: Mapping[str, str] = {}
         self.timeline = Timeline()
         self.providers = house.providers
+        self.totals: dict[str, object] = {}
         self.trunk = trunk
         self._house = house
         self._route = route
@@ -275,6 +276,7 @@ class Call:
             talk_s=0.0 if answered is None else round(now - answered, 3),
             media=asdict(self._media.result()) if self._media.done() else None,
             **(self._kept(CallHeaders(ended.message)) if ended.by == "remote" else {}),
+            **self.totals,
             **self._more_to_write(),
             **tapes,
         )

@@ -11,7 +11,7 @@ from gateway.call.tapes import TapeFactory
 from gateway.call.wiretap import Wiretap
 from gateway.media.contract import Leg, LegObserver
 from gateway.plugs.contract import Plug
-from gateway.providers.contract import Provider
+from gateway.providers.router.upstream import Upstream
 from gateway.records.writer import Records
 from gateway.sdp.types import AudioFormat
 from gateway.sip.auth import Credentials
@@ -77,7 +77,7 @@ class House:
     media_host: str
     """The address that SDP tells the far end."""
     plugs: Mapping[str, Plug]
-    providers: Mapping[str, Provider]
+    providers: Mapping[str, Upstream]
     records: Records
     limits: LimitOptions
     codecs: Mapping[str, tuple[AudioFormat, ...]] = field(default_factory=dict)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from gateway import registry
 from gateway.config.model import Block
@@ -15,8 +16,9 @@ from gateway.config.yaml_source import Document, Path
 from gateway.options import Options
 from gateway.plugs.contract import PlugSpec
 from gateway.providers.contract import ProviderSpec
+from gateway.providers.router.options import UpstreamOptions
 
-__all__ = ["SECTIONS", "Checked", "as_blocks", "check_blocks", "find_spec"]
+__all__ = ["SECTIONS", "Checked", "as_blocks", "check_blocks", "find_spec", "options_type"]
 
 SECTIONS: Final[Mapping[str, tuple[str, type]]] = {
     "providers": (registry.PROVIDERS, ProviderSpec),
@@ -55,6 +57,18 @@ def find_spec(section: str, kind: str) -> Any:
     return spec
 
 
+def options_type(spec: Any) -> type[Options]:
+    """The options of a kind; a provider's block has beside them those that are the same for every kind."""
+    options: type[Options] = spec.options
+    return _with_common(options) if isinstance(spec, ProviderSpec) else options
+
+
+@cache
+def _with_common(options: type[Options]) -> type[Options]:
+    bases = options, UpstreamOptions
+    return create_model(options.__name__, __base__=bases, __module__=options.__module__, __doc__=options.__doc__)
+
+
 def check_blocks(section: str, raw: object, document: Document, context: dict[str, Any]) -> dict[str, Checked]:
     """Checks every block of a section; problems go to the document."""
     if raw is None:
@@ -82,10 +96,11 @@ def _check(section: str, name: str, raw: object, document: Document, context: di
         document.problems.append((document.line((*path, "kind")), f"{show(path)}: {error}"))
         return Checked(path, raw, None, None)
     values = {key: value for key, value in raw.items() if key != "kind"}
+    wanted = options_type(spec)
     try:
-        return Checked(path, raw, spec, spec.options.model_validate(values, context=context))
+        return Checked(path, raw, spec, wanted.model_validate(values, context=context))
     except ValidationError as error:
-        collect(error, spec.options, document, path)
+        collect(error, wanted, document, path)
         return Checked(path, raw, spec, None)
 
 

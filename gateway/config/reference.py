@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import models_json_schema
 
 from gateway import registry
-from gateway.config.blocks import SECTIONS, find_spec
+from gateway.config.blocks import SECTIONS, find_spec, options_type
 from gateway.config.model import Config
 from gateway.options import Options
 
@@ -31,7 +31,7 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 def own_kinds(section: str) -> dict[str, type[Options]]:
     """Kind -> options, of the specs that this package registers."""
     group, _ = SECTIONS[section]
-    found = {name: find_spec(section, name).options for name in registry.names(group)}
+    found = {name: options_type(find_spec(section, name)) for name in registry.names(group)}
     return {name: options for name, options in found.items() if options.__module__.startswith("gateway.")}
 
 

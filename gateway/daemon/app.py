@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 
@@ -31,7 +31,8 @@ from gateway.media.plane import MediaPlane
 from gateway.media.srtp import load_srtp
 from gateway.net.endpoint import EndpointDriver, open_endpoint
 from gateway.plugs.contract import Plug
-from gateway.providers.contract import Provider
+from gateway.providers.router.options import UpstreamOptions
+from gateway.providers.router.upstream import Upstream
 from gateway.records.opening import open_records
 from gateway.records.writer import Records
 from gateway.sip.events import Event
@@ -113,10 +114,14 @@ async def _open_telemetry(listen: tuple[str, int], plane: MediaPlane, shards: in
     return telemetry
 
 
-async def _start_providers(config: Config, stack: AsyncExitStack) -> Mapping[str, Provider]:
-    providers: dict[str, Provider] = {}
+async def _start_providers(config: Config, stack: AsyncExitStack) -> Mapping[str, Upstream]:
+    providers: dict[str, Upstream] = {}
     for name, block in config.providers.items():
-        provider = find_spec("providers", block.kind).create(name, block.options)
+        provider = Upstream(
+            find_spec("providers", block.kind).create(name, block.options),
+            cast("UpstreamOptions", block.options),
+            fingerprint=f"{block.kind} {block.options.model_dump_json()}",
+        )
         stack.push_async_callback(provider.close)
         await provider.start()
         providers[name] = provider
@@ -124,7 +129,7 @@ async def _start_providers(config: Config, stack: AsyncExitStack) -> Mapping[str
 
 
 async def _listen(
-    config: Config, stack: AsyncExitStack, plane: MediaPlane, providers: Mapping[str, Provider], records: Records
+    config: Config, stack: AsyncExitStack, plane: MediaPlane, providers: Mapping[str, Upstream], records: Records
 ) -> EndpointDriver:
     """Signalling and switchboard know each other; no event comes before the loop runs again, so none is missed."""
     switchboard: Switchboard | None = None

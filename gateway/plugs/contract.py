@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from gateway.machine import Machine
 from gateway.media.contract import Leg, LegObserver
 from gateway.options import Options
-from gateway.providers.contract import Provider
+from gateway.providers.router.upstream import Upstream
 from gateway.timeline import Timeline
 from gateway.units import Nanos
 
@@ -56,8 +56,10 @@ class CallView(Protocol):
     headers: Mapping[str, str]
     """What the far end has added to its INVITE (``X-Campaign``, ``User-to-User``, ``Diversion``), by any capitals."""
     timeline: Timeline
-    providers: Mapping[str, Provider]
+    providers: Mapping[str, Upstream]
     """By the name of their YAML block."""
+    totals: dict[str, object]
+    """What the plug adds to the call's record at its end."""
 
     def drive(
         self, machine: Machine[Any, Any], on_effect: Callable[[Any], None], on_event: Callable[[Any], None]

@@ -1,25 +1,24 @@
-"""The three provider sessions of one pipeline call: opened together, lost one by one, opened again."""
+"""The three sessions of one pipeline call, each with all the providers of its role behind it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final
 
-from gateway.errors import ProviderError
-from gateway.providers.contract import (
-    LlmResult,
-    LlmSession,
-    ModelInfo,
-    Provider,
-    SttResult,
-    SttSession,
-    TtsResult,
-    TtsSession,
-)
+from gateway.plugs.contract import CallView
+from gateway.plugs.roles import RoleOptions
+from gateway.providers.contract import LlmResult, SttResult, TtsResult
+from gateway.providers.router.llm import LlmFailover
+from gateway.providers.router.options import Role
+from gateway.providers.router.session import Notice, Routed, RoutedLlm, RoutedStt, RoutedTts
+from gateway.providers.router.stt import SttFailover
+from gateway.providers.router.tts import Player, TtsFailover
+from gateway.providers.router.upstream import Upstream
 
-__all__ = ["STT_RATE", "TTS_RATE", "Listeners", "ModelSessions", "Wanted"]
+__all__ = ["STT_RATE", "TTS_RATE", "Listeners", "ModelSessions"]
 
 STT_RATE: Final = 16000
 """What speech models are trained on."""
@@ -28,92 +27,77 @@ TTS_RATE: Final = 8000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Names of the providers, and the language."""
-
-    stt: str
-    llm: str
-    tts: str
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
 class Listeners:
-    """Where the results go."""
+    """Where the results go, what happened beside them, and what the failing over must ask."""
 
     stt: Callable[[SttResult], None]
     llm: Callable[[LlmResult], None]
     tts: Callable[[TtsResult], None]
-
-
-class _Session(Protocol):
-    model: ModelInfo
-
-    def close(self) -> None: ...
-
-
-_S = TypeVar("_S", bound=_Session)
+    notice: Callable[[Notice], None]
+    kept: Callable[[int], str]
+    """What of an answer went to the TTS; the rest is withdrawn."""
+    player: Player
 
 
 class ModelSessions:
-    """A role whose session is None cannot be served at the moment."""
+    """They last as long as the call, whatever becomes of the providers."""
 
-    def __init__(self, wanted: Wanted, providers: Mapping[str, Provider], listeners: Listeners) -> None:
-        self._wanted = wanted
-        self._providers = providers
-        self._listeners = listeners
-        self.closed = False
-        self.stt: SttSession | None = None
-        self.llm: LlmSession | None = None
-        self.tts: TtsSession | None = None
-        self.versions: dict[str, str] = {}
-        """What each role's provider calls its model; written into every turn."""
+    def __init__(self, options: RoleOptions, call: CallView, listeners: Listeners) -> None:
+        jitter = random.Random()
+        language = options.language
+
+        def upstreams(role: Role) -> list[Upstream]:
+            return [call.providers[name] for name in options.order(role)]
+
+        def open_stt(upstream: Upstream, listener: Callable[[Any], None]) -> Any:
+            return upstream.open_stt(listener, rate=STT_RATE, language=language)
+
+        def open_llm(upstream: Upstream, listener: Callable[[Any], None]) -> Any:
+            return upstream.open_llm(listener)
+
+        def open_tts(upstream: Upstream, listener: Callable[[Any], None]) -> Any:
+            return upstream.open_tts(listener, rate=TTS_RATE, language=language)
+
+        stt, llm, tts = upstreams("stt"), upstreams("llm"), upstreams("tts")
+        hears = SttFailover([one.health("stt") for one in stt], options.failover, jitter, rate=STT_RATE)
+        thinks = LlmFailover(
+            [one.health("llm") for one in llm],
+            options.failover,
+            jitter,
+            kept=listeners.kept,
+            hedge="llm" in options.hedge,
+        )
+        speaks = TtsFailover(
+            [one.health("tts") for one in tts],
+            options.failover,
+            jitter,
+            player=listeners.player,
+            hedge="tts" in options.hedge,
+        )
+        self.stt = RoutedStt(hears, stt, call, opener=open_stt, listener=listeners.stt, on_notice=listeners.notice)
+        self.llm = RoutedLlm(thinks, llm, call, opener=open_llm, listener=listeners.llm, on_notice=listeners.notice)
+        self.tts = RoutedTts(speaks, tts, call, opener=open_tts, listener=listeners.tts, on_notice=listeners.notice)
+        self._all: dict[str, Routed[Any]] = {"stt": self.stt, "llm": self.llm, "tts": self.tts}
 
     @property
     def complete(self) -> bool:
-        return None not in (self.stt, self.llm, self.tts)
+        """Every role can be served at the moment."""
+        return all(session.ready for session in self._all.values())
 
-    async def connect(self) -> list[ProviderError]:
-        """Opens what is missing, all at once. Returns why something still is."""
-        failures: list[ProviderError] = []
-        await asyncio.gather(self._open_stt(failures), self._open_llm(failures), self._open_tts(failures))
-        if self.closed:
-            self.close()
-        return failures
+    @property
+    def serving(self) -> dict[str, str]:
+        """Who serves each role now."""
+        return {role: session.provider for role, session in self._all.items()}
 
-    def lost(self, role: str) -> None:
-        """The session of ``role`` reported that it is gone."""
-        setattr(self, role, None)
+    @property
+    def versions(self) -> dict[str, str]:
+        """What each role's provider calls its model; written into every turn."""
+        return {role: session.versions.get(session.provider, "") for role, session in self._all.items()}
+
+    async def connect(self) -> None:
+        """Opens one session of each role, all at once."""
+        await asyncio.gather(*(session.connect() for session in self._all.values()))
 
     def close(self) -> None:
-        self.closed = True
-        for session in (self.stt, self.llm, self.tts):
-            if session is not None:
-                session.close()
-        self.stt = self.llm = self.tts = None
-
-    async def _open_stt(self, failures: list[ProviderError]) -> None:
-        if self.stt is None:
-            provider = self._providers[self._wanted.stt]
-            opening = provider.open_stt(self._listeners.stt, rate=STT_RATE, language=self._wanted.language)
-            self.stt = await self._named("stt", opening, failures)
-
-    async def _open_llm(self, failures: list[ProviderError]) -> None:
-        if self.llm is None:
-            provider = self._providers[self._wanted.llm]
-            self.llm = await self._named("llm", provider.open_llm(self._listeners.llm), failures)
-
-    async def _open_tts(self, failures: list[ProviderError]) -> None:
-        if self.tts is None:
-            provider = self._providers[self._wanted.tts]
-            opening = provider.open_tts(self._listeners.tts, rate=TTS_RATE, language=self._wanted.language)
-            self.tts = await self._named("tts", opening, failures)
-
-    async def _named(self, role: str, opening: Awaitable[_S], failures: list[ProviderError]) -> _S | None:
-        try:
-            session = await opening
-        except ProviderError as error:
-            failures.append(error)
-            return None
-        self.versions[role] = f"{session.model.name} {session.model.version}"
-        return session
+        for session in self._all.values():
+            session.close()

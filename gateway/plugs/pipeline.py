@@ -6,17 +6,15 @@ what they deliver. Every hand-over is a plain call on the event loop: no task or
 
 from __future__ import annotations
 
-import asyncio
-from typing import Annotated, Any, Final, Literal
-
-from pydantic import BeforeValidator
+from typing import Any, Final
 
 from gateway.media.contract import FrameFlags, Leg
-from gateway.options import Options
 from gateway.plugs.contract import CallView, PlugSpec
-from gateway.plugs.model_sessions import STT_RATE, Listeners, ModelSessions, Wanted
+from gateway.plugs.ledger import Ledger
+from gateway.plugs.model_sessions import STT_RATE, Listeners, ModelSessions
+from gateway.plugs.pipeline_options import PipelineOptions
 from gateway.plugs.session import BaseSession
-from gateway.plugs.wav import Clip, WavFile, apology, read_wav
+from gateway.plugs.wav import Clip, apology, read_wav
 from gateway.providers.contract import (
     Failed,
     Generated,
@@ -28,50 +26,15 @@ from gateway.providers.contract import (
     Transcript,
     TtsResult,
 )
+from gateway.providers.router.effects import Lost, Moved
+from gateway.providers.router.session import Notice
 from gateway.turns import effects as do
 from gateway.turns.conversation import Conversation
-from gateway.turns.options import Greeting, TurnOptions
 from gateway.units import Nanos, Samples, to_ms
 
-__all__ = ["SPEC", "FailureOptions", "Pipeline", "PipelineOptions", "PipelineSession"]
+__all__ = ["SPEC", "Pipeline", "PipelineSession"]
 
 _SPEECH: Final = int(FrameFlags.SPEECH)
-_RETRY_FIRST: Final = 0.1
-_RETRY_LONGEST: Final = 3.0
-"""Seconds between a call's attempts to have its models again."""
-
-
-class FailureOptions(Options):
-    """What happens when a model is not there, or is lost in the middle of a call."""
-
-    play: WavFile | None = None
-    """A WAV file (16-bit mono) that the caller hears then; none plays the built-in sentence."""
-    then: Literal["hang_up", "continue"] = "hang_up"
-    """``continue`` listens on, and connects to the models again."""
-
-
-def _greeting(value: object) -> object:
-    return {"text": value} if isinstance(value, str) else value
-
-
-class PipelineOptions(TurnOptions):
-    """A plug of kind ``pipeline``."""
-
-    stt: str
-    """Provider that turns speech to text."""
-    llm: str
-    """Provider that answers."""
-    tts: str
-    """Provider that speaks."""
-    language: str = "en"
-    """Language of the conversation (BCP 47)."""
-    prompt: str = ""
-    """The system prompt for the LLM."""
-    greeting: Annotated[Greeting | None, BeforeValidator(_greeting, json_schema_input_type=Greeting | str | None)] = (
-        None
-    )
-    """What the agent says first: a text, or a block with ``text`` and ``interruptible``. None lets the caller begin."""
-    on_failure: FailureOptions = FailureOptions()
 
 
 class Pipeline:
@@ -99,7 +62,6 @@ class PipelineSession(BaseSession):
         super().__init__(call)
         self._options = options
         self._apology = apology
-        self._reconnecting = False
         self._conversation = Conversation(
             options,
             call.timeline,
@@ -107,18 +69,18 @@ class PipelineSession(BaseSession):
             hang_up_on_failure=options.on_failure.then == "hang_up",
         )
         self._drive = call.drive(self._conversation, self._carry_out, self._report)
-        self._models = ModelSessions(
-            Wanted(options.stt, options.llm, options.tts, options.language),
-            call.providers,
-            Listeners(self._on_stt, self._on_llm, self._on_tts),
-        )
+        self._ledger = Ledger(call.providers)
+        self._blamed: set[tuple[str, str]] = set()
+        """Whose failing was logged since the last turn."""
+        listeners = Listeners(self._on_stt, self._on_llm, self._on_tts, self._on_notice, self._conversation.kept, self)
+        self._models = ModelSessions(options, call, listeners)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self, leg: Leg) -> None:
         """A provider that is not there does not refuse the call: the caller hears the apology."""
         await super().start(leg)
-        await self._connect()
+        await self._models.connect()
 
     def answered(self) -> None:
         now = self._drive.now()
@@ -136,19 +98,7 @@ class PipelineSession(BaseSession):
         await super().close()
         self._drive.close()
         self._models.close()
-
-    async def _connect(self) -> None:
-        for failure in await self._models.connect():
-            self.call.log("provider.failed", provider=failure.provider, reason=str(failure))
-
-    async def _reconnect(self) -> None:
-        """While the call goes on; the provider's own log lines tell how it fares."""
-        pause = _RETRY_FIRST
-        while not self._models.complete and not self._models.closed:
-            await asyncio.sleep(pause)
-            await self._models.connect()
-            pause = min(2 * pause, _RETRY_LONGEST)
-        self._reconnecting = False
+        self.call.totals.update(self._ledger.call())
 
     # --- what the leg hears -------------------------------------------------------------------------------------------
 
@@ -156,8 +106,7 @@ class PipelineSession(BaseSession):
         if flags & _SPEECH:
             self._conversation.speech_heard(arrival, self._drive.now())
             self._drive.poke()
-        if self._models.stt is not None:
-            self._models.stt.audio(pcm, media_time, flags)
+        self._models.stt.audio(pcm, media_time, flags)
 
     def on_speech_started(self, media_time: Samples, arrival: Nanos) -> None:
         self._conversation.speech_started(media_time, arrival, self._drive.now())
@@ -179,6 +128,9 @@ class PipelineSession(BaseSession):
         self._conversation.flushed(number, sent, position, self._drive.now())
         self._drive.poke()
 
+    def on_trimmed(self, number: int, position: Samples) -> None:
+        self._conversation.trimmed(number, position)
+
     # --- what the models deliver --------------------------------------------------------------------------------------
 
     def _on_stt(self, result: SttResult) -> None:
@@ -194,7 +146,7 @@ class PipelineSession(BaseSession):
                     elapsed=result.elapsed,
                 )
             case Failed():
-                self._failed("stt", result)
+                self._failed()
         self._drive.poke()
 
     def _on_llm(self, result: LlmResult) -> None:
@@ -205,7 +157,7 @@ class PipelineSession(BaseSession):
             case Generated(request, cancelled, hang_up) if not cancelled:
                 self._conversation.generated(request, now, hang_up=hang_up)
             case Failed():
-                self._failed("llm", result)
+                self._failed()
         self._drive.poke()
 
     def _on_tts(self, result: TtsResult) -> None:
@@ -217,15 +169,32 @@ class PipelineSession(BaseSession):
             case SpeechDone(request, cancelled) if not cancelled:
                 self._conversation.speech_done(request, now)
             case Failed():
-                self._failed("tts", result)
+                self._failed()
         self._drive.poke()
 
-    def _failed(self, role: str, failed: Failed) -> None:
-        """One request, or the session: the conversation apologises once, and a lost session is opened again."""
-        self.call.log("provider.failed", role=role, provider=failed.error.provider, reason=str(failed.error))
-        if failed.request is None:
-            self._models.lost(role)
+    def _failed(self) -> None:
+        """Nobody is left who could do it: the conversation apologises once."""
         self._conversation.failed(self._drive.now())
+
+    def _on_notice(self, notice: Notice) -> None:
+        """What the caller does not hear of."""
+        self._ledger.note(notice)
+        match notice:
+            case Lost(role, provider, error) if (role, provider) not in self._blamed:
+                self._blamed.add((role, provider))
+                self.call.log("provider.failed", role=role, provider=provider, reason=str(error))
+            case Moved(role, source, target, _, waited):
+                waited_ms = to_ms(waited)
+                self.call.log("provider.moved", role=role, source=source, target=target, waited_ms=waited_ms)
+
+    # --- what failing over asks of the playout ------------------------------------------------------------------------
+
+    def played(self, request: int) -> int:
+        return self._conversation.gone(request, self._drive.now())
+
+    def trim(self, request: int, at: int) -> None:
+        self._conversation.trim(request, at)
+        self._drive.poke()
 
     # --- what the conversation wants ----------------------------------------------------------------------------------
 
@@ -233,47 +202,43 @@ class PipelineSession(BaseSession):
         match effect:
             case do.HangUp(reason):
                 self.call.hang_up(reason)
-            case do.Flush() | do.Apologise():
+            case do.Flush() | do.Trim() | do.Apologise():
                 self._to_leg(effect)
             case _:
                 self._to_model(effect)
 
-    def _to_leg(self, effect: do.Flush | do.Apologise) -> None:
+    def _to_leg(self, effect: do.Flush | do.Trim | do.Apologise) -> None:
         match effect, self.leg:
             case do.Flush(number), leg if leg:
                 leg.flush(number)
+            case do.Trim(request, position), leg if leg:
+                leg.trim(request, position)
             case do.Apologise(request), leg if leg:
                 self._apologise(leg, request)
 
     def _to_model(self, effect: do.ToModel) -> None:
-        """A model that is missing when something is wanted of it fails the conversation."""
         stt, llm, tts = self._models.stt, self._models.llm, self._models.tts
         match effect:
-            case do.BeginTurn(turn, media_time) if stt:
+            case do.BeginTurn(turn, media_time):
                 stt.begin_turn(turn, media_time)
-            case do.EndTurn(turn, media_time) if stt:
+            case do.EndTurn(turn, media_time):
                 stt.end_turn(turn, media_time)
-            case do.CancelTurn(turn) if stt:
+            case do.CancelTurn(turn):
                 stt.cancel_turn(turn)
-            case do.Generate(request, messages) if llm:
+            case do.Generate(request, messages):
                 llm.generate(request, messages)
-            case do.CancelGenerate(request) if llm:
+            case do.CancelGenerate(request):
                 llm.cancel(request)
-            case do.Speak(request, text) if tts:
+            case do.Speak(request, text):
                 tts.speak(request, text)
-            case do.CancelSpeak(request) if tts:
+            case do.CancelSpeak(request):
                 tts.cancel(request)
-            case do.EndTurn() | do.Generate() | do.Speak():
-                self._conversation.failed(self._drive.now())
 
     def _apologise(self, leg: Leg, request: int) -> None:
         now = self._drive.now()
         if self._conversation.speech(request, self._apology.samples, now):
             leg.play(self._apology.pcm, self._apology.rate)
         self._conversation.speech_done(request, now)
-        if not self._models.complete and self._options.on_failure.then == "continue" and not self._reconnecting:
-            self._reconnecting = True
-            self.call.spawn(self._reconnect())
 
     # --- what the conversation reports --------------------------------------------------------------------------------
 
@@ -297,6 +262,7 @@ class PipelineSession(BaseSession):
                 self.call.record("turn", **self._turn_fields(report))
 
     def _turn_fields(self, done: do.TurnDone) -> dict[str, Any]:
+        self._blamed.clear()
         return {
             "turn": done.times.turn,
             "kind": done.kind,
@@ -305,7 +271,9 @@ class PipelineSession(BaseSession):
             "understood": done.understood,
             "interrupted": done.interrupted,
             **done.times.fields(self._options.hangover),
-            "models": dict(self._models.versions),
+            "providers": self._models.serving,
+            "models": self._models.versions,
+            **self._ledger.turn(),
         }
 
 

@@ -27,6 +27,8 @@ from gateway.providers.contract import (
     Tool,
     Transcript,
     TtsResult,
+    Word,
+    Words,
 )
 from gateway.providers.native_connection import Connection
 from gateway.units import MS, SECOND, Nanos, Samples
@@ -280,6 +282,14 @@ def _nanos(message: Mapping[str, Any]) -> Nanos | None:
     return None if elapsed is None else Nanos(elapsed * 1000)
 
 
+def _words(told: Sequence[Any]) -> tuple[Word, ...]:
+    """Raises ``RemoteError`` for anything but texts with two times."""
+    try:
+        return tuple(Word(str(one["text"]), Nanos(one["start_ms"] * MS), Nanos(one["end_ms"] * MS)) for one in told)
+    except (TypeError, KeyError) as error:
+        raise RemoteError("words that are no list of text, start_ms and end_ms") from error
+
+
 class Stt(Session[SttResult]):
     """Speech to text. A turn is a request: it begins, may be cancelled, and its end asks for the final."""
 
@@ -371,6 +381,8 @@ class Tts(Session[TtsResult]):
         if kind == "started" and self._wanted(message["request"]):
             self._progress()
             self._elapsed = _nanos(message)
+        elif kind == "words" and self._wanted(message["request"]):
+            self._tell(Words(message["request"], _words(message["words"])))
         elif kind == "done":
             request = message["request"]
             cancelled = self._finish(request)

@@ -33,6 +33,7 @@ from gateway.turns.effects import (
     Interrupted,
     Report,
     Speak,
+    Trim,
     TurnDone,
 )
 from gateway.turns.endpointing import Endpointer
@@ -252,15 +253,40 @@ class Conversation:
         self._playback.expect(self._next_request(), "")
         self._effects.append(Apologise(self._request))
 
+    # --- failing over -------------------------------------------------------------------------------------------------
+
+    def kept(self, request: int) -> str:
+        """The model of this request failed: the sentence that it did not end is withdrawn. Returns the words of those
+        that went to the TTS, which stay: another model goes on after them."""
+        answer = self._answering(request)
+        if answer is None:
+            return ""
+        answer.splitter.drop()
+        return self._playback.texts()
+
+    def gone(self, request: int, now: Nanos) -> int:
+        """How many samples of a sentence cannot be taken back from the leg any more."""
+        return self._playback.gone(request, now)
+
+    def trim(self, request: int, at: int) -> None:
+        """The voice of this sentence failed: what lies behind ``at`` is taken back, and another voice goes on there."""
+        position = self._playback.trim(request, at)
+        if position is not None:
+            self._effects.append(Trim(request, Samples(position)))
+
+    def trimmed(self, request: int, position: Samples) -> None:
+        """The plane has done it, as far as it was not too late."""
+        self._playback.trimmed(request, position)
+
     # --- the leg ------------------------------------------------------------------------------------------------------
 
     def playout_started(self, sent: Nanos, position: Samples) -> None:
-        self._playback.played(position)
+        self._playback.started(sent, position)
         if self._answer:
             self._timeline.stamp(self._answer.turn, Stamp.FIRST_PACKET, sent)
 
     def playout_idle(self, sent: Nanos, position: Samples, now: Nanos) -> None:
-        self._playback.played(position)
+        self._playback.idle(position)
         if self._answer:
             self._timeline.restamp(self._answer.turn, Stamp.LAST_PACKET, sent)
         self._settle(now)

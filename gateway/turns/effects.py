@@ -24,6 +24,7 @@ __all__ = [
     "Report",
     "Speak",
     "ToModel",
+    "Trim",
     "TurnDone",
 ]
 
@@ -85,6 +86,14 @@ class Flush:
 
 
 @dataclass(frozen=True, slots=True)
+class Trim:
+    """To the leg: what is queued beyond ``position`` is not to be played. Answer with ``Conversation.trimmed``."""
+
+    request: int
+    position: Samples
+
+
+@dataclass(frozen=True, slots=True)
 class Apologise:
     """To the leg: a model is gone. Play the recorded sentence for that as ``request``, and report it as delivered."""
 
@@ -97,7 +106,7 @@ class HangUp:
 
 
 ToModel = BeginTurn | EndTurn | CancelTurn | Generate | CancelGenerate | Speak | CancelSpeak
-Effect = ToModel | Flush | Apologise | HangUp
+Effect = ToModel | Flush | Trim | Apologise | HangUp
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.units import Samples
+from gateway.units import MS, Nanos, Samples
 
 __all__ = ["Playback", "Sentence"]
 
@@ -14,6 +14,10 @@ _PACKET: Final = 160
 
 _PER_CHARACTER: Final = 533
 """Samples per character of speech (15 characters a second), to guess the length of a sentence not yet delivered."""
+
+
+_CERTAIN: Final = 480
+"""60 ms: what leaves before a command that is given now reaches the plane, at the latest."""
 
 
 @dataclass(slots=True)
@@ -48,6 +52,8 @@ class Playback:
         self._queued = 0
         self._played = 0
         self._since_cut = 0
+        self._running: tuple[Nanos, Samples] | None = None
+        self._trims: dict[int, int] = {}
         self._sentences: dict[int, Sentence] = {}
 
     def expect(self, request: int, text: str) -> None:
@@ -71,8 +77,56 @@ class Playback:
         if sentence := self._sentences.get(request):
             sentence.complete = True
 
-    def played(self, position: Samples) -> None:
+    def started(self, sent: Nanos, position: Samples) -> None:
+        """Playout runs from here, by the plane's clock."""
+        self._running = sent, position
         self._played = max(self._played, position)
+
+    def idle(self, position: Samples) -> None:
+        self._running = None
+        self._played = max(self._played, position)
+
+    def gone(self, request: int, now: Nanos) -> int:
+        """Samples of this sentence that can no longer be taken back."""
+        sentence = self._sentences.get(request)
+        if sentence is None or not sentence.length:
+            return 0
+        reached = self._played
+        if self._running is not None:
+            sent, position = self._running
+            reached = max(reached, position + (now - sent) * 8 // MS)
+        return max(0, min(sentence.length, reached + _CERTAIN - sentence.start))
+
+    def trim(self, request: int, at: int) -> int | None:
+        """The sentence ends at ``at``, for another voice to go on: the position from which the plane should drop what
+        is queued. ``trimmed`` takes its answer, by the request. None if nothing lies behind."""
+        sentence = self._sentences.get(request)
+        if sentence is None or at >= sentence.length:
+            return None
+        dropped = sentence.length - at
+        sentence.length = at
+        self._queued -= dropped
+        self._since_cut -= dropped
+        self._trims[request] = self._queued
+        return self._queued
+
+    def trimmed(self, request: int, position: Samples) -> None:
+        """Where the plane could cut: later, if what should go had been played."""
+        late = position - self._trims.pop(request, position)
+        if late <= 0 or request not in self._sentences:
+            return
+        begun = False
+        for other, sentence in self._sentences.items():
+            if begun:
+                sentence.start += late
+            begun = begun or other == request
+        self._sentences[request].length += late
+        self._queued += late
+        self._since_cut += late
+
+    def texts(self) -> str:
+        """The words of all sentences that were given to the TTS for this answer."""
+        return " ".join(sentence.text for sentence in self._sentences.values() if sentence.text)
 
     @property
     def finished(self) -> bool:
@@ -99,6 +153,7 @@ class Playback:
         """The plane dropped what was queued up to the cut."""
         dropped = self._queued - self._since_cut - position
         self._queued -= dropped
+        self._running = None
         self._played = position
         for sentence in self._sentences.values():
             sentence.start -= dropped

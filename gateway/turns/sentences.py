@@ -33,6 +33,10 @@ class SentenceSplitter:
                 sentences.append(sentence)
         return sentences
 
+    def drop(self) -> None:
+        """Forgets the sentence that is not complete."""
+        self._text = ""
+
     def finish(self) -> list[str]:
         rest, self._text = self._text.strip(), ""
         return [rest] if rest else []

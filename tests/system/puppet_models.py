@@ -7,6 +7,7 @@ error.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import struct
@@ -15,13 +16,25 @@ from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 
+from tests.system import voice
+
 
 @dataclass
 class Script:
     text: str = "hello"
     answer: str = "One. Two. Three."
     wrong: str = ""
-    """``stall``, ``garbage`` or ``refuse``; empty while all is well."""
+    """``stall``, ``garbage``, ``refuse``, ``busy`` or ``unavailable``; ``half`` does half of the work and then falls
+    silent, ``die`` does it and then ends the connection. Empty while all is well."""
+    only: str = ""
+    """The kind of request that goes wrong; empty is every kind."""
+    times: int = 1_000_000
+    """How often it goes wrong."""
+    speaks: bool = False
+    """The voice of ``voice.py`` instead of a hum."""
+    tells_words: bool = False
+    delay: float = 0.0
+    """Seconds before each answer."""
     asked: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -30,6 +43,8 @@ class PuppetModels:
 
     def __init__(self) -> None:
         self.script = Script()
+        self.audio_received = 0
+        """Bytes of audio that came."""
         self._server: Server | None = None
         self._connections: set[ServerConnection] = set()
 
@@ -56,6 +71,8 @@ class PuppetModels:
             async for message in connection:
                 if isinstance(message, str):
                     await self._answer(connection, json.loads(message))
+                else:
+                    self.audio_received += len(message) - 24
         finally:
             self._connections.discard(connection)
 
@@ -75,26 +92,54 @@ class PuppetModels:
 
     async def _serve_request(self, connection: ServerConnection, kind: str, stream: Any, request: int) -> None:
         about = {"stream": stream, "request": request}
-        match self.script.wrong or kind:
-            case "stall":
-                return
+        script, wrong = self.script, self._fault(kind)
+        if script.delay:
+            await asyncio.sleep(script.delay)
+        match wrong:
             case "garbage":
                 await connection.send("\N{SNOWMAN} this is no message")
-            case "refuse":
-                await _send(
-                    connection, type="error", transient=False, code="internal", message="puppet refuses", **about
-                )
-            case "end":
+            case "refuse" | "unavailable" | "busy":
+                pause = {"retry_after_ms": 200} if wrong == "busy" else {}
+                code = "busy" if wrong == "busy" else "internal"
+                error = {"transient": wrong != "refuse", "code": code, "message": f"puppet is {wrong}"}
+                await _send(connection, type="error", **error, **pause, **about)
+            case "stall":
+                pass
+            case _:
+                await self._answer_request(connection, kind, about, wrong)
+
+    def _fault(self, kind: str) -> str:
+        script = self.script
+        if not script.wrong or (script.only and script.only != kind) or script.times <= 0:
+            return ""
+        script.times -= 1
+        return script.wrong
+
+    async def _answer_request(self, connection: ServerConnection, kind: str, about: dict[str, Any], wrong: str) -> None:
+        match kind:
+            case "end" if not wrong:
                 await _send(connection, type="transcript", text=self.script.text, final=True, understood=True, **about)
             case "generate":
-                for word in self.script.answer.split(" "):
+                words = self.script.answer.split(" ")
+                for word in words[: len(words) // 2] if wrong else words:
                     await _send(connection, type="token", text=f"{word} ", **about)
-                await _send(connection, type="done", **about)
             case "speak":
-                await _send(connection, type="started", elapsed_us=1, **about)
-                for n in range(5):
-                    await connection.send(struct.pack("!IIQIHH", stream, n, n * 1600, request, 0, 0) + HUM)
-                await _send(connection, type="done", **about)
+                await self._speak(connection, about, half=bool(wrong))
+        if wrong == "die":
+            connection.transport.abort()
+        elif not wrong and kind != "end":
+            await _send(connection, type="done", **about)
+
+    async def _speak(self, connection: ServerConnection, about: dict[str, Any], *, half: bool) -> None:
+        await _send(connection, type="started", elapsed_us=1, **about)
+        pcm, words = voice.say(self.script.asked[-1]["text"]) if self.script.speaks else (HUM * 5, [])
+        if half:
+            pcm = pcm[: len(pcm) // 4 * 2]
+        if self.script.tells_words:
+            await _send(connection, type="words", words=words, **about)
+        for at in range(0, len(pcm), 3200):
+            header = struct.pack("!IIQIHH", about["stream"], at // 3200, at // 2, about["request"], 0, 0)
+            await connection.send(header + pcm[at : at + 3200])
 
 
 HUM = struct.pack("<1600h", *(int(8000 * math.sin(2 * math.pi * 300 * n / 8000)) for n in range(1600)))

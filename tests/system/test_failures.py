@@ -118,6 +118,7 @@ async def test_models_that_misbehave_in_a_turn(tmp_path: Path, wrong: str) -> No
 
 async def test_models_that_die_in_mid_sentence(tmp_path: Path) -> None:
     async with connected(tmp_path) as (built, models):
+        models.script.wrong = "half"  # the greeting breaks off before its end
         phone = await Phone(built.sip, "pizza").dial()
         await phone.packets(seconds(0.2))
         await models.drop()
@@ -134,7 +135,6 @@ async def test_a_call_goes_on_when_its_models_come_back(tmp_path: Path) -> None:
         await built.gateway.line("turn")
         await models.drop()
         await built.gateway.line("provider.failed")
-        await built.gateway.line("turn", lambda line: line["kind"] == "apology")
         await speak(phone)
         line = await built.gateway.line("turn", lambda line: line["heard"] == "hello")
         assert line["kind"] == "answer"

@@ -22,6 +22,7 @@ from gateway.providers.contract import (
     Tool,
     TtsResult,
 )
+from gateway.providers.router.upstream import Upstream
 from gateway.timeline import Timeline
 from gateway.units import Nanos, Samples
 
@@ -34,6 +35,7 @@ class Leg:
         self.played: list[tuple[bytes, int]] = []
         self.flushes: list[int] = []
         self.marks: list[int] = []
+        self.trims: list[tuple[int, Samples]] = []
 
     @property
     def samples(self) -> Samples:
@@ -50,6 +52,9 @@ class Leg:
 
     def flush(self, number: int) -> None:
         self.flushes.append(number)
+
+    def trim(self, number: int, position: Samples) -> None:
+        self.trims.append((number, position))
 
     def close(self) -> None: ...
 
@@ -98,10 +103,10 @@ class Session:
 class Provider:
     """Opens sessions while it is ``up``."""
 
-    name = "models"
-
-    def __init__(self) -> None:
+    def __init__(self, name: str = "models") -> None:
+        self.name = name
         self.up = True
+        self._opened = asyncio.Event()
         self.sessions: dict[str, list[Session]] = {"stt": [], "llm": [], "tts": [], "realtime": []}
 
     def _open(self, role: str, listener: Callable[[Any], None]) -> Session:
@@ -109,7 +114,15 @@ class Provider:
             raise ProviderError(self.name, "not connected", transient=True)
         session = Session(listener)
         self.sessions[role].append(session)
+        self._opened.set()
         return session
+
+    async def have(self, role: str, count: int) -> None:
+        """Until so many sessions of the role were opened in all."""
+        async with asyncio.timeout(5):
+            while len(self.sessions[role]) < count:
+                self._opened.clear()
+                await self._opened.wait()
 
     async def start(self) -> None: ...
 
@@ -141,9 +154,10 @@ class Call:
 
     call_id, caller, called = "1@test", "alice", "pizza"
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, *others: Provider) -> None:
         self.timeline = Timeline()
-        self.providers = {"models": provider}
+        self.providers = {one.name: Upstream(one) for one in (provider, *others)}
+        self.totals: dict[str, object] = {}
         self.lines: list[tuple[str, dict[str, Any]]] = []
         self.hung_up: list[str] = []
         self.tasks: set[asyncio.Task[None]] = set()

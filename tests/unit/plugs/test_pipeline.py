@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from gateway.errors import ProviderError
-from gateway.plugs.pipeline import SPEC, PipelineOptions, PipelineSession
+from gateway.plugs.pipeline import SPEC, PipelineSession
+from gateway.plugs.pipeline_options import PipelineOptions
 from gateway.providers.contract import Failed, Generated, Message, Speech, SpeechDone, Token, Transcript
 from gateway.units import MS, Nanos, Samples
 from tests.unit.plugs.desk import Call, Leg, Provider
@@ -113,7 +114,8 @@ async def test_no_model_at_the_start_is_an_apology_and_the_end(table: Table) -> 
     assert table.call.hung_up == ["a model failed"]
 
 
-async def test_models_lost_in_mid_sentence_are_apologised_for_once(table: Table) -> None:
+async def test_models_lost_in_mid_sentence_are_apologised_for_once() -> None:
+    table = Table(failover={"attempts": 1}, greeting="Hello, this is the first call of many more.")
     await table.answer()
     [(_, request, _)] = table.provider.last("tts").asked
     table.provider.last("tts").tell(Speech(request, bytes(16000), 8000))
@@ -129,14 +131,14 @@ async def test_models_lost_in_mid_sentence_are_apologised_for_once(table: Table)
 
 
 async def test_a_call_that_goes_on_finds_its_models_again() -> None:
-    table = Table(on_failure={"then": "continue"})
+    table = Table(on_failure={"then": "continue"}, failover={"attempts": 1})
     await table.greet()
     gone = Failed(ProviderError("models", "connection lost", transient=True))
     for role in ("stt", "llm", "tts"):
         table.provider.last(role).tell(gone)
+    for role in ("stt", "llm", "tts"):
+        await table.provider.have(role, 2)
     await asyncio.gather(*table.call.tasks)
-    now = table.session._drive.now()
-    table.session.on_playout_idle(now, Samples(table.leg.samples))
     assert not table.call.hung_up
     turn = table.speak()
     table.provider.last("stt").tell(Transcript(turn, "again", final=True))
@@ -145,7 +147,7 @@ async def test_a_call_that_goes_on_finds_its_models_again() -> None:
 
 
 async def test_one_failed_request_keeps_the_session() -> None:
-    table = Table(on_failure={"then": "continue"})
+    table = Table(on_failure={"then": "continue"}, failover={"attempts": 1})
     await table.greet()
     turn = table.speak()
     table.provider.last("stt").tell(Transcript(turn, "a pizza", final=True))

@@ -18,7 +18,7 @@ def ledger() -> Playback:
 def test_all_of_it() -> None:
     playback = ledger()
     assert not playback.finished
-    playback.played(Samples(12000))
+    playback.idle(Samples(12000))
     assert playback.finished
     assert playback.take() == "one two three four five six"
 
@@ -46,7 +46,7 @@ def test_audio_queued_between_cut_and_flush_belongs_to_the_next_answer() -> None
     playback.complete(3)
     playback.flushed(Samples(2000))
     assert not playback.finished
-    playback.played(Samples(3600))
+    playback.idle(Samples(3600))
     assert playback.finished
     assert playback.take() == "sorry"
 
