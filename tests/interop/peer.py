@@ -18,7 +18,7 @@ from gateway.sdp import answer, offer
 from gateway.sip.events import Event, Invited, Reoffered
 from gateway.sip.reception import Admit
 
-__all__ = ["SCENARIOS", "Switch", "free_port", "needs_sipp", "sipp", "switch", "until_it_listens"]
+__all__ = ["SCENARIOS", "Switch", "free_port", "needs_sipp", "sipp", "switch", "until_it_is_bound", "until_it_listens"]
 
 SCENARIOS = Path(__file__).parent / "sipp"
 RTP = ("127.0.0.1", 30000)
@@ -60,10 +60,14 @@ class Switch:
 
 
 @asynccontextmanager
-async def switch(transport: str = "udp", admit: Admit = lambda request, flow, now: None) -> AsyncIterator[Switch]:
+async def switch(
+    transport: str = "udp",
+    admit: Admit = lambda request, flow, now: None,
+    options: SignallingOptions | None = None,
+) -> AsyncIterator[Switch]:
     house = Switch()
     listen = [Listen(transport, "127.0.0.1", 0)]
-    house.sip = await open_endpoint(SignallingOptions(), listen=listen, on_event=house.hear, admit=admit)
+    house.sip = await open_endpoint(options or SignallingOptions(), listen=listen, on_event=house.hear, admit=admit)
     try:
         yield house
     finally:
@@ -74,6 +78,15 @@ def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def until_it_is_bound(port: int, seconds: float = 5) -> None:
+    """The same for UDP: what is sent before is answered by ICMP, and that counts. Asking the kernel takes nothing from
+    the peer, as trying to bind the port oneself would."""
+    entry = f":{port:04X} "
+    async with asyncio.timeout(seconds):
+        while not any(entry in line for line in Path("/proc/net/udp").read_text().splitlines()):
+            await asyncio.sleep(0.02)
 
 
 async def until_it_listens(port: int, seconds: float = 5) -> None:

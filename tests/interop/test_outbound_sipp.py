@@ -26,7 +26,7 @@ from gateway.sdp import Stream
 from gateway.sdp.types import G711
 from gateway.sip.events import Event
 from gateway.units import MS, SECOND, Nanos
-from tests.interop.peer import SCENARIOS, free_port, needs_sipp, sipp, until_it_listens
+from tests.interop.peer import SCENARIOS, free_port, needs_sipp, sipp, until_it_is_bound, until_it_listens
 
 pytestmark = [pytest.mark.interop, needs_sipp]
 
@@ -133,17 +133,6 @@ async def far_end(directory: Path, scenario: str, status: str = "", transport: s
     finally:
         peer.cancel()
         await asyncio.gather(peer, return_exceptions=True)
-
-
-async def until_it_is_bound(port: int) -> None:
-    async with asyncio.timeout(5):
-        while True:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    return
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

@@ -22,7 +22,17 @@ from gateway.sip.events import (
     Ringing,
 )
 from gateway.sip.options import RegistrationOptions
-from tests.interop.peer import RTP, SCENARIOS, Switch, free_port, needs_sipp, sipp, switch, until_it_listens
+from tests.interop.peer import (
+    RTP,
+    SCENARIOS,
+    Switch,
+    free_port,
+    needs_sipp,
+    sipp,
+    switch,
+    until_it_is_bound,
+    until_it_listens,
+)
 
 pytestmark = [pytest.mark.interop, needs_sipp]
 
@@ -78,6 +88,8 @@ async def test_we_call_sipp(tmp_path: Path, transport: str, mode: str) -> None:
         peer = asyncio.create_task(sipp(tmp_path, "-sn", "uas", "-t", mode, "-m", "10", port=port))
         if transport == "tcp":
             await until_it_listens(port)
+        else:
+            await until_it_is_bound(port)
         for _ in range(10):
             house.sip.invite(f"sip:sipp@127.0.0.1:{port}", our_offer, caller="alice")
         await house.until(Ended, 10)
@@ -93,6 +105,7 @@ async def test_sipp_asks_for_a_password(tmp_path: Path, password: str, status: i
         port = free_port()
         house.on_event = lambda event: house.sip.hang_up(event.call) if isinstance(event, Answered) else None
         peer = asyncio.create_task(sipp(tmp_path, "-sf", str(SCENARIOS / "challenge.xml"), "-m", "1", port=port))
+        await until_it_is_bound(port)
         credentials = Credentials("linecard", password)
         house.sip.invite(f"sip:sipp@127.0.0.1:{port}", offer(RTP, 9), caller="alice", credentials=credentials)
         (ended,) = await house.until(Ended)
@@ -120,6 +133,7 @@ async def test_sipp_acknowledges_ringing_and_refreshes_by_update(tmp_path: Path)
 async def test_we_register_at_sipp_and_leave(tmp_path: Path, password: str, status: int | None) -> None:
     port = free_port()
     peer = asyncio.create_task(sipp(tmp_path, "-sf", str(SCENARIOS / "registrar.xml"), "-m", "1", port=port))
+    await until_it_is_bound(port)
     async with switch() as house:
         account = {"registrar": f"sip:127.0.0.1:{port}", "user": "linecard", "password": password}
         house.sip.register(RegistrationOptions.model_validate(account))
