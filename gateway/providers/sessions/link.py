@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidURI
 
 from gateway.errors import ProviderError
 from gateway.providers import faults
-from gateway.providers.dialect import Dialect, Fault, Model, Ready, Reply, Retire, Wire
+from gateway.providers.dialect import Dialect, Envelope, Fault, Model, Ready, Reply, Retire, Wire
 from gateway.units import SECOND, Nanos
 from gateway.wire.plain import PlainSocket, client
 
@@ -98,12 +98,13 @@ class Link:
             else:
                 socket.send_binary(wire)
 
-    def send_audio(self, audio: bytes) -> bool:
-        """False: it was left out, because the connection is not open or the server does not read."""
+    def send_audio(self, audio: bytes, envelope: Envelope | None = None) -> bool:
+        """In the dialect's envelope, or in one of its own. False: it was left out, because the connection is not open
+        or the server does not read."""
         if self._socket is None or self._ended:
             return False
         self._sent = self._loop.time()
-        envelope = self.dialect.envelope
+        envelope = envelope or self.dialect.envelope
         return self._socket.send_wrapped(envelope.before, audio, envelope.after, base64=envelope.base64)
 
     def close(self) -> None:

@@ -1,0 +1,216 @@
+"""A call connected to a bot: the caller's frames go up as they come, the bot's bursts are queued, marks come back."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
+
+from gateway.audio import AudioFormat
+from gateway.errors import ProviderError
+from gateway.media.contract import Leg
+from gateway.plugs.bots.dialect import LEFT, BotCall, BotDialect, Clear, HangUp, Keys, Mark, Play, StatusWanted
+from gateway.plugs.bots.options import BotOptions
+from gateway.plugs.contract import CallView, Plug, PlugSpec
+from gateway.plugs.measured import MeasuredSession
+from gateway.plugs.wav import apology
+from gateway.providers import faults
+from gateway.providers.contract import ModelInfo
+from gateway.providers.dialect import Envelope, Fault, Wire
+from gateway.providers.sessions.base import Converter
+from gateway.providers.sessions.link import Limits, Link, Role
+from gateway.units import SECOND, Nanos, Samples
+
+__all__ = ["BotSession", "MakeDialect", "bot"]
+
+MakeDialect = Callable[[Any, BotCall], BotDialect]
+"""(options, call) -> dialect."""
+
+
+class BotLink(Protocol):
+    """The connection, as ``providers/sessions/link.py`` makes it of a WebSocket."""
+
+    name: str
+    model: ModelInfo
+
+    @property
+    def alive(self) -> bool: ...
+
+    async def open(self) -> None: ...
+
+    def send(self, wires: Iterable[Wire]) -> None: ...
+
+    def send_audio(self, audio: bytes, envelope: Envelope | None = None) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+MakeLink = Callable[[str, BotDialect, Role, Limits], BotLink]
+"""(name, dialect, role, limits) -> link."""
+
+_MOST_MARKS: Final = 10_000
+
+
+class BotSession(MeasuredSession):
+    """One call on one connection."""
+
+    def __init__(self, call: CallView, kind: str, options: BotOptions, make: MakeDialect, connect: MakeLink) -> None:
+        super().__init__(call)
+        token, stream = secrets.token_hex(16), secrets.token_hex(16)
+        about = self._about = BotCall(call.call_id, call.caller, call.called, token, stream, options.parameters)
+        self._options = options
+        self._dialect = make(options, about)
+        self.uplink_rate = max(8000, min(16000, self._dialect.hears.rate))
+        self.models["bot"] = kind
+        self._link = connect(kind, self._dialect, self, options.limits)
+        self._converter = Converter(self.uplink_rate, self._dialect.hears, self._dialect.life.frame_ms)
+        self._started = False
+        self._frames = 0
+        self._marks: dict[int, str] = {}
+        self._number = 0
+        self._odd = b""
+        self._queued_until = Nanos(0)
+        self._ending: str | None = None
+
+    async def start(self, leg: Leg) -> None:
+        """The bot hears nothing before the call is answered; its connection stands by then."""
+        await super().start(leg)
+        await self._link.open()
+        self.call.record("bot.connected", kind=self._link.name, bot_call=self._about.call_token)
+
+    async def close(self) -> None:
+        await super().close()
+        self._link.close()
+
+    def answered(self) -> None:
+        if not self._started:
+            self._started = True
+            self._link.send(self._dialect.started())
+
+    # --- what the leg hears -------------------------------------------------------------------------------------------
+
+    def on_audio(self, pcm: bytes, media_time: Samples, arrival: Nanos, flags: int) -> None:
+        piece = self._converter.feed(pcm)
+        if piece is None or not self._started or not self._link.alive:
+            return
+        self._link.send_audio(piece, self._dialect.wrap())
+        self._frames += 1
+        if self._dialect.beat_every and self._frames % self._dialect.beat_every == 0:
+            self._link.send(self._dialect.beat())
+
+    def on_digit(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
+        super().on_digit(digit, duration_ms, arrival)
+        self._link.send(self._dialect.digit(digit, duration_ms))
+
+    def on_mark(self, number: int, sent: Nanos, position: Samples) -> None:
+        name = self._marks.pop(number, None)
+        if name is not None:
+            self._link.send(self._dialect.played(name))
+
+    def on_playout_idle(self, sent: Nanos, position: Samples) -> None:
+        super().on_playout_idle(sent, position)
+        if self._ending is not None:
+            self.call.hang_up(self._ending)
+        self._link.send(self._dialect.drained())
+
+    # --- what the bot wants -------------------------------------------------------------------------------------------
+
+    def on_event(self, event: Any) -> None:
+        leg = self.leg
+        if leg is None or self._ending is not None:
+            return
+        match event:
+            case Play(audio, spoken):
+                self._play(leg, audio, spoken or self._dialect.speaks)
+            case Clear():
+                names, self._marks = tuple(self._marks.values()), {}
+                self._queued_until = self.call.now()
+                self._odd = b""
+                leg.flush(self._next())
+                self._link.send(self._dialect.cleared(names))
+            case Mark(name) if self._queued_ms() > 0:
+                self._marks[self._next()] = name
+                leg.mark(self._number)
+                if len(self._marks) > _MOST_MARKS:
+                    self._lost(ProviderError(self._link.name, "too many marks are waiting", transient=False))
+            case Mark(name):
+                self._link.send(self._dialect.played(name))
+            case HangUp(reason, after_playout):
+                self._hang_up(reason, after_playout=after_playout)
+            case StatusWanted():
+                self._link.send(self._dialect.status(self._queued_ms()))
+            case Keys(digits):
+                self.call.log("bot.digits", digits=digits)
+            case _:
+                pass
+
+    def on_retire(self) -> None:
+        """A bot's connection lasts as long as its call."""
+
+    def on_lost(self, fault: Fault) -> None:
+        if fault is LEFT:
+            self._hang_up(fault.text, after_playout=False)
+        else:
+            self._lost(faults.to_error(self._link.name, fault))
+
+    def _play(self, leg: Leg, audio: bytes, spoken: AudioFormat) -> None:
+        """A sample may be cut in two by the end of a message."""
+        audio = self._odd + audio
+        whole = len(audio) - len(audio) % spoken.encoding.width
+        audio, self._odd = audio[:whole], audio[whole:]
+        if not audio:
+            return
+        now = self.call.now()
+        length = len(audio) * SECOND // spoken.bytes_per_second
+        self._queued_until = Nanos(max(self._queued_until, now) + length)
+        if self._queued_until - now > self._options.max_queue:
+            self._lost(ProviderError(self._link.name, "more audio is queued than max_queue allows", transient=False))
+            return
+        self.audio_came()
+        leg.play(audio, spoken.rate, spoken.encoding)
+
+    def _queued_ms(self) -> int:
+        return max(0, self._queued_until - self.call.now()) * 1000 // SECOND
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _hang_up(self, reason: str, *, after_playout: bool) -> None:
+        if after_playout and self._queued_ms() > 0:
+            self._ending = reason
+        else:
+            self.call.hang_up(reason)
+
+    def _lost(self, error: ProviderError) -> None:
+        """The caller hears the recorded sentence, and the call ends."""
+        self.call.log("provider.failed", role="bot", provider=error.provider, reason=str(error))
+        self._link.close()
+        if self.leg is None or self._ending is not None:
+            return
+        self._ending = "the bot failed"
+        clip = apology()
+        self.leg.flush(self._next())
+        self.leg.play(clip.pcm, clip.rate)
+
+
+class _Bot:
+    """One configured bot, shared by its calls."""
+
+    def __init__(self, kind: str, options: BotOptions, make: MakeDialect, connect: MakeLink) -> None:
+        self._kind = kind
+        self._options = options
+        self._make = make
+        self._connect = connect
+
+    def open(self, call: CallView) -> BotSession:
+        return BotSession(call, self._kind, self._options, self._make, self._connect)
+
+
+def bot(kind: str, options: type[BotOptions], make: MakeDialect, connect: MakeLink = Link) -> PlugSpec:
+    """The constant that the file of a bot protocol ends in."""
+
+    def create(block: BotOptions) -> Plug:
+        return _Bot(kind, block, make, connect)
+
+    return PlugSpec(kind, options, create, provider_roles={})

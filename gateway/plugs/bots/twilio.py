@@ -1,0 +1,64 @@
+"""Twilio Media Streams: the gateway plays Twilio towards a bot (twilio.com/docs/voice/media-streams)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pydantic import Field
+
+from gateway.options import Secret
+from gateway.plugs.bots.dialect import BotCall
+from gateway.plugs.bots.numbered import NumberedDialect
+from gateway.plugs.bots.options import BotOptions
+from gateway.plugs.bots.session import bot
+from gateway.providers.dialect import Opening, Wire
+from gateway.providers.options import dumps, secret
+
+__all__ = ["SPEC", "TwilioDialect", "TwilioOptions"]
+
+
+class TwilioOptions(BotOptions):
+    """A plug of kind `twilio`: a bot that speaks Twilio Media Streams."""
+
+    account_sid: str = Field(default="AC" + "0" * 32, pattern=r"^AC[0-9a-fA-F]{32}$")
+    """The account that the bot believes to be called by."""
+    auth_token: Secret | None = None
+    """Signs the handshake (`X-Twilio-Signature`), for bots that check it."""
+
+
+class TwilioDialect(NumberedDialect):
+    def __init__(self, options: TwilioOptions, call: BotCall) -> None:
+        super().__init__({"streamSid": f"MZ{call.stream_token}"})
+        self._options = options
+        self._call = call
+        self._ids = {"accountSid": options.account_sid, "callSid": f"CA{call.call_token}"}
+
+    def opening(self) -> Opening:
+        headers = {"User-Agent": "Twilio.TmeWs/1.0"}
+        if token := secret(self._options.auth_token):
+            digest = hmac.new(token.encode(), self._options.url.encode(), hashlib.sha1).digest()
+            headers["X-Twilio-Signature"] = base64.b64encode(digest).decode()
+        return Opening(self._options.url, {**headers, **self._options.headers})
+
+    def hello(self) -> Iterable[Wire]:
+        return (dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}),)
+
+    def start(self) -> Mapping[str, Any]:
+        numbers = {"from_number": self._call.caller, "to_number": self._call.called}
+        return {
+            **self._stream,
+            **self._ids,
+            "tracks": ["inbound"],
+            "customParameters": {**numbers, **self._call.parameters},
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+        }
+
+    def stop(self) -> Mapping[str, Any]:
+        return self._ids
+
+
+SPEC: Final = bot("twilio", TwilioOptions, TwilioDialect)

@@ -1,0 +1,274 @@
+"""Bots of every protocol are connected, heard, spoken to, interrupted and lost as their platforms would do it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from gateway import registry
+from gateway.errors import ProviderError
+from gateway.plugs.bots.audiosocket import frame
+from gateway.plugs.bots.session import BotSession
+from gateway.plugs.contract import PlugSpec
+from gateway.units import Nanos, Samples
+from tests.unit.plugs.bots import WORDS, PlayedBot, played
+from tests.unit.plugs.desk import Call, Leg, Provider
+
+FRAME = bytes(range(160)) * 2
+LATER = Nanos(0), Samples(0)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def open_session(kind: str, options: dict[str, Any]) -> tuple[BotSession, Call, Leg]:
+    spec = registry.load("linecard.plugs", kind)
+    assert isinstance(spec, PlugSpec)
+    call = Call(Provider())
+    session = spec.create(spec.options(**options)).open(call)
+    assert isinstance(session, BotSession)
+    return session, call, Leg()
+
+
+@asynccontextmanager
+async def connected(kind: str, **options: Any) -> AsyncIterator[tuple[PlayedBot, BotSession, Call, Leg]]:
+    """A call that was answered, and the bot that has been told so."""
+    words = WORDS[kind]
+    async with played(words) as (bot, url):
+        session, call, leg = open_session(kind, {"url": url, **words.options, **options})
+        try:
+            await session.start(leg)
+            session.answered()
+            await bot.until(lambda: any(words.begun(message) for message in bot.texts()))
+            yield bot, session, call, leg
+        finally:
+            await session.close()
+
+
+def at(message: dict[str, Any], path: str) -> Any:
+    for key in path.split("."):
+        message = message[key]
+    return message
+
+
+@pytest.mark.parametrize("kind", WORDS)
+async def test_audio_flows_both_ways(kind: str) -> None:
+    async with connected(kind) as (bot, session, _, leg):
+        words = bot.words
+        for _ in range(10):
+            session.on_audio(FRAME, Samples(0), Nanos(0), 0)
+        await bot.until(lambda: len(bot.audio) == 10 * 160 * (2 if session._dialect.hears.encoding == "pcm" else 1))
+        audio = bytes(1600 * words.width)
+        await bot.say(words.play(audio))
+        await until(lambda: leg.played)
+        assert leg.played == [(audio, 8000)]
+
+
+@pytest.mark.parametrize("kind", WORDS)
+async def test_the_bot_is_told_who_calls_whom(kind: str) -> None:
+    async with connected(kind) as (bot, _, call, _):
+        start = next(message for message in bot.texts() if bot.words.begun(message))
+        if bot.words.numbers is not None:
+            caller, called = bot.words.numbers
+            assert (at(start, caller), at(start, called)) == (call.caller, call.called)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, words in WORDS.items() if words.mark])
+async def test_a_mark_comes_back_when_its_audio_was_sent(kind: str) -> None:
+    async with connected(kind) as (bot, session, _, leg):
+        words = bot.words
+        assert words.mark is not None
+        await bot.say(words.play(bytes(8000 * words.width)))
+        await bot.say(words.mark)
+        await until(lambda: leg.marks)
+        assert not any(words.marked(message) for message in bot.texts())
+        session.on_mark(leg.marks[0], *LATER)
+        await bot.until(lambda: any(words.marked(message) for message in bot.texts()))
+
+
+@pytest.mark.parametrize("kind", [kind for kind, words in WORDS.items() if words.mark])
+async def test_a_mark_on_an_empty_queue_comes_back_at_once(kind: str) -> None:
+    async with connected(kind) as (bot, _, _, leg):
+        words = bot.words
+        assert words.mark is not None
+        await bot.say(words.mark)
+        await bot.until(lambda: any(words.marked(message) for message in bot.texts()))
+        assert not leg.marks
+
+
+@pytest.mark.parametrize("kind", [kind for kind, words in WORDS.items() if words.clear])
+async def test_the_bot_stops_the_playout(kind: str) -> None:
+    async with connected(kind) as (bot, _, _, leg):
+        assert bot.words.clear is not None
+        await bot.say(bot.words.play(bytes(8000 * bot.words.width)))
+        await bot.say(bot.words.clear)
+        await until(lambda: leg.flushes)
+
+
+@pytest.mark.parametrize("kind", ["twilio", "telnyx", "signalwire", "exotel", "jambonz"])
+async def test_marks_that_were_cleared_are_reported(kind: str) -> None:
+    async with connected(kind) as (bot, _, _, leg):
+        words = bot.words
+        assert words.mark is not None
+        assert words.clear is not None
+        await bot.say(words.play(bytes(8000 * words.width)))
+        await bot.say(words.mark)
+        await bot.say(words.clear)
+        await bot.until(lambda: any(words.marked(message) for message in bot.texts()))
+        assert leg.flushes
+
+
+@pytest.mark.parametrize("kind", WORDS)
+async def test_keys_are_told(kind: str) -> None:
+    async with connected(kind) as (bot, session, _, _):
+        session.on_digit("5", 120, Nanos(0))
+        await bot.until(lambda: any(bot.words.digit(message) == "5" for message in bot.texts()))
+
+
+@pytest.mark.parametrize("kind", WORDS)
+async def test_a_bot_that_leaves_ends_the_call(kind: str) -> None:
+    async with connected(kind) as (bot, _, call, leg):
+        await bot.leave()
+        await until(lambda: call.hung_up)
+        assert call.hung_up == ["the bot has closed the connection"]
+        assert not leg.played
+
+
+@pytest.mark.parametrize("kind", WORDS)
+async def test_a_bot_that_breaks_is_apologised_for(kind: str) -> None:
+    async with connected(kind) as (bot, session, call, leg):
+        await bot.leave(1011)
+        await until(lambda: leg.played)
+        assert call.lines[-1][0] == "provider.failed"
+        assert not call.hung_up
+        session.on_playout_idle(*LATER)
+        assert call.hung_up == ["the bot failed"]
+
+
+@pytest.mark.parametrize("kind", WORDS)
+async def test_the_end_of_the_call_closes_the_connection(kind: str) -> None:
+    async with connected(kind) as (bot, session, _, _):
+        await session.close()
+        await bot.until(lambda: bot.closed)
+
+
+@pytest.mark.parametrize("kind", ["twilio", "vonage", "asterisk"])
+async def test_nonsense_fails_the_bot_and_nothing_else(kind: str) -> None:
+    async with connected(kind) as (bot, _, _, leg):
+        await bot.say('{"event":"media","media":' if kind != "asterisk" else '{"command"')
+        await until(lambda: leg.played)
+
+
+@pytest.mark.parametrize("kind", WORDS)
+async def test_nobody_there_fails_the_start(kind: str) -> None:
+    session, _, leg = open_session(kind, {"url": "ws://127.0.0.1:9/media"})
+    with pytest.raises(ProviderError, match="cannot connect"):
+        await session.start(leg)
+    await session.close()
+
+
+async def test_too_much_audio_is_cut_off() -> None:
+    async with connected("jambonz", max_queue="1s") as (bot, _, call, _):
+        await bot.say(bytes(17_000))
+        await until(lambda: call.lines and call.lines[-1][0] == "provider.failed")
+
+
+async def test_a_sample_cut_in_two_is_put_together() -> None:
+    async with connected("jambonz") as (bot, _, _, leg):
+        await bot.say(b"\x01")
+        await bot.say(b"\x02\x03\x04")
+        await until(lambda: leg.played)
+        assert leg.played == [(b"\x01\x02\x03\x04", 8000)]
+
+
+async def test_twilios_numbering_and_signature() -> None:
+    async with connected("twilio", auth_token="secret", parameters={"k": "v"}) as (bot, session, _, _):
+        for _ in range(3):
+            session.on_audio(FRAME, Samples(0), Nanos(0), 0)
+        await bot.until(lambda: len(bot.texts()) == 5)
+        hello, start, *media = bot.texts()
+        assert hello == {"event": "connected", "protocol": "Call", "version": "1.0.0"}
+        assert (start["sequenceNumber"], start["start"]["customParameters"]["k"]) == ("1", "v")
+        assert start["streamSid"] == start["start"]["streamSid"] == media[0]["streamSid"]
+        assert [message["sequenceNumber"] for message in media] == ["2", "3", "4"]
+        assert [message["media"]["chunk"] for message in media] == ["1", "2", "3"]
+        assert [message["media"]["timestamp"] for message in media] == ["0", "20", "40"]
+        digest = hmac.new(b"secret", session._options.url.encode(), hashlib.sha1).digest()
+        assert bot.headers["X-Twilio-Signature"] == base64.b64encode(digest).decode()
+
+
+async def test_asterisks_plain_spelling() -> None:
+    async with played(WORDS["asterisk"]) as (bot, url):
+        bot._take = lambda message: asyncio.sleep(0, bot.messages.append(message))  # type: ignore[method-assign]
+        session, _, leg = open_session("asterisk", {"url": url, "control": "plain"})
+        assert session._dialect.started()[0].startswith("MEDIA_START connection_id:")  # type: ignore[index]
+        assert list(session._dialect.digit("5", 0)) == ["DTMF_END digit:5"]
+        await session.close()
+        assert not leg.played
+
+
+# --- AudioSocket, which is no WebSocket -------------------------------------------------------------------------------
+
+
+async def test_audiosocket() -> None:
+    received = bytearray()
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        while data := await reader.read(4096):
+            received.extend(data)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    session, call, leg = open_session("audiosocket", {"url": f"tcp://127.0.0.1:{port}"})
+    try:
+        await session.start(leg)
+        session.answered()
+        session.on_audio(FRAME, Samples(0), Nanos(0), 0)
+        session.on_digit("7", 100, Nanos(0))
+        await until(lambda: len(received) == 19 + 323 + 4)
+        assert received[:3] == b"\x01\x00\x10"
+        assert bytes(received[19:22]) == b"\x10\x01\x40"
+        assert bytes(received[22:342]) == FRAME
+        assert bytes(received[342:]) == frame(0x03, b"7")
+        data = frame(0x10, FRAME)
+        writers[0].write(data[:100])
+        await writers[0].drain()
+        writers[0].write(data[100:] + frame(0x00))
+        await until(lambda: session._ending or call.hung_up)
+        assert leg.played == [(FRAME, 8000)]
+        session.on_playout_idle(*LATER)
+        assert call.hung_up == ["the bot hung up"]
+    finally:
+        await session.close()
+        for writer in writers:
+            writer.close()
+        server.close()
+        await server.wait_closed()
+
+
+async def test_audiosocket_that_breaks() -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(0xFF, b"\x02"))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    session, call, leg = open_session("audiosocket", {"url": f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"})
+    await session.start(leg)
+    await until(lambda: leg.played)
+    assert call.lines[-1][0] == "provider.failed"
+    await session.close()
+    server.close()
+    await server.wait_closed()
