@@ -20,6 +20,7 @@ from gateway.sdp.crypto import (
     keys_answered,
     offered_crypto,
 )
+from gateway.sdp.packets import EVENTS, PTIME_MS, packet_time, served_events
 from gateway.sdp.parser import parse
 from gateway.sdp.rtcp import rtcp_lines, unusable, with_rtcp
 from gateway.sdp.types import G711, Agreement, AudioFormat, Codec, Media, SessionDescription, SrtpKeys, Stream
@@ -31,7 +32,6 @@ Address = tuple[str, int]
 _EVENT: Final = "TELEPHONE-EVENT"
 _EVENT_TYPE: Final = 101
 _DYNAMIC: Final = (*range(96, _EVENT_TYPE), *range(_EVENT_TYPE + 1, 128))
-_PTIME_MS: Final = 20
 # What we answer to each direction of an offer (RFC 3264 6.1).
 _REVERSED: Final = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 
@@ -94,8 +94,9 @@ def answer(
     for media in description.media:
         if media is chosen:
             ours = replace(codec, fmtp=fmtp)
-            formats = [ours, _events(event.payload_type, event.rate)] if event else [ours]
-            sections.append([*_audio_lines(media.protocol, local[1], formats, direction), *extra])
+            formats = [ours, replace(event, name=_EVENT.lower(), fmtp=served_events(event.fmtp))] if event else [ours]
+            lines = _audio_lines(media.protocol, local[1], formats, direction, stream.ptime_ms)
+            sections.append([*lines, *extra])
         else:
             sections.append([f"m={media.kind} 0 {media.protocol} {' '.join(media.formats)}"])
     sdp = _encode(local, session_id, version, sections)
@@ -185,13 +186,13 @@ def _first_common(media: Media, codecs: Sequence[AudioFormat], *, ours_first: bo
 
 
 def _event(media: Media, clock: int) -> Codec | None:
-    """telephone-event with the clock of the audio (RFC 4733 2.1)."""
-    return next((codec for codec in media.codecs if codec.name == _EVENT and codec.rate == clock), None)
+    """telephone-event with the clock of the audio (RFC 4733 2.1), if it has digits."""
+    found = (codec for codec in media.codecs if codec.name == _EVENT and codec.rate == clock)
+    return next((codec for codec in found if served_events(codec.fmtp)), None)
 
 
 def _events(payload_type: int, clock: int) -> Codec:
-    """Ours: the digits (RFC 4733 3.2)."""
-    return Codec(payload_type, "telephone-event", clock, fmtp="0-15")
+    return Codec(payload_type, _EVENT.lower(), clock, fmtp=EVENTS)
 
 
 def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str, local_host: str) -> Stream:
@@ -204,7 +205,7 @@ def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str, 
         payload_type=codec.payload_type,
         codec=codec.name,
         event_payload_type=event.payload_type if event else None,
-        ptime_ms=_PTIME_MS,
+        ptime_ms=packet_time(media),
         send=direction in ("sendrecv", "sendonly") and not held,
         receive=direction in ("sendrecv", "recvonly"),
         clock=codec.rate,
@@ -212,14 +213,17 @@ def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str, 
     )
 
 
-def _audio_lines(protocol: str, port: int, formats: Sequence[Codec], direction: str) -> list[str]:
+def _audio_lines(
+    protocol: str, port: int, formats: Sequence[Codec], direction: str, ptime_ms: int = PTIME_MS
+) -> list[str]:
+    """What we send is as long as the far end wishes, and we wish for the same: many can do only one of both ways."""
     lines = [f"m=audio {port} {protocol} {' '.join(str(codec.payload_type) for codec in formats)}"]
     for codec in formats:
         channels = f"/{codec.channels}" if codec.channels > 1 else ""
         lines.append(f"a=rtpmap:{codec.payload_type} {codec.name}/{codec.rate}{channels}")
         if codec.fmtp:
             lines.append(f"a=fmtp:{codec.payload_type} {codec.fmtp}")
-    return [*lines, f"a=ptime:{_PTIME_MS}", f"a={direction}"]
+    return [*lines, f"a=ptime:{ptime_ms}", f"a={direction}"]
 
 
 def _encode(local: Address, session_id: int, version: int, sections: list[list[str]]) -> bytes:
