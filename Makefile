@@ -11,11 +11,12 @@ CONFIG ?= config/linecard.yaml
 BIN := .venv/bin
 CYTHON := $(wildcard codecs_ext/*.pyx codecs_ext/*.pxd codecs_ext/*.h codecs_ext/*.pxi)
 
-.PHONY: help setup run test lint format docs clean
+.PHONY: help setup run test bench lint format docs clean
 
 help:
 	@echo 'make run      set up, start gateway and models, place a talking call (ONCE=1: end after it)'
 	@echo 'make test     set up and run every test (ARGS="-k sip" for some)'
+	@echo 'make bench    the table of figures, with the ratio to the baseline (ARGS="--heavy" for all of it)'
 	@echo 'make lint     formatting, lint, types, stubs, import floors'
 	@echo 'make format   let ruff mend what it can'
 	@echo 'make docs     regenerate docs/configuration.md and config/linecard.schema.json'
@@ -45,6 +46,9 @@ test: setup
 
 lint: setup
 	@.ci/lint
+
+bench: setup
+	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 format: setup
 	@$(BIN)/ruff check --fix .

@@ -33,9 +33,10 @@ class _Socket(asyncio.DatagramProtocol):
 class Calls:
     """``set_up`` returns the port of the gateway's media for each call."""
 
-    def __init__(self, gateway: tuple[str, int], media_port: int) -> None:
+    def __init__(self, gateway: tuple[str, int], media_port: int, name: str = "bench") -> None:
         self._gateway = gateway
         self._media_port = media_port
+        self._name = name
         self._dialogs: list[tuple[int, str, str]] = []
 
     async def set_up(self, numbers: list[str]) -> list[int]:
@@ -63,8 +64,9 @@ class Calls:
 
     def _request(self, method: str, number: int, target: str, to: str, sequence: int, body: str = "") -> str:
         return (
-            f"{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {self._local};branch=z9hG4bK{method}{number}\r\n"
-            f"From: <sip:bench@{self._local}>;tag={number}\r\nTo: {to}\r\nCall-ID: {number}@bench\r\n"
+            f"{method} {target} SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP {self._local};branch=z9hG4bK{method}{number}{self._name}\r\n"
+            f"From: <sip:bench@{self._local}>;tag={number}\r\nTo: {to}\r\nCall-ID: {number}@{self._name}\r\n"
             f"CSeq: {sequence} {method}\r\nContact: <sip:bench@{self._local}>\r\nMax-Forwards: 70\r\n"
             f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n\r\n{body}"
         )
@@ -77,7 +79,7 @@ class Calls:
         invite = self._request("INVITE", number, target, f"<{target}>", 1, _SDP.format(port=self._media_port))
         for _ in range(20):
             answer = asyncio.get_running_loop().create_future()
-            self._socket.waiting[f"{number}@bench"] = answer
+            self._socket.waiting[f"{number}@{self._name}"] = answer
             self._send(invite)
             try:
                 text = await asyncio.wait_for(answer, 2.0)

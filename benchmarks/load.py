@@ -18,6 +18,7 @@ import json
 import socket
 import subprocess
 import tempfile
+from collections import defaultdict
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,15 @@ def memory_kib(pid: int) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1])
     return 0
+
+
+def threads_s(pid: int) -> dict[str, float]:
+    """Processor seconds of the event loop's thread, and of all others."""
+    spent: dict[str, float] = defaultdict(float)
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        running = int((task / "schedstat").read_text().split()[0])
+        spent["event loop" if task.name == str(pid) else "media and others"] += running / 1e9
+    return spent
 
 
 async def listening(sip: int, attempts: int = 200) -> None:
@@ -107,7 +117,9 @@ async def measure(kind: str, calls: int, seconds: float, shards: int = 1) -> dic
         told = asyncio.get_running_loop().create_task(generator.communicate("\n".join(map(str, ports)).encode()))
         await asyncio.sleep(WARM_UP)
         cpu = [Cpu(process.pid) for process in (gateway, models) if process is not None]
+        before_s = threads_s(gateway.pid)
         await asyncio.sleep(seconds - 0.5)
+        after_s = threads_s(gateway.pid)
         shares = [one.share() for one in cpu]
         memory = memory_kib(gateway.pid)
         out, _ = await told
@@ -116,6 +128,7 @@ async def measure(kind: str, calls: int, seconds: float, shards: int = 1) -> dic
     figures.update(
         kind=kind,
         cpu_per_call=shares[0] / calls,
+        threads={name: (spent - before_s.get(name, 0.0)) / (seconds - 0.5) / calls for name, spent in after_s.items()},
         models_per_call=shares[1] / calls if len(shares) > 1 else 0.0,
         memory_kib_per_call=(memory - before) / calls,
     )
@@ -123,9 +136,11 @@ async def measure(kind: str, calls: int, seconds: float, shards: int = 1) -> dic
 
 
 def told(figures: dict[str, Any]) -> str:
+    threads = ", ".join(f"{name} {share:.3%}" for name, share in figures["threads"].items() if share > 1e-5)
     return (
         f"{figures['kind']:<12} {figures['calls']:5d} calls  CPU {figures['cpu_per_call']:.3%} of a core a call "
         f"(models {figures['models_per_call']:.3%})  memory {figures['memory_kib_per_call']:.0f} KiB a call\n"
+        f"  threads: {threads}\n"
         f"  sent {figures['sent']}, received {figures['received']}, missing {figures['missing']}; there and back p50 "
         f"{figures['delay_ms'][0]} p99 {figures['delay_ms'][1]} max {figures['delay_ms'][2]} ms of {figures['echoed']} "
         f"recognised; generator late p99 {figures['own_lateness_ms'][1]} max {figures['own_lateness_ms'][2]} ms"

@@ -358,6 +358,7 @@ cdef int _audio_packet(Downlink *down, const int16_t *samples, bint audio, bint 
 cdef int _digit_packet(Downlink *down, uint8_t *datagram) noexcept nogil:
     """What the digits under way say: an event, a tone, or the silence between two."""
     cdef bint marker = down.dial.marker
+    down.said = NULL                # an event has no samples: silence in a recording
     if down.dial.state == GAP:
         dial_pause(&down.dial, down.step)
         return _audio_packet(down, NULL, False, False, datagram)

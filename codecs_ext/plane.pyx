@@ -31,6 +31,7 @@ from codecs_ext.linux cimport (
     pthread_attr_t,
     pthread_create,
     pthread_join,
+    pthread_setname_np,
     pthread_sigmask,
     pthread_t,
     read,
@@ -107,6 +108,8 @@ cdef bint _spawn(pthread_t *thread, Shard *shard, bint realtime) noexcept nogil:
     pthread_sigmask(SIG_SETMASK, &all_signals, &before)
     failed = pthread_create(thread, &attributes, shard_run, shard)
     pthread_sigmask(SIG_SETMASK, &before, NULL)
+    if not failed:
+        pthread_setname_np(thread[0], "media")
     pthread_attr_destroy(&attributes)
     return not failed
 
