@@ -41,7 +41,7 @@ run: setup
 	@exec $(BIN)/linecard demo $(CONFIG) $(if $(filter-out 0,$(ONCE)),--once)
 
 test: setup
-	@.ci/system sipp openssl tshark baresip >/dev/null
+	@.ci/system sipp openssl tshark baresip kamailio ip nft >/dev/null
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: setup
