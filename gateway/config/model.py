@@ -14,6 +14,7 @@ from gateway.config.sip_block import SipOptions
 from gateway.config.telemetry import TelemetryOptions
 from gateway.media.options import MediaOptions
 from gateway.options import Options
+from gateway.plugs.phrases import CacheOptions
 from gateway.records.options import RecordOptions
 
 __all__ = ["Block", "Config", "LogOptions"]
@@ -64,6 +65,8 @@ class Config(Options):
     """Call records."""
     telemetry: TelemetryOptions = TelemetryOptions()
     """Figures for Prometheus."""
+    cache: CacheOptions = CacheOptions()
+    """Audio that is made ahead."""
     log: LogOptions = LogOptions()
     """Logging."""
 

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 import structlog
@@ -30,7 +31,7 @@ from gateway.media.codecs.contract import Codecs
 from gateway.media.plane import MediaPlane
 from gateway.media.srtp import load_srtp
 from gateway.net.endpoint import EndpointDriver, open_endpoint
-from gateway.plugs.contract import Plug
+from gateway.plugs.contract import Plug, Prepares
 from gateway.providers.router.options import UpstreamOptions
 from gateway.providers.router.upstream import Upstream
 from gateway.records.opening import open_records
@@ -128,6 +129,25 @@ async def _start_providers(config: Config, stack: AsyncExitStack) -> Mapping[str
     return providers
 
 
+def _prepare(
+    plugs: Mapping[str, Plug], providers: Mapping[str, Upstream], cache: Path | None, stack: AsyncExitStack
+) -> None:
+    """Calls do not wait for it."""
+    loop = asyncio.get_running_loop()
+    tasks = [
+        loop.create_task(plug.prepare(providers, cache), name=f"prepare {name}")
+        for name, plug in plugs.items()
+        if isinstance(plug, Prepares)
+    ]
+
+    async def stop() -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    stack.push_async_callback(stop)
+
+
 async def _listen(
     config: Config, stack: AsyncExitStack, plane: MediaPlane, providers: Mapping[str, Upstream], records: Records
 ) -> EndpointDriver:
@@ -158,6 +178,7 @@ async def _listen(
     plugs: dict[str, Plug] = {
         name: find_spec("plugs", block.kind).create(block.options) for name, block in config.plugs.items()
     }
+    _prepare(plugs, providers, config.cache.place, stack)
     codecs = {trunk.name: Codecs(trunk.codecs).formats for trunk in config.trunks if trunk.codecs}
     media_host, kept = advertised(config).media_host, config.records.headers
     house = House(sip, plane, media_host, plugs, providers, records, config.limits, codecs, record_headers=kept)

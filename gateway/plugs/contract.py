@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from gateway.machine import Machine
 from gateway.media.contract import Leg, LegObserver
@@ -120,6 +121,15 @@ class Plug(Protocol):
     """One configured plug, shared by all calls of the process."""
 
     def open(self, call: CallView) -> PlugSession: ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A plug that has something to do before its first call."""
+
+    async def prepare(self, providers: Mapping[str, Upstream], cache: Path | None) -> None:
+        """Runs beside the calls from the start of the process, and is cancelled at its end. ``cache`` is where audio
+        may be kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ what they deliver. Every hand-over is a plain call on the event loop: no task or
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from gateway.media.contract import FrameFlags, Leg
@@ -14,7 +16,8 @@ from gateway.plugs.ledger import Ledger
 from gateway.plugs.model_sessions import STT_RATE, Listeners, ModelSessions
 from gateway.plugs.pipeline_options import PipelineOptions
 from gateway.plugs.session import BaseSession
-from gateway.plugs.wav import Clip, apology, read_wav
+from gateway.plugs.sounds import Sounds
+from gateway.plugs.wav import Clip
 from gateway.providers.contract import (
     Failed,
     Generated,
@@ -28,8 +31,9 @@ from gateway.providers.contract import (
 )
 from gateway.providers.router.effects import Lost, Moved
 from gateway.providers.router.session import Notice
+from gateway.providers.router.upstream import Upstream
 from gateway.turns import effects as do
-from gateway.turns.conversation import Conversation
+from gateway.turns.conversation import MODEL_FAILED, Conversation
 from gateway.units import Nanos, Samples, to_ms
 
 __all__ = ["SPEC", "Pipeline", "PipelineSession"]
@@ -42,11 +46,14 @@ class Pipeline:
 
     def __init__(self, options: PipelineOptions) -> None:
         self.options = options
-        play = options.on_failure.play
-        self.apology = read_wav(play) if play else apology()
+        self.sounds = Sounds(options)
 
     def open(self, call: CallView) -> PipelineSession:
-        return PipelineSession(self.options, self.apology, call)
+        return PipelineSession(self.options, self.sounds, call)
+
+    async def prepare(self, providers: Mapping[str, Upstream], cache: Path | None) -> None:
+        if self.options.ahead:
+            await self.sounds.phrases.prepare([providers[name] for name in self.options.order("tts")], cache)
 
 
 class PipelineSession(BaseSession):
@@ -58,15 +65,16 @@ class PipelineSession(BaseSession):
 
     uplink_rate = STT_RATE
 
-    def __init__(self, options: PipelineOptions, apology: Clip, call: CallView) -> None:
+    def __init__(self, options: PipelineOptions, sounds: Sounds, call: CallView) -> None:
         super().__init__(call)
         self._options = options
-        self._apology = apology
+        self._sounds = sounds
         self._conversation = Conversation(
             options,
             call.timeline,
             system=options.prompt,
-            hang_up_on_failure=options.on_failure.then == "hang_up",
+            hang_up_on_failure=options.on_failure.then != "continue",
+            bridge_after=options.bridge.after if options.bridge else None,
         )
         self._drive = call.drive(self._conversation, self._carry_out, self._report)
         self._ledger = Ledger(call.providers)
@@ -131,6 +139,9 @@ class PipelineSession(BaseSession):
     def on_trimmed(self, number: int, position: Samples) -> None:
         self._conversation.trimmed(number, position)
 
+    def on_mark(self, number: int, sent: Nanos, position: Samples) -> None:
+        self._conversation.answer_begins(sent)
+
     # --- what the models deliver --------------------------------------------------------------------------------------
 
     def _on_stt(self, result: SttResult) -> None:
@@ -180,9 +191,12 @@ class PipelineSession(BaseSession):
         """What the caller does not hear of."""
         self._ledger.note(notice)
         match notice:
-            case Lost(role, provider, error) if (role, provider) not in self._blamed:
-                self._blamed.add((role, provider))
-                self.call.log("provider.failed", role=role, provider=provider, reason=str(error))
+            case Lost(role, provider, error):
+                if (role, provider) not in self._blamed:
+                    self._blamed.add((role, provider))
+                    self.call.log("provider.failed", role=role, provider=provider, reason=str(error))
+                self._conversation.lost(self._drive.now())
+                self._drive.poke()
             case Moved(role, source, target, _, waited):
                 waited_ms = to_ms(waited)
                 self.call.log("provider.moved", role=role, source=source, target=target, waited_ms=waited_ms)
@@ -201,20 +215,60 @@ class PipelineSession(BaseSession):
     def _carry_out(self, effect: do.Effect) -> None:
         match effect:
             case do.HangUp(reason):
-                self.call.hang_up(reason)
-            case do.Flush() | do.Trim() | do.Apologise():
-                self._to_leg(effect)
+                self._hang_up(reason)
+            case do.Flush() | do.Trim() | do.CoverGap() | do.MarkAnswer() | do.Apologise():
+                if self.leg is not None:
+                    self._to_leg(effect, self.leg)
             case _:
                 self._to_model(effect)
 
-    def _to_leg(self, effect: do.Flush | do.Trim | do.Apologise) -> None:
-        match effect, self.leg:
-            case do.Flush(number), leg if leg:
+    def _to_leg(self, effect: do.ToLeg, leg: Leg) -> None:
+        match effect:
+            case do.Flush(number):
                 leg.flush(number)
-            case do.Trim(request, position), leg if leg:
+            case do.Trim(request, position):
                 leg.trim(request, position)
-            case do.Apologise(request), leg if leg:
-                self._apologise(leg, request)
+            case do.MarkAnswer(request):
+                leg.mark(request)
+            case do.CoverGap():
+                self._cover_gap(leg)
+            case do.Apologise(request):
+                self._play(leg, request, self._sounds.apology)
+
+    def _cover_gap(self, leg: Leg) -> None:
+        clip = self._sounds.bridge
+        if clip is not None:
+            self._conversation.covered(clip.samples)
+            leg.play(clip.pcm, clip.rate)
+
+    def _play(self, leg: Leg, request: int, clip: Clip) -> None:
+        """A recording is a sentence that comes at once and whole."""
+        now = self._drive.now()
+        if self._conversation.speech(request, clip.samples, now):
+            leg.play(clip.pcm, clip.rate)
+        self._conversation.speech_done(request, now)
+
+    def _speak(self, request: int, text: str) -> None:
+        """What was made ahead is played from there, unless it would overtake what is being synthesised."""
+        clip = self._sounds.phrases.get(text)
+        if clip is None or self.leg is None or self._models.tts.working:
+            self._models.tts.speak(request, text)
+        else:
+            self._play(self.leg, request, clip)
+
+    def _hang_up(self, reason: str) -> None:
+        failure = self._options.on_failure
+        if reason == MODEL_FAILED and failure.then == "transfer" and failure.transfer_to:
+            self.call.spawn(self._transfer(failure.transfer_to))
+        else:
+            self.call.hang_up(reason)
+
+    async def _transfer(self, target: str) -> None:
+        """Somebody else may help the caller; who cannot be had is hung up on as always."""
+        result = await self.call.transfer(target)
+        self.call.log("failure.transfer", status=result.status, reason=result.reason)
+        if not result.succeeded:
+            self.call.hang_up(MODEL_FAILED)
 
     def _to_model(self, effect: do.ToModel) -> None:
         stt, llm, tts = self._models.stt, self._models.llm, self._models.tts
@@ -230,15 +284,9 @@ class PipelineSession(BaseSession):
             case do.CancelGenerate(request):
                 llm.cancel(request)
             case do.Speak(request, text):
-                tts.speak(request, text)
+                self._speak(request, text)
             case do.CancelSpeak(request):
                 tts.cancel(request)
-
-    def _apologise(self, leg: Leg, request: int) -> None:
-        now = self._drive.now()
-        if self._conversation.speech(request, self._apology.samples, now):
-            leg.play(self._apology.pcm, self._apology.rate)
-        self._conversation.speech_done(request, now)
 
     # --- what the conversation reports --------------------------------------------------------------------------------
 

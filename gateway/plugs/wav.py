@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 
 from gateway.errors import ConfigError
 
-__all__ = ["RATES", "Clip", "WavFile", "apology", "read_wav"]
+__all__ = ["RATES", "Clip", "WavFile", "apology", "read_wav", "write_wav"]
 
 RATES: Final = (8000, 16000, 24000, 48000)
 
@@ -44,6 +44,15 @@ def read_wav(path: Path) -> Clip:
         found = f"{shape[0] * 8}-bit, {shape[1]} channels, {shape[2]} Hz"
         raise ConfigError([f"{path}: is {found}; give 16-bit mono at {', '.join(map(str, RATES))} Hz"])
     return Clip(pcm, shape[2])
+
+
+def write_wav(path: Path, clip: Clip) -> None:
+    """Raises ``OSError``."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(clip.rate)
+        file.writeframes(clip.pcm)
 
 
 def _playable(path: Path) -> Path:

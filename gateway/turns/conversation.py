@@ -18,12 +18,14 @@ from typing import Final
 from gateway.machine import earliest
 from gateway.timeline import Interruption, Stamp, Timeline
 from gateway.turns.answer import Answer, Cut
+from gateway.turns.bridge import Bridge
 from gateway.turns.effects import (
     Apologise,
     BeginTurn,
     CancelGenerate,
     CancelSpeak,
     CancelTurn,
+    CoverGap,
     Effect,
     EndTurn,
     Flush,
@@ -31,6 +33,7 @@ from gateway.turns.effects import (
     HangUp,
     Heard,
     Interrupted,
+    MarkAnswer,
     Report,
     Speak,
     Trim,
@@ -42,8 +45,10 @@ from gateway.turns.options import Greeting, TurnOptions
 from gateway.turns.playback import Playback, heard_of
 from gateway.units import MS, Nanos, Samples
 
-__all__ = ["Conversation"]
+__all__ = ["MODEL_FAILED", "Conversation"]
 
+MODEL_FAILED: Final = "a model failed"
+"""The reason to hang up with when nobody could answer."""
 _PACKET: Final = 20 * MS
 """A packet stamped with its arrival holds this much speech before the stamp."""
 
@@ -52,7 +57,13 @@ class Conversation:
     """The conversation of one call. ``timeline`` gets the stamps; ``system`` is the prompt that the LLM sees first."""
 
     def __init__(
-        self, options: TurnOptions, timeline: Timeline, *, system: str = "", hang_up_on_failure: bool = True
+        self,
+        options: TurnOptions,
+        timeline: Timeline,
+        *,
+        system: str = "",
+        hang_up_on_failure: bool = True,
+        bridge_after: Nanos | None = None,
     ) -> None:
         self.history = History(system)
         self._options = options
@@ -60,6 +71,7 @@ class Conversation:
         self._hang_up_on_failure = hang_up_on_failure
         self._endpointer = Endpointer(options.hangover, options.longest_turn)
         self._playback = Playback()
+        self._bridge = Bridge(bridge_after)
         self._turn = 0
         self._speech: tuple[Samples, Nanos] | None = None  # where the plane hears speech begin, while it lasts
         self._speech_end = Samples(0)
@@ -87,7 +99,7 @@ class Conversation:
         return reports
 
     def next_timer(self) -> Nanos | None:
-        return None if self._over else earliest(self._endpointer.next_timer(), self._ask_at)
+        return None if self._over else earliest(self._endpointer.next_timer(), self._ask_at, self._bridge.next_timer())
 
     def handle_timer(self, now: Nanos) -> None:
         if self._over:
@@ -96,6 +108,8 @@ class Conversation:
             self._end_turn(now)
         if self._ask_at is not None and now >= self._ask_at:
             self._ask(now)
+        if self._bridge.due(now) and self._waited_for and self._playback.silent:
+            self._effects.append(CoverGap())
 
     # --- the caller ---------------------------------------------------------------------------------------------------
 
@@ -228,6 +242,9 @@ class Conversation:
     def speech(self, request: int, samples: int, now: Nanos, elapsed: Nanos | None = None) -> bool:
         """A burst of the TTS, ``samples`` long at 8 kHz. True: play it. False: it comes too late."""
         wanted = self._playback.queue(request, samples)
+        if wanted and self._bridge.end is not None:
+            self._effects.append(MarkAnswer(request))
+        self._bridge.heard()
         if wanted and self._answer:
             self._timeline.stamp(self._answer.turn, Stamp.TTS_FIRST_AUDIO, now)
             self._timeline.model_took(self._answer.turn, "tts", elapsed)
@@ -248,12 +265,32 @@ class Conversation:
         self._pending.clear()
         self._onset = self._ask_at = None
         apology = Answer(turn, "apology", interruptible=False)
-        apology.hang_up = "a model failed" if self._hang_up_on_failure else None
+        apology.hang_up = MODEL_FAILED if self._hang_up_on_failure else None
         self._answer = apology
         self._playback.expect(self._next_request(), "")
         self._effects.append(Apologise(self._request))
 
     # --- failing over -------------------------------------------------------------------------------------------------
+
+    def lost(self, now: Nanos) -> None:
+        """A provider failed; another one is asked. If that takes long, the gap is covered."""
+        if self._waited_for:
+            self._bridge.lost(now)
+
+    def covered(self, samples: int) -> None:
+        """So much of something that is no answer was queued, to cover the gap."""
+        self._bridge.end = self._playback.fill(samples)
+
+    def answer_begins(self, sent: Nanos) -> None:
+        """What was played up to this packet covered the gap; the answer follows."""
+        self._bridge.end = None
+        if self._answer:
+            self._timeline.stamp(self._answer.turn, Stamp.FIRST_PACKET, sent)
+
+    @property
+    def _waited_for(self) -> bool:
+        """The caller has finished and is owed an answer."""
+        return not self._endpointer.speaking and bool(self._pending or self._answer)
 
     def kept(self, request: int) -> str:
         """The model of this request failed: the sentence that it did not end is withdrawn. Returns the words of those
@@ -282,11 +319,12 @@ class Conversation:
 
     def playout_started(self, sent: Nanos, position: Samples) -> None:
         self._playback.started(sent, position)
-        if self._answer:
+        if self._answer and self._bridge.end is None:
             self._timeline.stamp(self._answer.turn, Stamp.FIRST_PACKET, sent)
 
     def playout_idle(self, sent: Nanos, position: Samples, now: Nanos) -> None:
         self._playback.idle(position)
+        self._bridge.played(position)
         if self._answer:
             self._timeline.restamp(self._answer.turn, Stamp.LAST_PACKET, sent)
         self._settle(now)
@@ -357,6 +395,7 @@ class Conversation:
             self._listen(now)
 
     def _close(self, answer: Answer, said: str, *, interrupted: bool) -> None:
+        self._bridge.over()
         self.history.agent(said)
         times = self._timeline.take(answer.turn)
         self._reports.append(TurnDone(answer.kind, answer.heard, said, answer.understood, interrupted, times))

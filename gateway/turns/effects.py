@@ -14,6 +14,7 @@ __all__ = [
     "CancelGenerate",
     "CancelSpeak",
     "CancelTurn",
+    "CoverGap",
     "Effect",
     "EndTurn",
     "Flush",
@@ -21,8 +22,10 @@ __all__ = [
     "HangUp",
     "Heard",
     "Interrupted",
+    "MarkAnswer",
     "Report",
     "Speak",
+    "ToLeg",
     "ToModel",
     "Trim",
     "TurnDone",
@@ -94,6 +97,19 @@ class Trim:
 
 
 @dataclass(frozen=True, slots=True)
+class CoverGap:
+    """To the leg: play what covers a gap, and tell ``Conversation.covered`` how long it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkAnswer:
+    """To the leg: a mark here, behind what covered the gap. Answer with ``Conversation.answer_begins`` when it was
+    sent."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
 class Apologise:
     """To the leg: a model is gone. Play the recorded sentence for that as ``request``, and report it as delivered."""
 
@@ -106,7 +122,8 @@ class HangUp:
 
 
 ToModel = BeginTurn | EndTurn | CancelTurn | Generate | CancelGenerate | Speak | CancelSpeak
-Effect = ToModel | Flush | Trim | Apologise | HangUp
+ToLeg = Flush | Trim | CoverGap | MarkAnswer | Apologise
+Effect = ToModel | ToLeg | HangUp
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,17 @@ class Playback:
         self._since_cut += samples
         return True
 
+    def fill(self, samples: int) -> int:
+        """Audio that is no sentence was queued: where it ends."""
+        self._queued += samples
+        self._since_cut += samples
+        return self._queued
+
+    @property
+    def silent(self) -> bool:
+        """Nothing is queued that was not played."""
+        return self._queued - self._played <= _PACKET
+
     def complete(self, request: int) -> None:
         """The TTS has delivered all of it."""
         if sentence := self._sentences.get(request):

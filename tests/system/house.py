@@ -129,7 +129,7 @@ def configuration(**plug: Any) -> dict[str, Any]:
         "plugs": {
             "pizza": {
                 "kind": "pipeline", "stt": "embedded", "llm": "embedded", "tts": "embedded",
-                "greeting": "Welcome.", **plug,
+                "greeting": "Welcome.", "ahead": False, **plug,
             },
             "echo": {"kind": "echo"}, "tone": {"kind": "tone"}, "silence": {"kind": "silence"},
         },

@@ -6,6 +6,7 @@ Two puppets serve one call. What the caller heard is read off the audio itself (
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.system.test_failures import speak
 
 QUICK = {"reconnect_min": "20ms", "reconnect_max": "200ms"}
 LIMITS = {"stt": "400ms", "llm": "400ms", "tts": "400ms", "stall": "400ms", "connect": "500ms"}
+NO_PROMPTS = {"no_input_prompt": "", "no_input_goodbye": "", "not_understood": ""}
 GREETING = "One two three four five, six seven eight nine ten."
 
 
@@ -32,6 +34,7 @@ async def pair(tmp_path: Path, **plug: Any) -> AsyncIterator[tuple[House, Puppet
     both = {"stt": ["first", "second"], "llm": ["first", "second"], "tts": ["first", "second"]}
     config = configuration(hangover="300ms", failover={**LIMITS, **plug.pop("failover", {})}, **both, **plug)
     config["records"] = {"file": str(tmp_path / "records.jsonl")}
+    config["cache"] = {"directory": str(tmp_path / "cache")}
     config["providers"] = {}
     for name, puppet in (("first", first), ("second", second)):
         puppet.script.speaks = True
@@ -56,6 +59,15 @@ def heard(phone: Phone) -> list[str]:
 
 def words(text: str) -> list[str]:
     return [word.strip(".,").lower() for word in text.split()]
+
+
+async def made(tmp_path: Path, count: int) -> None:
+    """So many phrases lie in the cache; only looking tells."""
+    for _ in range(1000):
+        if len(list((tmp_path / "cache").glob("*.wav"))) == count:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("phrases were not made")
 
 
 async def of_call(built: House, phone: Phone, turn: int) -> dict[str, Any]:
@@ -162,3 +174,45 @@ async def test_a_provider_that_returns_is_found_by_a_probe_and_used_again(tmp_pa
         line = await built.gateway.line("turn", lambda line: line["turn"] == 4)
         assert line["providers"]["llm"] == "first"
         await hang_up(phone)
+
+
+async def test_a_phrase_covers_the_gap_and_the_answer_follows(tmp_path: Path) -> None:
+    bridge = {"say": "Nine.", "after": "200ms"}
+    async with pair(tmp_path, greeting="Zero.", ahead=True, bridge=bridge, **NO_PROMPTS) as (built, first, second):
+        first.script.answer = second.script.answer = "One two three."
+        await made(tmp_path, 2)
+        phone = await Phone(built.sip, "pizza").dial()
+        await of_call(built, phone, 0)
+        second.script.delay = 0.8
+        first.script.wrong, first.script.only = "refuse", "generate"
+        await speak(phone)
+        line = await of_call(built, phone, 1)
+        assert heard(phone) == words("zero nine one two three")
+        assert line["said"] == "One two three."
+        assert line["stages_ms"]["first_packet"] >= 0
+        await hang_up(phone)
+
+
+async def test_what_is_always_said_needs_no_model_and_is_kept_over_a_restart(tmp_path: Path) -> None:
+    failure = {"say": {"de": "Ten.", "en": "Eleven."}}
+    async with pair(tmp_path, greeting="One two.", ahead=True, on_failure=failure, **NO_PROMPTS) as (
+        built,
+        first,
+        second,
+    ):
+        await made(tmp_path, 2)
+        assert len(first.script.asked) == 2
+        assert await built.gateway.stop() == 0
+        await built.start_gateway()
+        phone = await Phone(built.sip, "pizza").dial()
+        line = await of_call(built, phone, 0)
+        assert line["said"] == "One two."
+        stamps = line["stamps"]
+        assert stamps["first_packet"] - stamps["answered"] < 1_000_000_000
+        await first.stop()
+        await second.stop()
+        await speak(phone)
+        await phone.asked("BYE")
+        assert heard(phone) == words("one two eleven")
+        assert len(first.script.asked) == 2  # nothing was made again
+        phone.close()

@@ -86,6 +86,11 @@ class Routed(Generic[_M]):
         """Who serves now."""
         return self._machine.current.name if self._machine.current is not None else ""
 
+    @property
+    def working(self) -> bool:
+        """Something was asked and is not answered yet."""
+        return self._machine.working
+
     async def connect(self) -> bool:
         """Opens the first session that can be had; False if there is none at the moment."""
         self._machine.connect(self._drive.now())
