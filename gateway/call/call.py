@@ -272,6 +272,7 @@ class Call:
             by=ended.by,
             status=ended.status,
             reason=ended.reason,
+            cause=ended.cause,
             duration_s=round(now - self._began, 3),
             talk_s=0.0 if answered is None else round(now - answered, 3),
             media=asdict(self._media.result()) if self._media.done() else None,

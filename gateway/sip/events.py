@@ -167,6 +167,8 @@ class Ended:
     """The far end's Reason header text (RFC 3326), its reason phrase, or what we said."""
     message: Message | None = field(default=None, compare=False)
     """The BYE, CANCEL or final response that ended it, for its headers; read-only."""
+    cause: int | None = field(default=None, compare=False)
+    """What that means in the telephone network (Q.850, RFC 3326 and 3398); ``None`` if nobody has said anything."""
 
 
 @dataclass(frozen=True, slots=True)

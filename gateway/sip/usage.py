@@ -12,6 +12,7 @@ from typing import Final, Literal
 from gateway.errors import MisuseError
 from gateway.sip.auth import Login
 from gateway.sip.bodies import Body
+from gateway.sip.causes import q850_cause
 from gateway.sip.context import Context
 from gateway.sip.dialog import Dialog
 from gateway.sip.events import Ended
@@ -109,7 +110,7 @@ class Usage:
     ) -> None:
         if not self._ended:
             self._ended = True
-            self._context.events.append(Ended(self.handle, by, status, reason, message))
+            self._context.events.append(Ended(self.handle, by, status, reason, message, q850_cause(message)))
 
     def _sleep_until(self, when: Nanos) -> None:
         self.wake = when
