@@ -194,7 +194,7 @@ def aiortc(packets: list[Packet], phase: int, modules: tuple[Any, Any]) -> Resul
     for now in ticks(packets, phase):
         while packet is not None and packet.arrival <= now:
             received = rtp_packet(sequence_number=packet.number & 0xFFFF, timestamp=packet.number * 160)
-            received._data = b"x"
+            received._data = b"x"  # noqa: SLF001
             _, frame = buffer.add(received)
             if frame is not None:
                 queue.append(frame.timestamp // 160)

@@ -1,6 +1,7 @@
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from codecs_ext.backdrop cimport Backdrop
+from codecs_ext.bridge cimport Bridge
 from codecs_ext.codec cimport CODEC_BYTES, CodecTable
 from codecs_ext.counters cimport Counters
 from codecs_ext.dial cimport Dial
@@ -29,6 +30,7 @@ cdef struct Downlink:
     uint32_t slot
     Counters *counters
     Tape *tape                  # NULL: nobody records
+    Bridge *feed                # of the leg that is heard here while nothing is queued; NULL: none
     # stream
     bint enabled
     const CodecTable *codec     # NULL before the first connect

@@ -15,6 +15,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from codecs_ext.backdrop cimport backdrop_idle, backdrop_mix, backdrop_set
+from codecs_ext.bridge cimport bridge_pull
 from codecs_ext.codec cimport CodecTable, Kernel, codec_state, codec_state_new
 from codecs_ext.counters cimport Counters
 from codecs_ext.dial cimport (
@@ -388,6 +389,19 @@ cdef bint _dials(Downlink *down) noexcept nogil:
     return state != NOTHING
 
 
+cdef void _pass_by(Downlink *down) noexcept nogil:
+    """The clock goes on without a packet of ours."""
+    down.timestamp += <uint32_t>down.step
+    down.nominal += down.period
+    down.due = down.nominal
+
+
+cdef inline void _join(Downlink *down) noexcept nogil:
+    """A packet of ours leaves: what is relayed is joined behind it."""
+    if down.feed != NULL:
+        down.feed.have_source = False
+
+
 cdef int downlink_packet(Downlink *down, int64_t tick, uint8_t *datagram) noexcept nogil:
     """The packet that is due at ``tick``, and its length; 0 if there is none after all.
 
@@ -402,14 +416,23 @@ cdef int downlink_packet(Downlink *down, int64_t tick, uint8_t *datagram) noexce
     down.apart = True
     if down.fading:
         down.fading = False
+        _join(down)
         return _audio_packet(down, down.packet, True, False, datagram)
     if _dials(down):
+        _join(down)
         return _digit_packet(down, datagram)
     down.apart = False
     if down.state == PLAYING:
         audio = _prepare_audio(down, tick)
         if not audio and down.due > tick:
             return 0
+    if not audio and down.feed != NULL and down.feed.relay:
+        _pass_by(down)                  # the other leg's packets are sent when they come
+        return 0
+    if not audio and down.feed != NULL:
+        bridge_pull(down.feed, down.packet, down.samples)
+        return _audio_packet(down, down.packet, True, False, datagram)
+    _join(down)
     return _audio_packet(down, down.packet if audio else NULL, audio, audio and down.begins, datagram)
 
 

@@ -1,5 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
+from codecs_ext.bridge cimport Bridge, BridgeOrder
 from codecs_ext.codec cimport CodecTable
 from codecs_ext.control cimport Control
 from codecs_ext.counters cimport Counters
@@ -51,6 +52,7 @@ cdef struct Leg:
     Counters counters
     Control control
     Tape tape
+    Bridge bridge               # to another leg of the shard
     Uplink up
     Downlink down
 
@@ -66,4 +68,7 @@ cdef bint leg_send_control(Leg *leg, uint8_t *data, int size) noexcept nogil
 cdef int64_t leg_wake(const Leg *leg) noexcept nogil
 cdef void leg_timer(Leg *leg, int64_t now) noexcept nogil
 cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil
+cdef void leg_bridge(Leg *leg, Leg *other, const BridgeOrder *order) noexcept nogil
+cdef void leg_part(Leg *leg) noexcept nogil
+cdef void bridge_drop(const BridgeOrder *order, Block **freed) noexcept nogil
 cdef void connection_drop(const Connection *connection, Block **freed) noexcept nogil

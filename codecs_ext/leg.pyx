@@ -4,12 +4,13 @@ Whose packets are heard is for ``source.pyx`` to say. Once that is settled, the 
 refuses everybody else, and sends 1.6 us faster.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
+from codecs_ext.bridge cimport Bridge, BridgeOrder, bridge_put
 from codecs_ext.codec cimport codec_state
 from codecs_ext.control cimport control_connect, control_receive
-from codecs_ext.downlink cimport downlink_close, downlink_connect
+from codecs_ext.downlink cimport PACKET_BYTES, PLAYING, downlink_close, downlink_connect
 from codecs_ext.linux cimport (
     AF_INET,
     AF_INET6,
@@ -32,6 +33,8 @@ from codecs_ext.linux cimport (
     socklen_t,
 )
 from codecs_ext.playout cimport Block, block_return
+from codecs_ext.relay cimport relay_event, relay_packet
+from codecs_ext.resample cimport resample_init
 from codecs_ext.rtp cimport RTP_HEADER, RtpPacket
 from codecs_ext.source cimport (
     KNOWN,
@@ -48,9 +51,10 @@ from codecs_ext.source cimport (
     source_try,
     source_wake,
 )
-from codecs_ext.srtp cimport srtp_close, srtp_protect, srtp_unprotect
+from codecs_ext.srtp cimport SRTP_TRAILER, srtp_close, srtp_protect, srtp_unprotect
 from codecs_ext.tape cimport PACKET_CONTROL, PACKET_OUT, tape_packet
 from codecs_ext.uplink cimport (
+    COMFORT_NOISE,
     uplink_alive,
     uplink_connect,
     uplink_fits,
@@ -145,11 +149,90 @@ cdef void _take_coding(Leg *leg, const Connection *connection) noexcept nogil:
         leg.coding = connection.coding
 
 
+# --- bridges ----------------------------------------------------------------------------------------------------------
+
+
+cdef void bridge_drop(const BridgeOrder *order, Block **freed) noexcept nogil:
+    """The order reached no two legs: what it carries is nobody's."""
+    cdef int i
+    for i in range(2):
+        if order.jitter[i] != NULL:
+            block_return(freed, order.jitter[i])
+        if order.coding[i] != NULL:
+            block_return(freed, order.coding[i])
+
+
+cdef void _hear_for(Leg *leg, Leg *other, const BridgeOrder *order, int side) noexcept nogil:
+    leg.bridge.peer = other
+    leg.bridge.relay = order.relay
+    leg.bridge.jitter = order.jitter[side]
+    leg.bridge.coding = order.coding[side]
+    if not order.relay:
+        resample_init(&leg.bridge.resampler, leg.up.codec.rate, other.down.codec.rate)
+    leg.up.muted = not order.listen
+    other.down.feed = &leg.bridge
+
+
+cdef void leg_bridge(Leg *leg, Leg *other, const BridgeOrder *order) noexcept nogil:
+    """Two connected legs hear each other from here on, and nobody else."""
+    leg_part(leg)
+    leg_part(other)
+    _hear_for(leg, other, order, 0)
+    _hear_for(other, leg, order, 1)
+
+
+cdef void _forget_bridge(Leg *leg) noexcept nogil:
+    leg.down.feed = NULL
+    leg.up.muted = False
+    _give_back(leg, leg.bridge.jitter)
+    _give_back(leg, leg.bridge.coding)
+    memset(&leg.bridge, 0, sizeof(Bridge))
+
+
+cdef void leg_part(Leg *leg) noexcept nogil:
+    """Ends the leg's bridge, if it has one, at both of its ends."""
+    cdef Leg *other = <Leg *>leg.bridge.peer
+    if other == NULL:
+        return
+    _forget_bridge(leg)
+    _forget_bridge(other)
+
+
+cdef void _pass_on(Leg *leg, const RtpPacket *packet, int64_t arrival) noexcept nogil:
+    """A packet that was heard, to the leg that listens: at once, or into the jitter buffer."""
+    cdef uint32_t[(PACKET_BYTES + SRTP_TRAILER) >> 2] aligned
+    cdef uint8_t *datagram = <uint8_t *>aligned
+    cdef Leg *other = <Leg *>leg.bridge.peer
+    cdef int size = 0, kind = COMFORT_NOISE
+    cdef bint event = packet.payload_type == leg.up.event_payload_type
+    if not other.down.enabled:
+        return
+    if packet.payload_type == leg.up.payload_type:
+        kind = other.down.payload_type
+    elif event:
+        kind = other.down.event_payload_type
+    if not leg.bridge.relay and not event:
+        if packet.payload_type == leg.up.payload_type:
+            bridge_put(&leg.bridge, packet, arrival)
+        return
+    if kind < 0:
+        return
+    if leg.bridge.relay and (other.down.state == PLAYING or other.down.dial.first != NULL):     # ours is heard instead
+        return
+    if leg.bridge.relay:
+        size = relay_packet(&leg.bridge, &other.down, kind, packet, datagram)
+    else:
+        size = relay_event(&leg.bridge, &other.down, kind, leg.up.codec.clock, packet, datagram)
+    if size:
+        leg_send(other, datagram, size)
+
+
 cdef void leg_close(Leg *leg) noexcept nogil:
     """Gives all blocks back and forgets the keys; nothing is sent or received after it."""
     srtp_close(leg.inbound)
     srtp_close(leg.outbound)
     leg.inbound = leg.outbound = NULL
+    leg_part(leg)
     downlink_close(&leg.down)
     _give_back(leg, leg.coding)
     leg.coding = NULL
@@ -207,6 +290,8 @@ cdef void leg_receive(Leg *leg, uint8_t *data, int size, const sockaddr_storage 
     if source_heard(&leg.source, source, now) and not leg.locked:
         _settle(leg)
     uplink_take(&leg.up, &packet, arrival, now)
+    if leg.bridge.peer != NULL and leg.up.enabled and leg.up.have_ssrc and packet.ssrc == leg.up.ssrc:
+        _pass_on(leg, &packet, arrival)
 
 
 cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil:

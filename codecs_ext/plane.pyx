@@ -10,12 +10,14 @@ from libc.string cimport memcpy, memset
 
 from codecs_ext.atomics cimport lc_exchange, lc_load, lc_store
 from codecs_ext.backdrop cimport BackdropOrder
-from codecs_ext.codec cimport Kernel, codec_state_new
+from codecs_ext.bridge cimport BridgeOrder
+from codecs_ext.codec cimport Kernel, codec_state, codec_state_new
 from codecs_ext.control cimport control_init
 from codecs_ext.dial cimport DIGITS_MAX, dial_order
 from codecs_ext.downlink cimport GROUPS, TICK_MS, DownlinkOptions, downlink_init
 from codecs_ext.g711 cimport Law, g711_decode
-from codecs_ext.leg cimport Connection, Leg, connection_drop, leg_address
+from codecs_ext.jitter cimport Jitter, jitter_init
+from codecs_ext.leg cimport Connection, Leg, bridge_drop, connection_drop, leg_address
 from codecs_ext.linux cimport (
     PTHREAD_EXPLICIT_SCHED,
     SCHED_FIFO,
@@ -48,6 +50,7 @@ from codecs_ext.ring cimport (
     CLOSED,
     DIGIT,
     DO_BACKDROP,
+    DO_BRIDGE,
     DO_CLOSE,
     DO_CONNECT,
     DO_DIAL,
@@ -230,6 +233,8 @@ cdef class PlaneShard:
                 block_return(&self.shard.freed, <Block *>record.number)
             elif record.kind == DO_CONNECT:
                 connection_drop(<const Connection *>(record + 1), &self.shard.freed)
+            elif record.kind == DO_BRIDGE:
+                bridge_drop(<const BridgeOrder *>(record + 1), &self.shard.freed)
             ring_release(&self.shard.commands, record)
             record = ring_peek(&self.shard.commands)
 
@@ -441,6 +446,42 @@ cdef class PlaneShard:
         self.loops[slot].append(pcm)
         ring_commit(&self.shard.commands)
         return True
+
+    def bridge(self, slot: int, other: int, Kernel codec, Kernel other_codec, relay: bool, listen: bool, most_ns: int,
+               quantile: float) -> bool:
+        """Two legs hear each other from here on; packets go on as they come if ``relay``, else through jitter buffers whose
+        delay is ``most_ns`` at most. ``listen``: what is heard is handed up as well. ``other`` -1 parts the leg again.
+        """
+        cdef BridgeOrder order
+        cdef Record *record = ring_reserve(&self.shard.commands, DO_BRIDGE, slot, sizeof(order), 0)
+        if record == NULL:
+            return False
+        memset(&order, 0, sizeof(order))
+        order.peer = <uint32_t><int>other
+        order.relay = relay
+        order.listen = listen
+        if other >= 0 and not relay:
+            try:
+                order.jitter[0] = self._jitter(codec, &order.coding[0], most_ns, quantile)
+                order.jitter[1] = self._jitter(other_codec, &order.coding[1], most_ns, quantile)
+            except MemoryError:
+                bridge_drop(&order, &self.shard.freed)
+                raise                       # what was reserved and not committed is reserved again by the next command
+        memcpy(record + 1, &order, sizeof(order))
+        ring_commit(&self.shard.commands)
+        return True
+
+    cdef Block *_jitter(self, Kernel codec, Block **coding, int64_t most_ns, double quantile) except NULL:
+        """A block that holds a jitter buffer for a codec, and its decoder."""
+        cdef Block *block
+        coding[0] = codec_state_new(codec)
+        block = block_new(0, (sizeof(Jitter) + 1) // 2, 0)
+        if block == NULL or (coding[0] == NULL and codec.table.state_bytes):
+            if block != NULL:
+                block_return(&self.shard.freed, block)
+            raise MemoryError
+        jitter_init(<Jitter *>block.samples, codec.table, codec_state(coding[0]), 0, most_ns, quantile)
+        return block
 
     def close(self, slot: int) -> bool:
         """Ends the leg. ``on_closed`` follows as its last event."""

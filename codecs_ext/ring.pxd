@@ -25,6 +25,7 @@ cdef enum Kind:
     DO_BACKDROP
     DO_CLOSE
     DO_TAPE
+    DO_BRIDGE
 
 cdef struct Record:
     uint32_t size               # with this header and the padding

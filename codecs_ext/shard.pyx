@@ -13,6 +13,7 @@ from libc.string cimport memset
 
 from codecs_ext.atomics cimport lc_exchange, lc_load, lc_store
 from codecs_ext.backdrop cimport BackdropOrder, backdrop_set
+from codecs_ext.bridge cimport BridgeOrder
 from codecs_ext.control cimport control_goodbye, control_timer
 from codecs_ext.downlink cimport (
     PACKET_BYTES,
@@ -27,7 +28,10 @@ from codecs_ext.downlink cimport (
 from codecs_ext.leg cimport (
     Connection,
     Leg,
+    bridge_drop,
     connection_drop,
+    leg_bridge,
+    leg_part,
     leg_close,
     leg_connect,
     leg_receive,
@@ -83,6 +87,7 @@ from codecs_ext.playout cimport Block, block_return, blocks_free
 from codecs_ext.ring cimport (
     CLOSED,
     DO_BACKDROP,
+    DO_BRIDGE,
     DO_CLOSE,
     DO_CONNECT,
     DO_DIAL,
@@ -223,6 +228,15 @@ cdef void shard_close_leg(Shard *shard, uint32_t slot) noexcept nogil:
         shard.highest -= 1
 
 
+cdef void _bridge(Shard *shard, Leg *leg, const BridgeOrder *order) noexcept nogil:
+    cdef Leg *other = shard.legs[order.peer] if order.peer < <uint32_t>shard.capacity else NULL
+    if other == NULL or other == leg or other.closing or leg.up.codec == NULL or other.up.codec == NULL:
+        bridge_drop(order, &shard.freed)
+        leg_part(leg)
+    else:
+        leg_bridge(leg, other, order)
+
+
 cdef void _command(Shard *shard, const Record *record) noexcept nogil:
     cdef Leg *leg
     cdef const BackdropOrder *order
@@ -235,6 +249,8 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
             block_return(&shard.freed, <Block *>record.number)
         elif record.kind == DO_CONNECT:
             connection_drop(<const Connection *>(record + 1), &shard.freed)
+        elif record.kind == DO_BRIDGE:
+            bridge_drop(<const BridgeOrder *>(record + 1), &shard.freed)
         return
     if record.kind == DO_CONNECT:
         if leg_connect(leg, <const Connection *>(record + 1), shard.tick, shard.now, shard.real_offset):
@@ -256,6 +272,8 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
         downlink_trim(&leg.down, record.number, record.media_time)
     elif record.kind == DO_TAPE:
         tape_order(&leg.tape, <const TapeOrder *>(record + 1), shard.now)
+    elif record.kind == DO_BRIDGE:
+        _bridge(shard, leg, <const BridgeOrder *>(record + 1))
     elif record.kind == DO_CLOSE:
         shard_close_leg(shard, record.slot)
         return
@@ -388,8 +406,11 @@ cdef void _send_leg(Shard *shard, int slot) noexcept nogil:
     cdef Leg *leg = shard.legs[slot]
     cdef uint32_t[(PACKET_BYTES + SRTP_TRAILER) >> 2] aligned      # as libsrtp wants packets
     cdef uint8_t *datagram = <uint8_t *>aligned
-    cdef int size = downlink_packet(&leg.down, shard.tick, datagram)
+    cdef int size
     cdef int64_t sent, due = leg.down.due
+    if leg.down.feed != NULL:
+        leg.down.feed.now = shard.now
+    size = downlink_packet(&leg.down, shard.tick, datagram)
     if size:
         if leg_send(leg, datagram, size):
             shard.costs.packets_sent += 1

@@ -27,6 +27,7 @@ cdef struct Uplink:
     Counters *counters
     # stream
     bint enabled
+    bint muted                  # audio is another leg's affair: nothing of it is handed up
     const CodecTable *codec     # NULL before the first connect
     void *coding                # its state, the leg's
     int payload_type

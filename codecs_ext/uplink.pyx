@@ -142,6 +142,10 @@ cdef void _audio(Uplink *up, const uint8_t *payload, int size, uint32_t timestam
     cdef int16_t[CODEC_SAMPLES] samples
     cdef int64_t gap
     cdef int count
+    if up.muted:
+        up.fill_at = NEVER
+        up.frames.next_timestamp = timestamp + <uint32_t>(up.packet_samples * up.codec.clock / up.codec.rate)
+        return
     if not up.started:
         up.started = True
         up.frames.next_timestamp = timestamp

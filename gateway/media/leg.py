@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
+from codecs_ext.codec import Kernel
 from codecs_ext.plane import PlaneShard
 from codecs_ext.srtp import PROFILES
 from gateway.audio import Encoding
@@ -43,15 +44,41 @@ def _payload_types(stream: Stream) -> tuple[tuple[int, int], tuple[int, int]]:
     )
 
 
+class Bridged(Protocol):
+    """What a leg tells its bridge."""
+
+    def renew(self) -> None:
+        """The leg was connected anew, perhaps with another codec."""
+
+    def close(self) -> None:
+        """The leg ends."""
+
+
 class PlaneLeg:
     """A leg of the plane; implements ``gateway.media.contract.Leg``."""
 
-    __slots__ = ("_closed", "_codec_rate", "_codecs", "_rate", "_shard", "_slot", "_stats", "_verbs", "local")
+    __slots__ = (
+        "_closed",
+        "_codec_rate",
+        "_codecs",
+        "_rate",
+        "_shard",
+        "_slot",
+        "_stats",
+        "_verbs",
+        "bridge",
+        "local",
+        "spoken",
+    )
 
     def __init__(
         self, local: tuple[str, int], shard: PlaneShard, slot: int, verbs: Verbs, codecs: Codecs, *, rate: int
     ) -> None:
         self.local = local
+        self.bridge: Bridged | None = None
+        """What is told when the leg changes or ends; set by ``gateway.media.bridge``."""
+        self.spoken: tuple[Kernel, str, int] | None = None
+        """What the leg was connected with: kernel, encoding name, clock."""
         self._shard = shard
         self._slot = slot
         self._verbs = verbs
@@ -66,6 +93,7 @@ class PlaneLeg:
         host, port = stream.remote
         kernel = self._codecs.kernel(stream, self._rate)
         self._codec_rate = kernel.rate
+        self.spoken = (kernel, stream.codec.upper(), stream.clock)
         self._do(
             self._shard.connect,
             host,
@@ -80,6 +108,27 @@ class PlaneLeg:
             stream.rtcp_metrics,
             *_session_keys(stream),
         )
+        if self.bridge is not None:
+            self.bridge.renew()
+
+    def is_on(self, shard: PlaneShard) -> bool:
+        """Whether the leg lives there."""
+        return self._shard is shard
+
+    def join(self, other: PlaneLeg, *, listen: bool, most: Nanos, quantile: float) -> None:
+        """Hears ``other`` and is heard by it, from the next tick on; called by ``gateway.media.bridge``.
+
+        Raises ``MisuseError`` unless both are connected legs of one shard.
+        """
+        if self._shard is not other._shard or self.spoken is None or other.spoken is None:
+            raise MisuseError("a bridge joins two connected legs of one shard: open one `beside` the other")
+        (kernel, *codec), (other_kernel, *other_codec) = self.spoken, other.spoken
+        self._do(self._shard.bridge, other._slot, kernel, other_kernel, codec == other_codec, listen, most, quantile)
+
+    def part(self) -> None:
+        """Ends what ``join`` began."""
+        if self.spoken is not None:
+            self._do(self._shard.bridge, -1, self.spoken[0], self.spoken[0], True, False, 0, 0.0)
 
     def play(self, audio: bytes, rate: int, encoding: Encoding = Encoding.PCM) -> None:
         """Queues audio. Raises ``MisuseError`` for half a sample, or a rate that the contract does not name."""
@@ -124,6 +173,8 @@ class PlaneLeg:
 
     def close(self) -> None:
         """Ends the leg; ``on_closed`` follows. Verbs after it are ignored."""
+        if self.bridge is not None:
+            self.bridge.close()
         if not self._closed:
             self._do(self._shard.close)
             self._closed = True
@@ -137,6 +188,8 @@ class PlaneLeg:
         self._closed = True
         self._slot = -1
         self._stats = stats
+        if self.bridge is not None:
+            self.bridge.close()
 
     def _do(self, verb: Callable[..., bool], *arguments: object) -> None:
         if self._closed:

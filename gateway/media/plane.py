@@ -152,11 +152,16 @@ class MediaPlane:
             await shard.stop()
         await self._recorder.stop()
 
-    def open_leg(self, observer: LegObserver, *, uplink_rate: int = 16000) -> PlaneLeg:
-        """A bound leg on the shard that has the fewest. Raises ``ResourceError`` if no port or descriptor is left."""
+    def open_leg(self, observer: LegObserver, *, uplink_rate: int = 16000, beside: PlaneLeg | None = None) -> PlaneLeg:
+        """A bound leg on the shard that has the fewest, or on that of ``beside``, to be bridged with it.
+
+        Raises ``ResourceError`` if no port or descriptor is left.
+        """
         if not self._shards:
             raise MisuseError("the media plane does not run")
         face = self._emptiest()
+        if beside is not None:
+            face = next((one for one in self._shards if beside.is_on(one.shard)), face)
         sock, control = self._ports.bind()
         local = sock.getsockname()[:2]
         try:

@@ -182,9 +182,9 @@ def test_a_tone_keeps_its_pitch_through_jitter(kernel: object) -> None:
             buffer.put(number, number * 160, payload, at)
         heard += struct.unpack(f"<{step}h", buffer.take(step, tick * FRAME))
     steady = heard[100 * step :]
-    rises = sum(a < 0 <= b for a, b in zip(steady, steady[1:], strict=False))
+    rises = sum(a < 0 <= b for a, b in itertools.pairwise(steady))
     assert rises == pytest.approx(400 * 6, rel=0.02)
-    assert max(abs(b - a) for a, b in zip(steady, steady[1:], strict=False)) < 3200
+    assert max(abs(b - a) for a, b in itertools.pairwise(steady)) < 3200
 
 
 @given(st.integers(0, 1 << 32), st.integers(0, 300))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import struct
@@ -31,7 +32,7 @@ def unpack(pcm: bytes) -> list[int]:
 
 
 def steepest(samples: list[int]) -> int:
-    return max(abs(b - a) for a, b in zip(samples, samples[1:], strict=False))
+    return max(abs(b - a) for a, b in itertools.pairwise(samples))
 
 
 @rates
