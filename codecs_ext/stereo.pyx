@@ -31,7 +31,7 @@ cdef enum:
     EARLY_MS = 10
     FIRST_PERIOD = 50           # frames after which drift is looked at
     PERIOD = 500
-    ROOM = 1 << 15              # pairs that memory is taken for at a time
+    ROOM = 1 << 12              # pairs that memory is taken for at a time
     WIDEST = 6 * CODEC_SAMPLES + 1
 
 

@@ -16,7 +16,7 @@ __all__ = ["Trace"]
 
 cdef enum:
     MOST = 1 << 24              # bytes that wait to be taken
-    ROOM = 1 << 15
+    ROOM = 1 << 13
     BLOCK_HEAD = 28             # of an enhanced packet block
     BLOCK_TAIL = 16             # options and the length once more
     UDP = 17

@@ -78,7 +78,8 @@ class RecordingReel(_Reel):
         super().__init__(path, on_failed)
         self._options = options
         self._rate = rate
-        self.stereo = Stereo(rate, origin, cut=options.pause == "cut")
+        self.stereo: Stereo | None = Stereo(rate, origin, cut=options.pause == "cut")
+        """None once it is closed: it holds two seconds of samples, and garbage may wait long for its collector."""
 
     def open(self) -> None:
         self._guarded(lambda: self._opened(self._new_sink()))
@@ -89,14 +90,17 @@ class RecordingReel(_Reel):
         return WavSink(self._path, self._rate)
 
     def round(self, now: int) -> None:
-        data = self.stereo.take(now)
-        self._guarded(lambda: self._write(data))
+        if self.stereo is not None:
+            data = self.stereo.take(now)
+            self._guarded(lambda: self._write(data))
 
     def close(self, now: int) -> None:
-        data = self.stereo.finish(now)
-        self._guarded(lambda: self._write(data))
+        stereo, self.stereo = self.stereo, None
+        if stereo is not None:
+            data = stereo.finish(now)
+            self._guarded(lambda: self._write(data))
+            self.report = replace(self.report, lost=stereo.misplaced)
         self._guarded(self._close)
-        self.report = replace(self.report, lost=self.stereo.misplaced)
 
 
 class CaptureReel(_Reel):
@@ -117,7 +121,7 @@ class CaptureReel(_Reel):
         self._kept: deque[bytes] = deque()
         self._held = 0
         self._dropped = 0
-        self.trace = Trace(local[0], local[1], local[1] + 1)
+        self.trace: Trace | None = Trace(local[0], local[1], local[1] + 1)
         self.messages: list[tuple[int, bytes]] = []
 
     def open(self) -> None:
@@ -130,7 +134,7 @@ class CaptureReel(_Reel):
 
     def round(self, now: int) -> None:
         messages, self.messages = self.messages, []
-        data = in_order(self.trace.take(), messages)
+        data = in_order(b"" if self.trace is None else self.trace.take(), messages)
         if not data:
             return
         if self._always and self.report.octets + len(data) <= self._limit:
@@ -154,7 +158,9 @@ class CaptureReel(_Reel):
             self._guarded(lambda: self._write(b"".join(self._kept)))
         self._guarded(self._close)
         self._kept.clear()
-        self.report = replace(self.report, lost=self.trace.lost)
+        if self.trace is not None:
+            self.report = replace(self.report, lost=self.trace.lost)
+        self.trace = None
 
 
 def wall_clock_offset() -> int:
