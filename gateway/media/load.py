@@ -1,8 +1,8 @@
 """Is a media thread so busy that calls would suffer? Measured by the thread itself, and judged here, without I/O.
 
-A shard is full when its thread was busy for more than ``busy`` of a period, or more than ``late`` of its ticks began
-after the next one was due (5 ms). It takes calls again when both have been well below for some periods: calls that have
-just ended must not let in as many new ones at once.
+A shard is full when its thread was busy for more than ``busy`` of two periods in a row, or more than ``late`` of its
+ticks began after the next one was due (5 ms). It takes calls again when both have been well below for three: calls that
+have just ended must not let in as many new ones at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from gateway.units import SECOND, Nanos
 
 __all__ = ["LoadGauge", "ShardLoad"]
 
+_HOT_PERIODS: Final = 2
+"""A single stall of the machine is no load."""
 _CALM_PERIODS: Final = 3
 _WELL_BELOW: Final = 0.8
 
@@ -38,7 +40,9 @@ class _Shard:
     def __init__(self) -> None:
         self.before = PlaneCosts()
         self.load = ShardLoad()
+        self.hot = 0
         self.calm = 0
+        self.why = ""
 
 
 class LoadGauge:
@@ -68,8 +72,7 @@ class LoadGauge:
     def overload(self) -> str | None:
         """Why no call should be taken: every shard is full. The rule for logs and the far end."""
         if all(shard.load.full for shard in self._shards):
-            calmest = min(self._shards, key=lambda shard: shard.load.busy).load
-            return f"media threads are full: busy {calmest.busy:.0%}, ticks late {calmest.late:.1%}"
+            return f"media threads are full: {self._shards[0].why}"
         return None
 
     def _judge(self, shard: _Shard, cost: PlaneCosts, span: float) -> None:
@@ -78,6 +81,9 @@ class LoadGauge:
         busy = min(1.0, cost.busy_s / span) if span > 0 else 0.0
         late = cost.late_ticks / ticks if ticks else 1.0  # no tick in a whole period: the thread does not run
         worst = max(busy / options.busy, late / options.late)
+        shard.hot = shard.hot + 1 if worst > 1.0 else 0
         shard.calm = shard.calm + 1 if worst < _WELL_BELOW else 0
-        full = worst > 1.0 or (shard.load.full and shard.calm < _CALM_PERIODS)
+        if shard.hot:
+            shard.why = f"busy {busy:.0%}, ticks late {late:.1%}"
+        full = shard.hot >= _HOT_PERIODS or (shard.load.full and shard.calm < _CALM_PERIODS)
         shard.load = ShardLoad(round(busy, 4), round(late, 4), cost.lateness_ms(0.99), full)

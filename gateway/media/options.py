@@ -108,7 +108,7 @@ class AdmissionOptions(Options):
 
     busy: float = Field(default=0.85, gt=0.0, le=1.0)
     """Share of the time that a thread may be busy."""
-    late: float = Field(default=0.02, gt=0.0, le=1.0)
+    late: float = Field(default=0.05, gt=0.0, le=1.0)
     """Share of its ticks (5 ms) that may be missed."""
     retry_after: Duration = Field(default="5s", validate_default=True, ge=SECOND)
     """What refused callers are told to wait."""

@@ -34,23 +34,32 @@ class Threads:
         return [number for number, _ in self.gauge.observe(self.costs, Nanos(self.now))]
 
 
-@pytest.mark.parametrize("load", [(0.9, 0), (0.1, 10), (1.0, 200), (0.0, 0)])
+@pytest.mark.parametrize("load", [(0.9, 0), (0.1, 11), (1.0, 200), (0.0, 0)])
 def test_busy_or_late_is_full(load: tuple[float, int]) -> None:
     threads = Threads(1)
     assert threads.second((0.5, 0)) == []
     assert threads.gauge.overload() is None
     full = load != (0.0, 0)
+    assert threads.second(load) == []
     assert threads.second(load) == ([0] if full else [])
     assert (threads.gauge.overload() is not None) == full
 
 
 def test_a_thread_that_does_not_tick_is_full() -> None:
     threads = Threads(1)
-    assert threads.gauge.observe(threads.costs, Nanos(SECOND)) != []
+    threads.gauge.observe(threads.costs, Nanos(SECOND))
+    assert threads.gauge.observe(threads.costs, Nanos(2 * SECOND)) != []
+
+
+def test_a_single_stall_of_the_machine_is_no_load() -> None:
+    threads = Threads(1)
+    assert [threads.second(load) for load in ((0.1, 150), (0.1, 0), (0.1, 150), (0.1, 0))] == [[]] * 4
+    assert threads.gauge.overload() is None
 
 
 def test_it_takes_calls_again_after_three_calm_seconds() -> None:
     threads = Threads(1)
+    threads.second((0.9, 0))
     threads.second((0.9, 0))
     assert [threads.second(load) for load in ((0.8, 0), (0.1, 0), (0.1, 0), (0.75, 0), (0.1, 0), (0.1, 0))] == [[]] * 6
     assert threads.gauge.overload()
@@ -60,8 +69,10 @@ def test_it_takes_calls_again_after_three_calm_seconds() -> None:
 
 def test_one_of_two_leaves_room() -> None:
     threads = Threads(2)
+    threads.second((0.95, 0), (0.2, 0))
     assert threads.second((0.95, 0), (0.2, 0)) == [0]
     assert threads.gauge.overload() is None
+    threads.second((0.95, 0), (0.95, 0))
     threads.second((0.95, 0), (0.95, 0))
     assert threads.gauge.overload() == "media threads are full: busy 95%, ticks late 0.0%"
 
