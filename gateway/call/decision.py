@@ -84,6 +84,11 @@ class Decision:
     stale: bool = False
 
     @property
+    def advertise(self) -> str:
+        """What the endpoint tells this peer of our address; ``""``: what it tells everybody."""
+        return (self.trunk.advertise or "") if self.trunk is not None else ""
+
+    @property
     def accepted(self) -> bool:
         return self.status == 200
 

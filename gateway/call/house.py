@@ -17,6 +17,7 @@ from gateway.sdp.types import AudioFormat
 from gateway.sip.auth import Credentials
 from gateway.sip.flow import Hop, Remote
 from gateway.sip.message import Header
+from gateway.sip.options import RegistrationOptions
 from gateway.units import Nanos
 
 __all__ = ["Dialler", "House", "MediaFactory", "Signalling"]
@@ -54,6 +55,8 @@ class Dialler(Signalling, Protocol):
         credentials: Credentials | None = None,
         sender: str = "",
         patience: Nanos | None = None,
+        registration: RegistrationOptions | None = None,
+        advertise: str = "",
     ) -> int: ...
 
     def call_id(self, call: int) -> str: ...

@@ -15,7 +15,7 @@ class Negotiation:
     """Descriptions of one leg at ``port``. Everything here raises ``SdpError``, and then nothing has changed."""
 
     def __init__(self, house: House, trunk: TrunkOptions) -> None:
-        self._host = house.media_host
+        self._host = str(trunk.media_advertise or house.media_host)
         self._formats = house.codecs.get(trunk.name, house.media.formats)
         self._ours_first = trunk.codec_choice == "ours"
         # One key per suite for the whole call: a refresh of the session must not rekey what goes on (RFC 4568 7.1.4).

@@ -159,7 +159,8 @@ class OutgoingCall(Call):
             hops = await self._sip.locate(dial.uri)
             handle = self._sip.invite(
                 dial.uri, offer, caller=dial.user, headers=dial.headers, remote=hops, credentials=dial.credentials,
-                sender=dial.sender, patience=self.trunk.patience,
+                sender=dial.sender, patience=self.trunk.patience, registration=self.trunk.registration,
+                advertise=self.trunk.advertise or "",
             )  # fmt: skip
         except LinecardError as error:
             return Ended(self.handle, "network", None, str(error))

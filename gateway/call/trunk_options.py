@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Final, Literal
 
 import phonenumbers
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from gateway.errors import SipError
 from gateway.options import Duration, Options, Secret
 from gateway.sip.options import RegistrationOptions
-from gateway.sip.uri import parse_uri
+from gateway.sip.uri import host_port, parse_uri
 from gateway.units import SECOND
 
 __all__ = [
@@ -115,7 +115,7 @@ class TargetOptions(Options):
             uri = parse_uri(value)
         except SipError:
             uri = None
-        if uri is None or uri.scheme != "sip" or uri.user or "?" in uri.parameters:
+        if uri is None or uri.scheme not in ("sip", "sips") or uri.user or "?" in uri.parameters:
             raise ValueError(f"{value!r} is no target; write one like sip:sip.example.net")
         return value
 
@@ -180,8 +180,20 @@ class TrunkOptions(Options):
     """A target that says nothing for this long, not even 100, is given up: the next one is tried."""
     headers: dict[str, str] = Field(default_factory=dict, max_length=32)
     """Header fields put into each INVITE that we send, like ``{X-Account: "42"}``."""
+    advertise: str | None = None
+    """Host or ``host:port`` that Via and Contact tell this peer; none means ``sip.advertise``."""
+    media_advertise: IPv4Address | IPv6Address | None = None
+    """Address that SDP tells this peer; none means ``media.advertise``."""
     registration: RegistrationOptions | None = Field(default=None, alias="register")
     """An account to register at the peer, for those that do not send calls to a fixed address."""
+
+    @field_validator("advertise")
+    @classmethod
+    def _advertise(cls, value: str | None) -> str | None:
+        try:
+            return value and (host_port(value) and value)
+        except SipError:
+            raise ValueError(f"{value!r} is no address; write one like 203.0.113.7 or 203.0.113.7:5060") from None
 
     @model_validator(mode="after")
     def _is_reachable(self) -> TrunkOptions:

@@ -260,7 +260,7 @@ class EndpointDriver:
         headers: Iterable[tuple[str, str]] = (),
         remote: Remote = None,
         credentials: Credentials | None = None,
-        registration: int | None = None,
+        registration: RegistrationOptions | None = None,
         advertise: str = "",
         sender: str = "",
         patience: Nanos | None = None,

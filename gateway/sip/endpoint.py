@@ -142,7 +142,7 @@ class Endpoint(CallVerbs):
         headers: Iterable[Header] = (),
         remote: Remote = None,
         credentials: Credentials | None = None,
-        registration: int | None = None,
+        registration: RegistrationOptions | None = None,
         advertise: str = "",
         sender: str = "",
         patience: Nanos | None = None,
@@ -210,7 +210,7 @@ class Endpoint(CallVerbs):
         """A registrar's servers have changed in DNS: its next refresh knows."""
         for one in self._registrations:
             if one.handle == registration:
-                one.relocate(self._flows_to(one.registrar, remote))
+                one.relocate(self._flows_to(one.options.registrar, remote))
 
     def _login(self, credentials: Credentials | None) -> Login | None:
         return Login(credentials, self._context.token) if credentials else None
@@ -235,10 +235,12 @@ class Endpoint(CallVerbs):
         """The network says that nobody is there (RFC 3261 18.4). What has not been answered yet fails."""
         self._layer.unreachable(flow, why, now)
 
-    def _way(self, target: str, remote: Remote, handle: int | None) -> tuple[list[Flow], tuple[str, ...]]:
+    def _way(
+        self, target: str, remote: Remote, registration: RegistrationOptions | None
+    ) -> tuple[list[Flow], tuple[str, ...]]:
         """Flows and routes of a call. The first route says where it goes if it is an address (RFC 3608 6.2); else that
         is the server which has registered us."""
-        account = next((one for one in self._registrations if one.handle == handle), None)
+        account = next((one for one in self._registrations if registration and one.options == registration), None)
         if account is None or not account.bound:
             return self._flows_to(target, remote), ()
         flows = account.flows

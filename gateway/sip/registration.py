@@ -68,8 +68,8 @@ class Registration:
         return self._bound_until is not None and not self._failures
 
     @property
-    def registrar(self) -> str:
-        return self._options.registrar
+    def options(self) -> RegistrationOptions:
+        return self._options
 
     @property
     def flows(self) -> list[Flow]:

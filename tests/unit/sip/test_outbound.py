@@ -76,7 +76,9 @@ def test_an_instance_asks_for_an_outbound_flow() -> None:
     first = registered(wire, "Require: outbound\r\n", instance=INSTANCE)
     assert first.get("Supported") == "path, outbound"
     assert (first.get("Contact") or "").endswith(f';reg-id=1;+sip.instance="<urn:uuid:{INSTANCE}>"')
-    wire.endpoint.invite("sip:bob@10.0.0.2:5070", SDP, wire.now, caller="alice", registration=1)
+    wire.endpoint.invite(
+        "sip:bob@10.0.0.2:5070", SDP, wire.now, caller="alice", registration=account(instance=INSTANCE)
+    )
     (invite,) = wire.sent()
     assert isinstance(invite, Request)
     assert invite.contact is not None
@@ -104,7 +106,7 @@ def test_a_lost_connection_registers_again_soon() -> None:
 def test_calls_of_an_account_take_its_service_route() -> None:
     wire = Wire()
     registered(wire, "Service-Route: <sip:10.0.0.8;lr>, <sip:edge.example;lr>\r\n")
-    wire.endpoint.invite("sip:bob@10.0.0.2:5070", SDP, wire.now, caller="alice", registration=1)
+    wire.endpoint.invite("sip:bob@10.0.0.2:5070", SDP, wire.now, caller="alice", registration=account())
     (datagram,) = wire.endpoint.outgoing()
     invite = parse(datagram.data)
     assert datagram.flow.remote == ("10.0.0.8", 5060)
@@ -117,7 +119,7 @@ def test_calls_of_an_account_take_its_service_route() -> None:
 def test_a_route_that_is_a_name_goes_to_the_server_that_has_registered_us() -> None:
     wire = Wire()
     registered(wire, "Service-Route: <sip:edge.example;lr>\r\n")
-    wire.endpoint.invite("sip:bob@carrier.example", SDP, wire.now, caller="alice", registration=1)
+    wire.endpoint.invite("sip:bob@carrier.example", SDP, wire.now, caller="alice", registration=account())
     (datagram,) = wire.endpoint.outgoing()
     assert datagram.flow.remote == THEM
 
