@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from gateway.errors import MisuseError
 from gateway.sip.bodies import Body
 from gateway.sip.context import Context
+from gateway.sip.events import Transferred
 from gateway.sip.lines import checked
 from gateway.sip.message import Header
 from gateway.sip.reasons import refusal_headers
@@ -102,7 +103,7 @@ class CallVerbs:
         ``target`` may be empty then. Without ``watch`` nobody tells how it ends (RFC 4488)."""
         headers = checked(headers)
         session = self._context.sessions.get(call)
-        if session is None or session.phase is not Phase.ESTABLISHED:
+        if session is None or session.phase is Phase.LEAVING:
             return
         other = self._context.sessions.get(replacing) if replacing is not None else None
         dialog = other.dialog if other else None
@@ -110,7 +111,10 @@ class CallVerbs:
             raise MisuseError(f"refer: call {replacing} has no far end to be transferred to")
         place = Replaces(dialog.call_id, dialog.remote_tag, dialog.local_tag).escaped() if dialog else None
         value = refer_to(target or (dialog.remote_target if dialog else ""), place)
-        session.transfers.refer(value, headers, now, watch=watch)
+        if session.phase is Phase.EARLY:
+            self._context.events.append(Transferred(call, None, "the call is not answered yet"))
+        else:
+            session.transfers.refer(value, headers, now, watch=watch)
 
     def accept_refer(self, call: int, now: Nanos) -> None:
         """202: we call whom ``Referred`` has named. ``refer_progress`` tells how that goes."""

@@ -95,6 +95,14 @@ class TestWeTransfer:
         assert wire.sent() == []
         assert wire.events() == [Transferred(1, 491, "another transfer is under way")]
 
+    def test_a_call_that_rings_cannot_be_transferred(self) -> None:
+        wire = Wire()
+        wire.invite()
+        wire.events()
+        wire.endpoint.refer(1, "sip:desk@192.0.2.9", wire.now)
+        assert wire.sent() == []
+        assert wire.events() == [Transferred(1, None, "the call is not answered yet")]
+
     def test_to_a_call_that_exists(self) -> None:
         """RFC 5589 7: the far end of the second call is asked to replace the dialog that it has with us."""
         wire, _ = up()
