@@ -23,8 +23,8 @@ cdef struct Band:
     int32_t[2] a                # poles
     int32_t[2] r                # reconstructed signal
     int32_t[2] p                # partially reconstructed signal
-    int32_t[6] b                # zeros
-    int32_t[6] d                # quantized differences
+    int16_t[8] b                # zeros, six of them
+    int16_t[8] d                # quantized differences
     int32_t nb                  # logarithmic scale factor
     int32_t det                 # scale factor
 
@@ -73,6 +73,56 @@ cdef extern from *:
         12, 0, -11, 0, 3};
     static const int16_t SECOND[24] = {3, 0, -11, 0, 12, 0, 32, 0, -210, 0, 951, 0, 3876, 0, -805, 0, 362, 0, -156,
         0, 53, 0, -11, 0};
+    /* UPZERO, DELAYA and FILTEZ (block 4), six taps at a time. 32640 b >> 15 is b less b / 256 rounded up, and neither it
+       nor a step of 128 more leaves 16 bits. */
+    #ifdef __SSE2__
+    #include <emmintrin.h>
+    static inline int32_t lc_zeros(int16_t *b, int16_t *d, int32_t newest) {
+        __m128i zeros = _mm_loadu_si128((const __m128i *)b), past = _mm_loadu_si128((const __m128i *)d);
+        __m128i unlike = _mm_xor_si128(_mm_srai_epi16(past, 15), _mm_set1_epi16((short)(newest >> 31)));
+        __m128i size = _mm_set_epi16(0, 0, 128, 128, 128, 128, 128, 128), sum;
+        __m128i step = _mm_sub_epi16(_mm_xor_si128(size, unlike), unlike);
+        __m128i whole = _mm_cmpeq_epi16(_mm_and_si128(zeros, _mm_set1_epi16(255)), _mm_setzero_si128());
+        __m128i leak = _mm_add_epi16(_mm_add_epi16(_mm_srai_epi16(zeros, 8), _mm_set1_epi16(1)), whole);
+        __m128i twice, low, high;
+        step = _mm_and_si128(step, _mm_set_epi16(0, 0, -1, -1, -1, -1, -1, -1));
+        step = _mm_and_si128(step, _mm_set1_epi16(newest ? -1 : 0));
+        zeros = _mm_add_epi16(_mm_sub_epi16(zeros, leak), step);
+        past = _mm_insert_epi16(_mm_slli_si128(past, 2), (short)newest, 0);
+        _mm_storeu_si128((__m128i *)b, zeros);
+        _mm_storeu_si128((__m128i *)d, past);
+        twice = _mm_adds_epi16(past, past);
+        low = _mm_mullo_epi16(zeros, twice);
+        high = _mm_mulhi_epi16(zeros, twice);
+        sum = _mm_add_epi32(_mm_srai_epi32(_mm_unpacklo_epi16(low, high), 15),
+                            _mm_srai_epi32(_mm_unpackhi_epi16(low, high), 15));
+        sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
+        sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xB1));
+        return _mm_cvtsi128_si32(sum);
+    }
+    #else
+    static inline int32_t lc_zeros(int16_t *b, int16_t *d, int32_t newest) {
+        int32_t sum = 0;
+        for (int i = 0; i < 6; i++)
+            b[i] = (int16_t)((b[i] * 32640 >> 15) + (newest ? ((d[i] < 0) == (newest < 0) ? 128 : -128) : 0));
+        for (int i = 5; i > 0; i--) d[i] = d[i - 1];
+        d[0] = (int16_t)newest;
+        for (int i = 0; i < 6; i++) {
+            int32_t twice = 2 * d[i];
+            sum += b[i] * (twice > 32767 ? 32767 : twice < -32768 ? -32768 : twice) >> 15;
+        }
+        return sum;
+    }
+    #endif
+    /* Block 1L without a branch: how many decision levels the magnitude reaches, of 29. */
+    static inline int lc_level(int32_t magnitude, int32_t det) {
+        int level = 0;
+        for (int step = 16; step; step >>= 1) {
+            int next = level + step, place = next > 29 ? 29 : next;
+            level = (magnitude >= Q6[place - 1] * det >> 12) ? next : level;
+        }
+        return level > 29 ? 29 : level;
+    }
     static inline int32_t lc_filter(const int16_t *taps, const int16_t *window) {
         int32_t sum = 0;
         for (int i = 0; i < 24; i++) sum += (int32_t)taps[i] * window[i];
@@ -92,6 +142,8 @@ cdef extern from *:
     const int16_t *DIFFERENCE
     const int16_t *FIRST
     const int16_t *SECOND
+    int32_t lc_zeros(int16_t *b, int16_t *d, int32_t newest) noexcept nogil
+    int lc_level(int32_t magnitude, int32_t det) noexcept nogil
     int32_t lc_filter(const int16_t *taps, const int16_t *window) noexcept nogil
 
 
@@ -122,21 +174,13 @@ cdef inline void _adapt_poles(Band *band, int32_t p0) noexcept nogil:
 
 cdef inline void _predict(Band *band, int32_t d0) noexcept nogil:
     """Block 4: takes the newest difference in and estimates the next sample."""
-    cdef int32_t p0 = _sat(band.sz + d0), r0 = _sat(band.s + d0), step = 128 if d0 else 0, zeros = 0
-    cdef int i
+    cdef int32_t p0 = _sat(band.sz + d0), r0 = _sat(band.s + d0)
     _adapt_poles(band, p0)
-    for i in range(6):                                                          # UPZERO
-        band.b[i] = _sat((step if (band.d[i] < 0) == (d0 < 0) else -step) + (band.b[i] * 32640 >> 15))
-    for i in range(5, 0, -1):                                                   # DELAYA
-        band.d[i] = band.d[i - 1]
-    band.d[0] = d0
     band.r[1] = band.r[0]
     band.r[0] = r0
     band.p[1] = band.p[0]
     band.p[0] = p0
-    for i in range(6):                                                          # FILTEZ
-        zeros += band.b[i] * _sat(2 * band.d[i]) >> 15
-    band.sz = _sat(zeros)
+    band.sz = _sat(lc_zeros(band.b, band.d, d0))
     band.s = _sat(_sat((band.a[0] * _sat(2 * band.r[0]) >> 15) + (band.a[1] * _sat(2 * band.r[1]) >> 15)) + band.sz)
 
 
@@ -164,16 +208,10 @@ cdef inline void _high_step(Band *band, int code) noexcept nogil:
 
 
 cdef inline int _quantize_low(const Band *band, int32_t sample) noexcept nogil:
-    """Block 1L: the first decision level that the difference stays below, by bisection."""
+    """Block 1L: the first decision level that the difference stays below."""
     cdef int32_t difference = _sat(sample - band.s)
     cdef int32_t magnitude = ~difference if difference < 0 else difference
-    cdef int below = 0, above = 29, middle
-    while below < above:
-        middle = (below + above) >> 1
-        if magnitude < Q6[middle] * band.det >> 12:
-            above = middle
-        else:
-            below = middle + 1
+    cdef int below = lc_level(magnitude, band.det)
     return CODE_NEGATIVE[below] if difference < 0 else CODE_POSITIVE[below]
 
 
