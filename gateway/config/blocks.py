@@ -18,7 +18,7 @@ from gateway.plugs.contract import PlugSpec
 from gateway.providers.contract import ProviderSpec
 from gateway.providers.router.options import UpstreamOptions
 
-__all__ = ["SECTIONS", "Checked", "as_blocks", "check_blocks", "find_spec", "options_type"]
+__all__ = ["SECTIONS", "Checked", "as_blocks", "attribute", "check_blocks", "find_spec", "options_type"]
 
 SECTIONS: Final[Mapping[str, tuple[str, type]]] = {
     "providers": (registry.PROVIDERS, ProviderSpec),
@@ -37,8 +37,16 @@ class Checked:
     options: Options | None
 
     def get(self, key: str) -> object:
-        """An option's value, its default included; of a wrong block, what the file says."""
-        return getattr(self.options, key, None) if self.options is not None else self.raw.get(key)
+        """An option's value, its default included; of a wrong block, what the file says. ``a.b`` is ``b`` in block
+        ``a``."""
+        return attribute(self.options if self.options is not None else self.raw, key)
+
+
+def attribute(block: object, key: str) -> Any:
+    """A value by its path, None where there is none."""
+    for part in key.split("."):
+        block = block.get(part) if isinstance(block, Mapping) else getattr(block, part, None)
+    return block
 
 
 def find_spec(section: str, kind: str) -> Any:

@@ -68,7 +68,7 @@ def _check_trunks(config: Config, document: Document) -> None:
 
 def _check_providers(plug: Checked, providers: Mapping[str, Checked], document: Document) -> None:
     for key, role in plug.spec.provider_roles.items():
-        path: Path = (*plug.path, key)
+        path: Path = (*plug.path, *key.split("."))
         value = None if path in document.broken else plug.get(key)
         for name in value if isinstance(value, list | tuple) else [value]:
             if isinstance(name, str):

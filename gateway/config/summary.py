@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gateway.call.trunk_options import TrunkOptions
 from gateway.config.addresses import advertised, rtp_pairs, warnings
-from gateway.config.blocks import find_spec
+from gateway.config.blocks import attribute, find_spec
 from gateway.config.model import Config
 
 __all__ = ["describe"]
@@ -39,8 +39,9 @@ def _blocks(config: Config) -> Iterator[str]:
         roles = ", ".join(sorted(find_spec("providers", block.kind).roles))
         yield f"  provider         {name} ({block.kind}: {roles})"
     for name, block in config.plugs.items():
-        used = [getattr(block.options, key, None) for key in find_spec("plugs", block.kind).provider_roles]
-        on = f" on {', '.join(sorted({str(one) for one in used if one}))}" if any(used) else ""
+        named = [attribute(block.options, key) for key in find_spec("plugs", block.kind).provider_roles]
+        used = [name for names in named if names for name in ([names] if isinstance(names, str) else names)]
+        on = f" on {', '.join(sorted({str(name) for name in used}))}" if used else ""
         yield f"  plug             {name} ({block.kind}{on})"
     for trunk in config.trunks:
         account = trunk.registration

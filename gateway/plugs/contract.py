@@ -141,4 +141,5 @@ class PlugSpec:
     create: Callable[[Any], Plug]
     """(options) -> plug."""
     provider_roles: Mapping[str, str]
-    """Option key -> provider role, for the fields of the options that name a provider: ``{"stt": "stt", ...}``."""
+    """Option key -> provider role, for the fields of the options that name a provider or a list of them:
+    ``{"stt": "stt", "shadow.stt": "stt", ...}``."""

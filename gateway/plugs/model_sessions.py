@@ -74,9 +74,15 @@ class ModelSessions:
             player=listeners.player,
             hedge="tts" in options.hedge,
         )
-        self.stt = RoutedStt(hears, stt, call, opener=open_stt, listener=listeners.stt, on_notice=listeners.notice)
-        self.llm = RoutedLlm(thinks, llm, call, opener=open_llm, listener=listeners.llm, on_notice=listeners.notice)
-        self.tts = RoutedTts(speaks, tts, call, opener=open_tts, listener=listeners.tts, on_notice=listeners.notice)
+        along = options.shadow
+        more: dict[str, Any] = {"host": call, "on_notice": listeners.notice, "rate": STT_RATE}
+
+        def shadow(name: str | None) -> Upstream | None:
+            return call.providers[name] if name else None
+
+        self.stt = RoutedStt(hears, stt, opener=open_stt, listener=listeners.stt, shadow=shadow(along.stt), **more)
+        self.llm = RoutedLlm(thinks, llm, opener=open_llm, listener=listeners.llm, shadow=shadow(along.llm), **more)
+        self.tts = RoutedTts(speaks, tts, opener=open_tts, listener=listeners.tts, shadow=shadow(along.tts), **more)
         self._all: dict[str, Routed[Any]] = {"stt": self.stt, "llm": self.llm, "tts": self.tts}
 
     @property

@@ -329,5 +329,5 @@ SPEC = PlugSpec(
     kind="pipeline",
     options=PipelineOptions,
     create=Pipeline,
-    provider_roles={"stt": "stt", "llm": "llm", "tts": "tts"},
+    provider_roles={key: role for role in ("stt", "llm", "tts") for key in (role, f"shadow.{role}")},
 )

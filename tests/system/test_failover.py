@@ -32,7 +32,7 @@ async def pair(tmp_path: Path, **plug: Any) -> AsyncIterator[tuple[House, Puppet
     first, second = PuppetModels(), PuppetModels()
     more = plug.pop("breaker", {})
     both = {"stt": ["first", "second"], "llm": ["first", "second"], "tts": ["first", "second"]}
-    config = configuration(hangover="300ms", failover={**LIMITS, **plug.pop("failover", {})}, **both, **plug)
+    config = configuration(hangover="300ms", failover={**LIMITS, **plug.pop("failover", {})}, **(both | plug))
     config["records"] = {"file": str(tmp_path / "records.jsonl")}
     config["cache"] = {"directory": str(tmp_path / "cache")}
     config["providers"] = {}
@@ -216,3 +216,21 @@ async def test_what_is_always_said_needs_no_model_and_is_kept_over_a_restart(tmp
         assert heard(phone) == words("one two eleven")
         assert len(first.script.asked) == 2  # nothing was made again
         phone.close()
+
+
+async def test_a_shadow_answers_along_and_is_never_heard(tmp_path: Path) -> None:
+    shadow = {"stt": "second", "llm": "second", "tts": "second"}
+    async with pair(tmp_path, greeting="Zero.", shadow=shadow, stt="first", llm="first", tts="first") as built_and:
+        built, first, second = built_and
+        first.script.answer, second.script.answer, second.script.text = "One two.", "Nine ten.", "goodbye"
+        phone = await Phone(built.sip, "pizza").dial()
+        await of_call(built, phone, 0)
+        await speak(phone)
+        line = await of_call(built, phone, 1)
+        assert heard(phone) == words("zero one two")
+        assert {entry["role"]: entry["text"] for entry in line["shadow"]} == {
+            "stt": "goodbye", "llm": "Nine ten. ", "tts": "One two."
+        }  # fmt: skip
+        assert all(entry["first_ms"] >= 0 for entry in line["shadow"])
+        assert "shadow" in {entry.get("part") for entry in line["usage"]}
+        await hang_up(phone)

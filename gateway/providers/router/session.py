@@ -18,15 +18,19 @@ from gateway.providers.router.effects import Ask, Close, Effect, Joined, Lost, M
 from gateway.providers.router.failover import Failover
 from gateway.providers.router.gate import Ticket
 from gateway.providers.router.llm import LlmFailover
+from gateway.providers.router.realtime import RealtimeFailover
+from gateway.providers.router.shadow import Shadow
 from gateway.providers.router.stt import SttFailover
 from gateway.providers.router.tts import TtsFailover
 from gateway.providers.router.upstream import Upstream
 from gateway.units import SECOND, Nanos, Samples
+from gateway.wire.messages import Flags
 
-__all__ = ["Host", "Notice", "Routed", "RoutedLlm", "RoutedStt", "RoutedTts"]
+__all__ = ["Host", "Notice", "Routed", "RoutedLlm", "RoutedRealtime", "RoutedStt", "RoutedTts"]
 
 Notice = Lost | Moved | Spent | Shadowed
 _M = TypeVar("_M", bound=Failover)
+_SPEECH = int(Flags.SPEECH)
 _NOTICES = (Lost, Moved, Spent, Shadowed)
 
 
@@ -61,6 +65,8 @@ class Routed(Generic[_M]):
         opener: Callable[[Upstream, Callable[[Any], None]], Awaitable[Any]],
         listener: Callable[[Any], None],
         on_notice: Callable[[Notice], None],
+        shadow: Upstream | None = None,
+        rate: int = 16000,
     ) -> None:
         self.versions: dict[str, str] = {}
         """What each provider calls its model."""
@@ -75,6 +81,9 @@ class Routed(Generic[_M]):
         self._joined: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._drive = host.drive(machine, self._carry_out, self._tell)
         machine.on_admitted = self._admitted
+        self._shadow: Shadow | None = None
+        if shadow is not None:
+            self._shadow = Shadow(machine.role, shadow, opener, on_notice, self._drive.now, rate=rate)
 
     @property
     def ready(self) -> bool:
@@ -87,17 +96,26 @@ class Routed(Generic[_M]):
         return self._machine.current.name if self._machine.current is not None else ""
 
     @property
+    def names(self) -> list[str]:
+        """The list."""
+        return [upstream.name for upstream in self._upstreams]
+
+    @property
     def working(self) -> bool:
         """Something was asked and is not answered yet."""
         return self._machine.working
 
     async def connect(self) -> bool:
         """Opens the first session that can be had; False if there is none at the moment."""
+        if self._shadow is not None:
+            self._host.spawn(self._shadow.connect())
         self._machine.connect(self._drive.now())
         self._drive.poke()
         return await self._joined
 
     def close(self) -> None:
+        if self._shadow is not None:
+            self._shadow.close()
         self._machine.close()
         self._drive.poke()
         self._drive.close()
@@ -105,6 +123,12 @@ class Routed(Generic[_M]):
             self._close(index)
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _both(self, verb: str, *arguments: object) -> None:
+        """To the machine, and to whoever listens along."""
+        self._do(getattr(self._machine, verb), *arguments)
+        if self._shadow is not None:
+            self._shadow.ask(verb, *arguments)
 
     def _do(self, verb: Callable[..., None], *arguments: object) -> None:
         verb(*arguments, self._drive.now())
@@ -181,32 +205,54 @@ class RoutedStt(Routed[SttFailover]):
             session = self._sessions[candidate.index]
             if session is not None:
                 session.audio(pcm, media_time, flags)
+        if self._shadow is not None:
+            self._shadow.ask("audio", pcm, media_time, flags)
 
     def begin_turn(self, turn: int, media_time: Samples) -> None:
-        self._do(self._machine.begin_turn, turn, media_time)
+        self._both("begin_turn", turn, media_time)
 
     def end_turn(self, turn: int, media_time: Samples) -> None:
-        self._do(self._machine.end_turn, turn, media_time)
+        self._both("end_turn", turn, media_time)
 
     def cancel_turn(self, turn: int) -> None:
-        self._do(self._machine.cancel_turn, turn)
+        self._both("cancel_turn", turn)
 
 
 class RoutedLlm(Routed[LlmFailover]):
     """Text in, tokens out."""
 
     def generate(self, request: int, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> None:
-        self._do(self._machine.generate, request, messages, tools)
+        self._both("generate", request, messages, tools)
 
     def cancel(self, request: int) -> None:
-        self._do(self._machine.cancel, request)
+        self._both("cancel", request)
 
 
 class RoutedTts(Routed[TtsFailover]):
     """Sentences in, speech out."""
 
     def speak(self, request: int, text: str) -> None:
-        self._do(self._machine.speak, request, text)
+        self._both("speak", request, text)
 
     def cancel(self, request: int) -> None:
-        self._do(self._machine.cancel, request)
+        self._both("cancel", request)
+
+
+class RoutedRealtime(Routed[RealtimeFailover]):
+    """Speech to speech."""
+
+    def audio(self, pcm: bytes, media_time: Samples, flags: int) -> None:
+        """The path of every frame."""
+        candidate = self._machine.audio(pcm, media_time, flags, self._drive.now())
+        if flags & _SPEECH:
+            self._drive.poke()
+        if candidate is not None:
+            session = self._sessions[candidate.index]
+            if session is not None:
+                session.audio(pcm, media_time, flags)
+
+    def interrupted(self, played_ms: int) -> None:
+        self._do(self._machine.interrupted, played_ms)
+
+    def tool_result(self, call: str, text: str) -> None:
+        self._do(self._machine.tool_result, call, text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from gateway.errors import ProviderError
@@ -10,12 +12,16 @@ from gateway.providers.contract import Failed, Interrupted, Speech
 from gateway.units import MS, Nanos, Samples
 from tests.unit.plugs.desk import Call, Leg, Provider
 
+SPEECH = 1
+
 
 class Table:
-    def __init__(self) -> None:
+    def __init__(self, *others: Provider, **options: object) -> None:
         self.provider, self.leg = Provider(), Leg()
-        self.call = Call(self.provider)
-        self.session: RealtimePlugSession = SPEC.create(RealtimeOptions(model="models")).open(self.call)  # type: ignore[assignment]
+        self.call = Call(self.provider, *others)
+        model = ["models", *(one.name for one in others)]
+        parsed = RealtimeOptions.model_validate({"model": model, **options})
+        self.session: RealtimePlugSession = SPEC.create(parsed).open(self.call)  # type: ignore[assignment]
 
     async def connect(self) -> None:
         await self.session.start(self.leg)
@@ -65,9 +71,32 @@ async def test_turns_without_an_answer_leave_nothing(table: Table) -> None:
     assert len(table.call.timeline._turns) <= 2
 
 
-async def test_a_lost_model_is_apologised_for(table: Table) -> None:
+async def test_a_lost_model_is_apologised_for_when_the_caller_is_owed_an_answer() -> None:
+    table = Table(failover={"attempts": 1})
+    await table.connect()
+    table.provider.up = False
+    table.session.on_audio(bytes(320), Samples(0), table.call.now(), SPEECH)
     table.provider.last("realtime").tell(Failed(ProviderError("models", "gone", transient=True)))
     assert len(table.leg.played) == 1
     assert not table.call.hung_up
     table.session.on_playout_idle(table.call.now(), Samples(8000))
     assert table.call.hung_up == ["a model failed"]
+
+
+async def test_the_next_model_hears_what_got_no_answer() -> None:
+    other = Provider("others")
+    table = Table(other)
+    await table.connect()
+    for frame in range(30):
+        table.session.on_audio(bytes(320), Samples(160 * frame), table.call.now(), SPEECH if frame >= 10 else 0)
+    assert not other.sessions["realtime"]
+    table.provider.last("realtime").tell(Failed(ProviderError("models", "gone", transient=True)))
+    await other.have("realtime", 1)
+    async with asyncio.timeout(5):
+        while not other.last("realtime").asked:
+            await asyncio.sleep(0)
+    table.session.on_audio(bytes(320), Samples(4800), table.call.now(), SPEECH)
+    assert len(other.last("realtime").asked) >= 30
+    other.last("realtime").tell(Speech(0, bytes(3200), 8000))
+    assert len(table.leg.played) == 1
+    assert not table.call.hung_up

@@ -1,0 +1,113 @@
+"""Failing over a speech-to-speech model: what the caller said and got no answer to is said to the next one.
+
+The next model gets the same brief and does not know what was spoken before; it goes on from the caller's last words.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from gateway.errors import ProviderError
+from gateway.providers.contract import Failed, Speech, Usage
+from gateway.providers.router.effects import Spent
+from gateway.providers.router.failover import Candidate, Failover
+from gateway.providers.router.health import Health
+from gateway.providers.router.options import FailoverOptions
+from gateway.units import MS, Nanos, Samples
+from gateway.wire.messages import Flags
+
+__all__ = ["RealtimeFailover"]
+
+_FRAME: Final = 20 * MS
+_PREROLL: Final = 25
+"""Frames before speech that are kept: half a second."""
+_PAUSE: Final = 500 * MS
+"""Silence after which the model should think of an answer."""
+_SPEECH: Final = int(Flags.SPEECH)
+
+Frame = tuple[bytes, Samples, int]
+
+
+class RealtimeFailover(Failover):
+    """Its work is an answer: owed from when the caller has spoken, done with its first audio."""
+
+    role = "realtime"
+    stands_by = False
+
+    def __init__(self, healths: Sequence[Health], options: FailoverOptions, jitter: random.Random) -> None:
+        super().__init__(healths, options, jitter)
+        self._unanswered: deque[Frame] = deque()
+        self._most = max(_PREROLL, options.replay // _FRAME)
+        self._spoke: Nanos | None = None
+        """When the caller was last heard to speak, until the answer begins."""
+
+    # --- verbs --------------------------------------------------------------------------------------------------------
+
+    def audio(self, pcm: bytes, media_time: Samples, flags: int, now: Nanos) -> Candidate | None:
+        """Who gets the frame now."""
+        self._unanswered.append((pcm, media_time, flags))
+        if flags & _SPEECH:
+            first, self._spoke = self._spoke is None, now
+            if first:
+                self._begin(now)
+        if len(self._unanswered) > (self._most if self._spoke is not None else _PREROLL):
+            self._unanswered.popleft()
+        return self.current
+
+    def interrupted(self, played_ms: int, now: Nanos) -> None:
+        if self.current is not None:
+            self._ask(self.current, "interrupted", played_ms)
+
+    def tool_result(self, call: str, text: str, now: Nanos) -> None:
+        if self.current is not None:
+            self._ask(self.current, "tool_result", call, text)
+
+    # --- the machine's parts ------------------------------------------------------------------------------------------
+
+    @property
+    def working(self) -> bool:
+        return self._spoke is not None
+
+    def _issue(self, candidate: Candidate, now: Nanos) -> None:
+        if self._lost_at is None:
+            return  # it has heard all of it
+        for frame in list(self._unanswered)[:-1]:
+            self._ask(candidate, "audio", *frame)
+
+    def _retract(self, candidate: Candidate, now: Nanos) -> bool:
+        self._drop(candidate)
+        return False
+
+    def _abandon(self, error: ProviderError) -> None:
+        self._spoke = None
+        self._events.append(Failed(error))
+
+    def _due(self) -> Nanos | None:
+        if self._spoke is None or not self._engaged or self.current is None:
+            return None
+        limit = self._limit(self.current, self.current.health.first, self._options.realtime, self._spoke)
+        return None if limit is None else Nanos(self._spoke + _PAUSE + limit)
+
+    def _late(self, now: Nanos) -> None:
+        if self.current is not None:
+            self._fail(self.current, ProviderError(self.current.name, "no answer in time", transient=True), now)
+
+    def _result(self, candidate: Candidate, result: Any, now: Nanos) -> None:
+        if candidate is not self.current:
+            return
+        if isinstance(result, Failed):
+            self._session_lost(candidate, result.error, now)
+            return
+        if isinstance(result, Usage):
+            self._events.append(Spent(self.role, candidate.name, result))
+            return
+        if isinstance(result, Speech) and self._spoke is not None:
+            candidate.health.first.add(max(0, now - self._spoke), now)
+            self._served(candidate, now)
+            self._spoke = None
+            self._unanswered.clear()
+            self._rest()
+        self._events.append(result)
