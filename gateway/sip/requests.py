@@ -40,7 +40,7 @@ class Requests(Usage):
 
     def reoffer(self, sdp: bytes, now: Nanos) -> None:
         """An offer of ours, or, empty, a wish for one of theirs; nothing once the call is being ended."""
-        if self.phase is not Phase.LEAVING:
+        if not self.over:
             self.offers.offer(sdp, now)
 
     def send_digit(self, digit: str, duration_ms: int, now: Nanos) -> None:

@@ -50,6 +50,11 @@ class Usage:
         self._user = user
         self._ended = False
 
+    @property
+    def over(self) -> bool:
+        """``Ended`` is told: what may remain is a CANCEL or BYE that is not answered yet."""
+        return self._ended
+
     def random_below(self, limit: int) -> int:
         return self._context.random_below(limit)
 

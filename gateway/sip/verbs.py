@@ -103,7 +103,7 @@ class CallVerbs:
         ``target`` may be empty then. Without ``watch`` nobody tells how it ends (RFC 4488)."""
         headers = checked(headers)
         session = self._context.sessions.get(call)
-        if session is None or session.phase is Phase.LEAVING:
+        if session is None or session.over:
             return
         other = self._context.sessions.get(replacing) if replacing is not None else None
         dialog = other.dialog if other else None
