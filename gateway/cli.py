@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_call(commands)
     _add_calls(commands)
     _add_turns(commands)
+    _add_providers(commands)
     _add_models(commands)
     _add_demo(commands)
     return parser
@@ -169,6 +170,21 @@ def _add_selection(parser: argparse.ArgumentParser, failed: str) -> None:
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most this many (default: 20)")
     parser.add_argument(
         "--json", action="store_true", help="one JSON object per line, with everything that was recorded"
+    )
+
+
+def _add_providers(commands: Any) -> None:
+    example = "linecard providers\nDEEPGRAM_API_KEY=... linecard providers check deepgram"
+    about = "list the kinds of model providers, or try one of them live"
+    parser = _add(commands, "providers", _providers, about, example)
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="check NAME",
+        help="one live round trip in every role, with your key: each stage's time",
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help=f"where NAME is a provider's block (default: {DEFAULT_CONFIG}, if it is there)"
     )
 
 
@@ -334,6 +350,27 @@ def _shown(rows: Sequence[Mapping[str, Any]], table: Callable[[], Table], *, as_
     else:
         print("no records match", file=sys.stderr)
     return OK
+
+
+def _providers(options: argparse.Namespace) -> int:
+    from gateway.bench import provider_check
+
+    match options.what:
+        case []:
+            print("\n".join(provider_check.listing()))
+            return OK
+        case ["check", name]:
+            from gateway.config import load
+
+            path = options.config or DEFAULT_CONFIG
+            config = load(path) if options.config or os.path.exists(path) else None  # noqa: PTH110
+
+            async def run() -> int:
+                return OK if await provider_check.check(name, config, print) else FAILED
+
+            return _loop(run())
+        case _:
+            raise ConfigError(["providers: write `linecard providers`, or `linecard providers check NAME`"])
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ can tell the model's share of a stage from the network's and ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -318,3 +318,5 @@ class ProviderSpec:
     """(name, options) -> provider; opens nothing yet."""
     roles: frozenset[str] = field(default_factory=frozenset)
     """Of ``stt``, ``llm``, ``tts``, ``realtime``."""
+    live: Mapping[str, str] = field(default_factory=dict)
+    """Role -> when a round trip with the provider itself was last seen to work."""

@@ -1,4 +1,7 @@
-"""Deepgram: speech to text, Nova (``/v1/listen``) and Flux (``/v2/listen``, which ends turns itself)."""
+"""Deepgram: speech to text, Nova (``/v1/listen``) and Flux (``/v2/listen``, which ends turns itself).
+
+Its voices are in ``deepgram_tts.py``.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pydantic import Field
 from gateway.audio import PCM_16K, AudioFormat, Encoding
 from gateway.options import Secret
 from gateway.providers.contract import ModelInfo, Word
+from gateway.providers.deepgram_tts import DeepgramAura, DeepgramFluxVoice, DeepgramTts
 from gateway.providers.dialect import (
     Fault,
     Flushed,
@@ -21,6 +25,7 @@ from gateway.providers.dialect import (
     Ready,
     SttDialect,
     SttEvent,
+    TtsDialect,
     TurnEvent,
     Wire,
 )
@@ -55,6 +60,7 @@ class DeepgramOptions(VendorOptions):
     base_url: str = "https://api.deepgram.com"
     """Where the API is; ``https://api.eu.deepgram.com`` stays in Europe."""
     stt: DeepgramStt = Field(default_factory=DeepgramStt)
+    tts: DeepgramTts = Field(default_factory=DeepgramTts)
 
 
 def hearing(encoding: str, rate: int) -> AudioFormat:
@@ -96,10 +102,6 @@ class _Listening(SttDialect):
 
     def close(self) -> Iterable[Wire]:
         return ('{"type":"CloseStream"}',)
-
-    def closed(self, code: int | None, reason: str) -> Fault | None:
-        """1008 with ``DATA-0000`` is audio in another format than was announced; 1011 comes with ``NET-...``."""
-        return None
 
 
 class DeepgramNova(_Listening):
@@ -204,4 +206,9 @@ def _stt(options: DeepgramOptions, rate: int, language: str) -> SttDialect:
     return (DeepgramFlux if flux else DeepgramNova)(options, rate, language)
 
 
-SPEC: Final = adapter("deepgram", DeepgramOptions, stt=_stt)
+def _tts(options: DeepgramOptions, rate: int, language: str) -> TtsDialect:
+    flux = options.tts.model.startswith("flux-")
+    return (DeepgramFluxVoice if flux else DeepgramAura)(options, rate, language)
+
+
+SPEC: Final = adapter("deepgram", DeepgramOptions, stt=_stt, tts=_tts)

@@ -45,7 +45,9 @@ class VendorOptions(Options):
 
     @field_validator("base_url", check_fields=False)
     @classmethod
-    def _base_is_an_address(cls, url: str) -> str:
+    def _base_is_an_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
             raise ValueError(f"{url!r} is not an address; write https://host, https://host/path or wss://host")

@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
 
-from tests.played.roles import TtsScript
+from tests.played.roles import QuietSttScript, SttScript, TtsScript
 from tests.played.stage import Message
 
 
@@ -45,3 +45,51 @@ class Sonic(TtsScript):
     def error(self) -> Iterable[Message]:
         context = next(iter(self.speaking))
         yield self.told(context, type="error", status_code=500, done=True, title="Oops", message="try again")
+
+
+class _Listen:
+    request: Any
+
+    def allowed(self) -> bool:
+        return bool(self.request.headers.get("X-API-Key") == "key")
+
+    @property
+    def bytes_per_ms(self) -> float:
+        query = self.request.query
+        width = {"pcm_mulaw": 1, "pcm_alaw": 1, "pcm_s16le": 2}[query["encoding"]]
+        return float(width * int(query["sample_rate"]) / 1000)
+
+
+class Ink(_Listen, QuietSttScript):  # type: ignore[misc]
+    def greeting(self) -> Iterable[Message]:
+        yield json.dumps({"type": "connected", "request_id": "r"})
+
+    def sort(self, message: Message) -> tuple[str, bytes]:
+        return ("audio", message) if isinstance(message, bytes) else ("", b"")
+
+    def interim(self, text: str) -> Iterable[Message]:
+        yield json.dumps({"type": "turn.start", "request_id": "r"})
+        yield json.dumps({"type": "turn.update", "transcript": text, "request_id": "r"})
+
+    def final(self, text: str) -> Iterable[Message]:
+        yield json.dumps({"type": "turn.end", "transcript": text, "request_id": "r"})
+
+    def error(self) -> Iterable[Message]:
+        yield json.dumps({"type": "error", "status_code": 500, "title": "Oops", "message": "try again"})
+
+
+class InkManual(_Listen, SttScript):  # type: ignore[misc]
+    def sort(self, message: Message) -> tuple[str, bytes]:
+        if isinstance(message, bytes):
+            return "audio", message
+        return ("end" if message == "finalize" else ""), b""
+
+    def interim(self, text: str) -> Iterable[Message]:
+        yield json.dumps({"type": "transcript", "is_final": False, "text": text, "request_id": "r"})
+
+    def final(self, text: str) -> Iterable[Message]:
+        yield json.dumps({"type": "transcript", "is_final": True, "text": text, "language": "en", "request_id": "r"})
+        yield json.dumps({"type": "flush_done"})
+
+    def error(self) -> Iterable[Message]:
+        yield json.dumps({"type": "error", "status_code": 500, "message": "try again"})

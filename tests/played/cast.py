@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.played import cartesia, deepgram, openai_chat
+from tests.played import (
+    anthropic,
+    azure,
+    cartesia,
+    deepgram,
+    elevenlabs,
+    gemini_live,
+    inworld,
+    openai,
+    openai_chat,
+    xai,
+)
 from tests.played.stage import Script
 
 __all__ = ["CAST", "Part"]
@@ -30,8 +41,34 @@ class Part:
 
 
 CAST = [
+    Part("anthropic", "llm", anthropic.Messages),
+    Part("azure-openai", "llm", azure.AzureChat, {"llm": {"model": "acme-llm"}}, "http://{at}/openai/v1"),
+    Part("azure-openai", "realtime", azure.AzureRealtimeScript, base_url="http://{at}/openai/v1"),
+    Part("azure-speech", "stt", azure.SpeechToText, {"stt": {"language": "en-US"}}),
+    Part("azure-speech", "tts", azure.TextToSpeech),
+    Part("azure-voice-live", "realtime", azure.VoiceLiveScript),
+    Part("cartesia", "stt", cartesia.Ink, name="ink"),
+    Part("cartesia", "stt", cartesia.InkManual, {"stt": {"model": "ink-whisper"}}, name="ink-manual"),
+    Part("cartesia", "tts", cartesia.Sonic),
     Part("deepgram", "stt", deepgram.Nova, name="nova"),
     Part("deepgram", "stt", deepgram.Flux, {"stt": {"model": "flux-general-en"}}, name="flux"),
+    Part("deepgram", "tts", deepgram.Aura, name="aura"),
+    Part("deepgram", "tts", deepgram.FluxVoice, {"tts": {"model": "flux-haley-en"}}, name="flux-voice"),
+    Part("elevenlabs", "stt", elevenlabs.ScribeScript),
+    Part("elevenlabs", "tts", elevenlabs.MultiContext),
+    Part("elevenlabs", "realtime", elevenlabs.ConvAi, {"realtime": {"agent": "a1"}}),
+    Part("gemini-live", "realtime", gemini_live.Live),
+    Part("inworld", "stt", inworld.Transcribe),
+    Part("inworld", "tts", inworld.Bidirectional),
+    Part("inworld", "realtime", inworld.Cascade),
+    Part("openai", "stt", openai.Transcription, base_url="http://{at}/v1"),
+    Part("openai", "llm", openai.Responses, base_url="http://{at}/v1", name="responses"),
+    Part("openai", "llm", openai_chat.Chat, {"llm": {"api": "chat"}}, "http://{at}/v1", name="chat"),
+    Part("openai", "tts", openai.SpeechHttp, base_url="http://{at}/v1"),
+    Part("openai", "realtime", openai.Realtime, base_url="http://{at}/v1"),
     Part("openai-compatible", "llm", openai_chat.Chat, {"llm": {"model": "acme-llm"}}, "http://{at}/v1"),
-    Part("cartesia", "tts", cartesia.Sonic),
+    Part("xai", "stt", xai.Listen, base_url="http://{at}/v1"),
+    Part("xai", "llm", openai_chat.Chat, base_url="http://{at}/v1"),
+    Part("xai", "tts", xai.Speak, base_url="http://{at}/v1"),
+    Part("xai", "realtime", xai.GrokVoice, base_url="http://{at}/v1"),
 ]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from tests.played.roles import SttScript
+from tests.played.roles import SttScript, TtsScript
 from tests.played.stage import Message
 
 WIDTH = {"mulaw": 1, "alaw": 1, "linear16": 2}
@@ -102,3 +102,80 @@ class Flux(Listen):
 
     def error(self) -> Iterable[Message]:
         yield json.dumps({"type": "Error", "code": "INTERNAL_SERVER_ERROR", "description": "oops"})
+
+
+class Speak(TtsScript):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        query = self.request.query
+        self.samples_per_ms = int(query["sample_rate"]) // 1000
+        self.sample = b"\xff" if query["encoding"] == "mulaw" else b"\0\0"
+        self.text = ""
+
+    def allowed(self) -> bool:
+        return self.request.headers.get("Authorization") == "Token key"
+
+    def refusal(self, status: int) -> str:
+        return json.dumps({"err_code": "TEST", "err_msg": f"refused with {status}", "request_id": "1"})
+
+    def sort(self, message: Message) -> tuple[str, str, str]:
+        found = json.loads(message)
+        match found["type"]:
+            case "Speak":
+                self.text += found["text"]
+            case "Flush":
+                text, self.text = self.text, ""
+                return "speak", "", text
+            case "Clear" | "Interrupt":
+                return "cancel", "", ""
+        return "", "", ""
+
+    def audio(self, context: str, audio: bytes) -> Iterable[Message]:
+        yield audio
+
+
+class Aura(Speak):
+    def greeting(self) -> Iterable[Message]:
+        yield json.dumps(
+            {
+                "type": "Metadata",
+                "request_id": "r",
+                "model_name": "aura-2-thalia-en",
+                "model_version": "2025-02-10.0",
+                "model_uuid": "u",
+            }
+        )
+
+    def done(self, context: str) -> Iterable[Message]:
+        yield json.dumps({"type": "Flushed", "sequence_id": 0})
+
+    def cancelled(self, context: str) -> Iterable[Message]:
+        yield json.dumps({"type": "Cleared", "sequence_id": 0})
+
+    def error(self) -> Iterable[Message]:
+        yield json.dumps({"type": "Error", "code": "NET-0000", "description": "internal"})
+
+
+class FluxVoice(Speak):
+    def greeting(self) -> Iterable[Message]:
+        yield json.dumps(
+            {
+                "type": "Connected",
+                "request_id": "r",
+                "model_name": "flux-haley-en",
+                "model_version": "1",
+                "model_uuids": [],
+            }
+        )
+
+    def done(self, context: str) -> Iterable[Message]:
+        yield json.dumps({"type": "Flushed", "speech_id": "s"})
+        yield json.dumps(
+            {"type": "SpeechMetadata", "speech_id": "s", "audio_duration_ms": 100, "billable_character_count": 5}
+        )
+
+    def cancelled(self, context: str) -> Iterable[Message]:
+        yield json.dumps({"type": "SpeechInterrupted", "audio_played_ms": 0, "metadata": {}})
+
+    def error(self) -> Iterable[Message]:
+        yield json.dumps({"type": "Error", "code": "NET-0003", "description": "internal"})

@@ -3,7 +3,7 @@
 - STT: hears ``<n> ms`` of whatever was sent, in the format that was announced.
 - LLM: says ``You said: <the last message>`` token by token; asked with tools, calls the first one.
 - TTS: 20 ms of audio for each character.
-- Realtime: echoes 100 ms of what it heard, as one answer, after having heard them.
+- Realtime: answers each 300 ms that it hears with 100 ms of speech, then hears the caller break in.
 """
 
 from __future__ import annotations
@@ -60,6 +60,23 @@ class SttScript(Script):
         await self.say(self.final(text))
         if self.fault is Fault.DUPLICATE:
             await self.say(self.final(text))
+
+
+class QuietSttScript(SttScript):
+    """Ends a turn by itself, when no audio has come for a moment: its protocol has no word for it."""
+
+    _pending: asyncio.Task[None] | None = None
+
+    async def on_message(self, message: Message) -> None:
+        await super().on_message(message)
+        if self.sort(message)[0] == "audio":
+            if self._pending is not None:
+                self._pending.cancel()
+            self._pending = asyncio.create_task(self.quiet())
+
+    async def quiet(self) -> None:
+        await asyncio.sleep(0.05)
+        await self.on_end()
 
 
 class TtsScript(Script):
@@ -277,7 +294,6 @@ class RealtimeScript(Script):
         return ()
 
     heard = 0
-    answered = False
     interrupts: tuple[bytes, ...] = ()
     results: tuple[bytes, ...] = ()
 
@@ -286,8 +302,8 @@ class RealtimeScript(Script):
         match kind:
             case "audio":
                 self.heard += len(data)
-                if self.heard >= 100 * self.bytes_per_ms and not self.answered:
-                    self.answered = True
+                if self.heard >= 300 * self.bytes_per_ms:
+                    self.heard = 0
                     await self.reply()
             case "interrupted":
                 self.interrupts += (data,)

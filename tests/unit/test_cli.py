@@ -40,7 +40,7 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     return seen
 
 
-@pytest.mark.parametrize("command", ["run", "check", "call", "calls", "turns", "models", "demo"])
+@pytest.mark.parametrize("command", ["run", "check", "call", "calls", "turns", "providers", "models", "demo"])
 def test_every_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])

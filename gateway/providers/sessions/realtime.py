@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from gateway.errors import ProviderError
 from gateway.providers.contract import (
@@ -24,9 +24,13 @@ from gateway.units import Samples
 
 __all__ = ["RealtimeSocket"]
 
+_RESUMES: Final = 3
+"""Attempts to take up a session that is lost again and again."""
+
 
 class RealtimeSocket(BaseSession[RealtimeResult]):
-    """One call's model. Where the protocol lets a lost session be taken up again, it is; else its loss is told."""
+    """One call's model. Where the protocol lets a lost session be taken up again, it is, unless the model was speaking:
+    the rest of its sentence is lost, and only the caller's side knows what to make of that."""
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class RealtimeSocket(BaseSession[RealtimeResult]):
         self._turn = 0
         self._speaking = False
         self._resuming = False
+        self._resumed = 0  # times, since the model has last said or heard something
 
     async def open(self) -> None:
         await self._link.open()
@@ -74,7 +79,7 @@ class RealtimeSocket(BaseSession[RealtimeResult]):
     def on_event(self, event: Any) -> None:
         match event:
             case Sound(audio):
-                self._speaking = True
+                self._speaking, self._resumed = True, 0
                 speaks = self._dialect.speaks
                 self._tell(Speech(0, audio, speaks.rate, encoding=speaks.encoding))
             case Done():
@@ -112,7 +117,7 @@ class RealtimeSocket(BaseSession[RealtimeResult]):
         self._resume_if_retiring()
 
     def on_lost(self, fault: Fault) -> None:
-        if fault.transient and self._can_resume():
+        if fault.transient and not self._speaking and self._can_resume():
             self._start_resuming()
         else:
             self._fail(fault)
@@ -120,7 +125,8 @@ class RealtimeSocket(BaseSession[RealtimeResult]):
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _can_resume(self) -> bool:
-        return bool(self._handle) and not self._resuming and self._make().resume(self._handle)
+        tired = self._resuming or self._resumed >= _RESUMES
+        return bool(self._handle) and not tired and self._make().resume(self._handle)
 
     def _resume_if_retiring(self) -> None:
         """While the model is silent; one that cannot be resumed is used to its end."""
@@ -129,6 +135,7 @@ class RealtimeSocket(BaseSession[RealtimeResult]):
 
     def _start_resuming(self) -> None:
         self._resuming = True
+        self._resumed += 1
         self._shared.work.spawn(self._resume(), f"{self._name} resumes a session")
 
     async def _resume(self) -> None:

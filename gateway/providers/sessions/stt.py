@@ -86,6 +86,7 @@ class SttSocket(BaseSession[SttResult]):
         self._came = False  # something since the turn was ended
         self._stale = False  # the end of a segment that was told of already
         self._void_until = 0.0  # until the provider is through with a turn that was cancelled
+        self._answered = ""
         self._text = _Text()
 
     async def open(self) -> None:
@@ -111,9 +112,7 @@ class SttSocket(BaseSession[SttResult]):
         if self._text.over:
             self._answer()
             return
-        piece = self._converter.flush()
-        if piece is not None:
-            self._link.send_audio(piece)
+        self._send_rest()
         self._link.send(self._dialect.end())
         self._deadlines.expect(turn)
         self._settle()
@@ -123,8 +122,10 @@ class SttSocket(BaseSession[SttResult]):
             return
         self._stop_waiting()
         self._turn = None
-        if str(self._text):  # else the provider has nothing to end, and will not say so either
-            self._link.send(self._dialect.cancel())
+        wires = tuple(self._dialect.cancel())
+        if wires and str(self._text):  # else the provider has nothing to end, and will not say so either
+            self._send_rest()
+            self._link.send(wires)
             self._void_until = self._loop.time() + self._dialect.settle / SECOND
         self._text.clear()
         self._replace_if_retiring()
@@ -157,8 +158,19 @@ class SttSocket(BaseSession[SttResult]):
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
+    def _send_rest(self) -> None:
+        """What waits for a whole message belongs to the turn that ends."""
+        piece = self._converter.flush()
+        if piece is not None:
+            self._link.send_audio(piece)
+
     def _void(self) -> bool:
         return self._loop.time() < self._void_until
+
+    def _repeated(self, heard: Heard) -> bool:
+        """The same final once more, before anybody has spoken again."""
+        idle = self._turn is self._ending is None
+        return idle and heard.final and heard.text == self._answered and not str(self._text)
 
     def _on_flushed(self) -> None:
         self._stale = False
@@ -168,7 +180,7 @@ class SttSocket(BaseSession[SttResult]):
             self._answer()
 
     def _on_heard(self, heard: Heard) -> None:
-        if self._void():
+        if self._void() or self._repeated(heard):
             return
         if self._stale:
             self._stale = not heard.final
@@ -192,7 +204,7 @@ class SttSocket(BaseSession[SttResult]):
             self._void_until = 0.0
             return
         self._text.close()
-        self._text.over = True
+        self._text.over = bool(str(self._text))
         self._stale = False
         if self._ending is not None:
             self._answer()
@@ -208,6 +220,7 @@ class SttSocket(BaseSession[SttResult]):
         result = Transcript(
             turn, str(text), final=True, confidence=last.confidence, language=last.language, words=tuple(text.words)
         )
+        self._answered = last.text
         text.clear()
         self._tell(result)
         self._replace_if_retiring()
