@@ -1,4 +1,4 @@
-"""Calls to two servers of which one is dark or refuses, on a network that loses and repeats: in the end nothing is left."""
+"""Calls to two servers, one dark or refusing, on a network that loses and repeats: in the end nothing is left."""
 
 from __future__ import annotations
 
