@@ -90,7 +90,7 @@ cdef void _drop_oldest(Jitter *jitter, int64_t sequence) noexcept nogil:
 cdef void _begin(Jitter *jitter, uint16_t sequence, uint32_t timestamp) noexcept nogil:
     jitter.started = True
     jitter.newest = jitter.sequence = <int64_t>sequence + 0x10000
-    jitter.newest_time = <int64_t>timestamp + (<int64_t>1 << 32)
+    jitter.newest_time = timestamp      # in nanoseconds at 16 kHz that leaves room for 11 hours
 
 
 @cdivision(True)

@@ -168,7 +168,8 @@ def test_more_than_it_holds_pushes_the_oldest_out() -> None:
 
 
 @pytest.mark.parametrize("kernel", [PCMU, G722, L16_8K])
-def test_a_tone_keeps_its_pitch_through_jitter(kernel: object) -> None:
+@pytest.mark.parametrize("began", [0, (1 << 32) - 16_000])
+def test_a_tone_keeps_its_pitch_through_jitter(kernel: object, began: int) -> None:
     coder, buffer, source = Coder(kernel), JitterBuffer(kernel), random.Random(5)  # type: ignore[arg-type]
     step, heard = kernel.rate // 50, []  # type: ignore[attr-defined]
     arrivals = []
@@ -179,7 +180,7 @@ def test_a_tone_keeps_its_pitch_through_jitter(kernel: object) -> None:
     for tick in range(400):
         while arrivals and arrivals[0][0] <= tick * FRAME:
             at, number, payload = arrivals.pop(0)
-            buffer.put(number, number * 160, payload, at)
+            buffer.put(number, (began + number * 160) & 0xFFFFFFFF, payload, at)
         heard += struct.unpack(f"<{step}h", buffer.take(step, tick * FRAME))
     steady = heard[100 * step :]
     rises = sum(a < 0 <= b for a, b in itertools.pairwise(steady))
