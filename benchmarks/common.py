@@ -70,15 +70,21 @@ class Bench:
 
 
 @asynccontextmanager
-async def gateway(*, prompt: bool, answer_s: float = 1.5, **plug: Any) -> AsyncIterator[Bench]:
-    """``prompt``: models that answer at once; else the embedded ones. ``plug`` are keys of the pipeline."""
+async def gateway(
+    *, prompt: bool, answer_s: float = 1.5, more: dict[str, dict[str, Any]] | None = None, **plug: Any
+) -> AsyncIterator[Bench]:
+    """``prompt``: models that answer at once; else the embedded ones. ``plug`` are keys of the pipeline, ``more`` those
+    of other blocks."""
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         models, url = await _models(prompt, answer_s)
         stack.push_async_callback(models.stop, 1.0)
         port = free_port(socket.SOCK_DGRAM)
         path = directory / "linecard.yaml"
-        path.write_text(yaml.safe_dump(_configuration(port, url, plug)))
+        configuration = _configuration(port, url, plug)
+        for block, keys in (more or {}).items():
+            configuration.setdefault(block, {}).update(keys)
+        path.write_text(yaml.safe_dump(configuration))
         bench = Bench(("127.0.0.1", port), models)
         bench.gateway = await Child.start("linecard run", ["run", str(path), "--no-redact"], bench.on_line)
         stack.push_async_callback(bench.gateway.stop, 2.0)
@@ -101,9 +107,9 @@ def _configuration(port: int, url: str, plug: dict[str, Any]) -> dict[str, Any]:
         "sip": {"listen": f"udp://127.0.0.1:{port}"},
         "media": {"address": "127.0.0.1", "ports": "20000-21999"},
         "providers": {"models": {"kind": "native", "url": url}},
-        "plugs": {"pizza": pipeline, "echo": {"kind": "realtime", "model": "models"}},
+        "plugs": {"pizza": pipeline, "echo": {"kind": "realtime", "model": "models"}, "plain": {"kind": "echo"}},
         "trunks": [{"name": "loopback", "from": ["127.0.0.0/8"]}],
-        "routes": [{"to": "pizza", "plug": "pizza"}, {"to": "echo", "plug": "echo"}],
+        "routes": [{"to": "pizza", "plug": "pizza"}, {"to": "echo", "plug": "echo"}, {"to": "plain", "plug": "plain"}],
         "log": {"format": "json"},
     }
 
@@ -124,6 +130,10 @@ class Cpu:
     def _read(self) -> float:
         fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def spent(self) -> float:
+        """Seconds, since the beginning."""
+        return self._read() - self._spent
 
     def share(self) -> float:
         """Of one core, since the beginning."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict
-from typing import Any, Literal, cast
+from dataclasses import asdict, fields
+from typing import Any, Final, Literal, cast
 
 import structlog
 
@@ -275,7 +275,7 @@ class Call:
             cause=ended.cause,
             duration_s=round(now - self._began, 3),
             talk_s=0.0 if answered is None else round(now - answered, 3),
-            media=asdict(self._media.result()) if self._media.done() else None,
+            media=_as_dict(self._media.result()) if self._media.done() else None,
             **(self._kept(CallHeaders(ended.message)) if ended.by == "remote" else {}),
             **self.totals,
             **self._more_to_write(),
@@ -353,3 +353,12 @@ class Call:
             sip.reject(handle, status, str(error), warning=warning)
             return
         sip.answer(handle, sdp)
+
+
+_STATS: Final = tuple(field.name for field in fields(LegStats))
+
+
+def _as_dict(stats: LegStats) -> dict[str, object]:
+    """``asdict`` copies each number deeply, which costs a call 0.1 ms."""
+    found = {name: getattr(stats, name) for name in _STATS}
+    return found if stats.far is None else {**found, "far": asdict(stats.far)}

@@ -44,6 +44,10 @@ class Occupancy:
 
     def __init__(self, burst: Nanos = _BURST) -> None:
         self.total = 0
+        self.taken = 0
+        """Calls that have begun, ever."""
+        self.ceiling: Bucket | None = None
+        """What the machine can take, while it is near its end (``overload.py``)."""
         self._burst = burst
         self._calls: Counter[tuple[str, Direction]] = Counter()
         self._buckets: dict[object, Bucket] = {}
@@ -67,8 +71,17 @@ class Occupancy:
             return 0
         return math.ceil(self._source(trunk, host, rate).wait(now))
 
+    def wait_machine(self, now: Nanos) -> int:
+        """Whole seconds until the machine can take one more; 0 if now."""
+        return 0 if self.ceiling is None else math.ceil(self.ceiling.wait(now))
+
+    def take_machine(self, now: Nanos) -> None:
+        if self.ceiling is not None:
+            self.ceiling.take(now)
+
     def enter(self, trunk: str, direction: Direction) -> None:
         self.total += 1
+        self.taken += 1
         self._calls[trunk, direction] += 1
 
     def leave(self, trunk: str, direction: Direction) -> None:

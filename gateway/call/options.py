@@ -46,6 +46,12 @@ class LimitOptions(Options):
     """As many calls as a rate allows in this time may come at once, here and on each trunk."""
     retry_after: Duration = Field(default="5s", validate_default=True, gt=0)
     """When a caller that is refused for want of room may try again: the Retry-After of 503."""
+    max_load: float = Field(default=0.95, gt=0, le=1)
+    """Share of its time that the event loop may be busy; beyond it, new calls are shed with 503 until it has room."""
+    max_delay: Duration = Field(default="200ms", validate_default=True, gt=0)
+    """The same for an event loop that is late, because other processes take the processor."""
+    spare_descriptors: int = Field(default=100, ge=1)
+    """Fewer free descriptors than this shed new calls."""
     call_length: Duration = Field(default="2h", validate_default=True)
     """No call lasts longer."""
 

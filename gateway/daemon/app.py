@@ -20,6 +20,7 @@ from gateway.call.gate import Gate
 from gateway.call.health import Health
 from gateway.call.house import House
 from gateway.call.outbound import Outbound
+from gateway.call.overload import Overload
 from gateway.call.registrations import Registrations
 from gateway.call.switchboard import Switchboard
 from gateway.config import Config
@@ -186,6 +187,9 @@ async def _listen(
         sip.on_message = house.wiretap.on_message
     switchboard = Switchboard(house, gate.occupancy)
     outbound = Outbound(house, switchboard, gate.occupancy, config.trunks)
+    overload = Overload(gate.occupancy, config.limits)
+    overload.start()
+    stack.push_async_callback(overload.close)
     health = Health(sip, outbound.trunks)
     stack.push_async_callback(health.close)
     health.start()
