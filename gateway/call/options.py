@@ -50,6 +50,8 @@ class LimitOptions(Options):
     """Share of its time that the event loop may be busy; beyond it, new calls are shed with 503 until it has room."""
     max_delay: Duration = Field(default="200ms", validate_default=True, gt=0)
     """The same for an event loop that is late, because other processes take the processor."""
+    max_waiting: int = Field(default=100, ge=1)
+    """The same for SIP messages over UDP that wait to be read, because the gateway cannot keep up."""
     spare_descriptors: int = Field(default=100, ge=1)
     """Fewer free descriptors than this shed new calls."""
     call_length: Duration = Field(default="2h", validate_default=True)

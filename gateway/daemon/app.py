@@ -187,7 +187,7 @@ async def _listen(
         sip.on_message = house.wiretap.on_message
     switchboard = Switchboard(house, gate.occupancy)
     outbound = Outbound(house, switchboard, gate.occupancy, config.trunks)
-    overload = Overload(gate.occupancy, config.limits)
+    overload = Overload(gate.occupancy, config.limits, sip.waiting)
     overload.start()
     stack.push_async_callback(overload.close)
     health = Health(sip, outbound.trunks)

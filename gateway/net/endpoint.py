@@ -174,6 +174,10 @@ class EndpointDriver:
     def calls(self) -> int:
         return self._endpoint.calls
 
+    def waiting(self) -> int:
+        """About how many messages have come and are not read yet."""
+        return sum(transport.waiting() for transport in self._transports.values())
+
     def call_id(self, call: int) -> str:
         """Call-ID of a call; ``""`` once it is over."""
         return self._endpoint.call_id(call)

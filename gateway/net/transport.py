@@ -67,6 +67,9 @@ class Transport(Protocol):
     def send(self, datagram: Datagram) -> None:
         """Sends, or tells ``Receiver.undelivered`` later, or, without any connection, loses it. Raises nothing."""
 
+    def waiting(self) -> int:
+        """About how many messages have come and are not read yet. 0 where the peers wait instead: on streams."""
+
     async def close(self) -> None:
         """Closes everything; what is still to be written has a moment to leave."""
 

@@ -22,16 +22,24 @@ def settle(ceiling: Ceiling, capacity: float, offered: float, windows: int) -> l
     return taken
 
 
-def test_at_twice_the_capacity_most_of_it_is_used() -> None:
-    taken = settle(Ceiling(), capacity=500, offered=1000, windows=400)[40:]
-    assert sum(taken) / len(taken) > 0.9 * 500
+def test_at_twice_the_capacity_it_is_not_left_idle() -> None:
+    taken = settle(Ceiling(), capacity=500, offered=1000, windows=800)[80:]
+    assert sum(taken) / len(taken) > 0.7 * 500
     assert max(taken) < 1.05 * 500
+
+
+def test_what_has_piled_up_is_worked_off_first() -> None:
+    ceiling = Ceiling()
+    ceiling.adjust(True, 500)
+    assert ceiling.rate == 10
+    ceiling.adjust(False, 10)
+    assert ceiling.rate == 450
 
 
 def test_the_ceiling_goes_when_nobody_asks_for_more() -> None:
     ceiling = Ceiling()
-    settle(ceiling, capacity=500, offered=1000, windows=40)
-    settle(ceiling, capacity=500, offered=100, windows=40)
+    settle(ceiling, capacity=500, offered=1000, windows=80)
+    settle(ceiling, capacity=500, offered=100, windows=80)
     assert ceiling.rate is None
 
 
@@ -48,6 +56,7 @@ def test_what_runs_out_is_named() -> None:
     limits = LimitOptions()
     assert strain(limits, busy=0.5, late_s=0.01) == ""
     assert "max_load" in strain(limits, busy=0.99, late_s=0)
+    assert "max_waiting" in strain(limits, busy=0.5, late_s=0, waiting=200)
     assert "max_delay" in strain(limits, busy=0.5, late_s=0.3)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert 0 < descriptors_left() < soft

@@ -3,11 +3,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import uvloop
 
 from gateway.errors import RemoteError, ResourceError
+from gateway.net import sip_udp
 from gateway.net.endpoint import EndpointDriver, open_endpoint
 from gateway.net.options import SignallingOptions
 from gateway.net.resolver import resolve
@@ -109,3 +112,18 @@ async def test_an_address_of_another_machine() -> None:
 async def test_what_cannot_be_resolved(target: str) -> None:
     with pytest.raises(RemoteError):
         await resolve(target)
+
+
+async def test_what_waits_to_be_read_is_known() -> None:
+    heard: list[bytes] = []
+    receiver = cast("Any", SimpleNamespace(received=lambda data, flow: heard.append(data)))
+    transport = await sip_udp.SPEC.open(Listen("udp", "127.0.0.1", 0), SignallingOptions(), receiver)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        for _ in range(50):
+            peer.sendto(b"x" * 700, transport.local)
+        assert 20 <= transport.waiting() <= 100
+        async with asyncio.timeout(10):
+            while len(heard) < 50:
+                await asyncio.sleep(0)
+        assert transport.waiting() == 0
+    await transport.close()
