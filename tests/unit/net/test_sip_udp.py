@@ -116,14 +116,16 @@ async def test_what_cannot_be_resolved(target: str) -> None:
 
 async def test_what_waits_to_be_read_is_known() -> None:
     heard: list[bytes] = []
-    receiver = cast("Any", SimpleNamespace(received=lambda data, flow: heard.append(data)))
+    receiver = cast("Any", SimpleNamespace(received=lambda data, flow: heard.append(data), banned=()))
     transport = await sip_udp.SPEC.open(Listen("udp", "127.0.0.1", 0), SignallingOptions(), receiver)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-        for _ in range(50):
-            peer.sendto(b"x" * 700, transport.local)
-        assert 20 <= transport.waiting() <= 100
-        async with asyncio.timeout(10):
-            while len(heard) < 50:
-                await asyncio.sleep(0)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            for _ in range(50):
+                peer.sendto(b"x" * 700, transport.local)
+            assert transport.waiting() > 5
+            async with asyncio.timeout(10):
+                while len(heard) < 50:
+                    await asyncio.sleep(0)
         assert transport.waiting() == 0
-    await transport.close()
+    finally:
+        await transport.close()
