@@ -129,7 +129,11 @@ def measured(chosen: list[Row], rounds: int) -> dict[str, float]:
         Turn.number = number
         for row in chosen:
             if number == 0 or (row.rounds and not row.heavy):
-                values[row.name].append(row.measure())
+                try:
+                    values[row.name].append(row.measure())
+                except RuntimeError as error:  # calls were refused: the row has no figure, the others have theirs
+                    print(f"{row.name}: {str(error).splitlines()[0]}", file=sys.stderr)
+                    values[row.name].append(float("nan"))
     return {name: statistics.median(seen) for name, seen in values.items()}
 
 
@@ -159,7 +163,7 @@ def main() -> None:
     print(f"{machine()}, load {os.getloadavg()[0]:.1f}; baseline: {baseline['machine'] or 'none'}")
     show(chosen, now, baseline["figures"])
     if options.save:
-        figures = {**baseline["figures"], **{name: round(value, 4) for name, value in now.items()}}
+        figures = {**baseline["figures"], **{name: round(value, 4) for name, value in now.items() if value == value}}
         saved = {"machine": f"{machine()}, load {os.getloadavg()[0]:.1f}", "figures": figures}
         BASELINE.write_text(json.dumps(saved, indent=2) + "\n")
 
