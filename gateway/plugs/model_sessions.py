@@ -18,10 +18,8 @@ from gateway.providers.router.stt import SttFailover
 from gateway.providers.router.tts import Player, TtsFailover
 from gateway.providers.router.upstream import Upstream
 
-__all__ = ["STT_RATE", "TTS_RATE", "Listeners", "ModelSessions"]
+__all__ = ["TTS_RATE", "Listeners", "ModelSessions"]
 
-STT_RATE: Final = 16000
-"""What speech models are trained on."""
 TTS_RATE: Final = 8000
 """What the wire speaks: anything above is thrown away by G.711."""
 
@@ -50,7 +48,7 @@ class ModelSessions:
             return [call.providers[name] for name in options.order(role)]
 
         def open_stt(upstream: Upstream, listener: Callable[[Any], None]) -> Any:
-            return upstream.open_stt(listener, rate=STT_RATE, language=language)
+            return upstream.open_stt(listener, rate=self.rate, language=language)
 
         def open_llm(upstream: Upstream, listener: Callable[[Any], None]) -> Any:
             return upstream.open_llm(listener)
@@ -59,7 +57,9 @@ class ModelSessions:
             return upstream.open_tts(listener, rate=TTS_RATE, language=language)
 
         stt, llm, tts = upstreams("stt"), upstreams("llm"), upstreams("tts")
-        hears = SttFailover([one.health("stt") for one in stt], options.failover, jitter, rate=STT_RATE)
+        self.rate = max(one.listening_rate("stt") for one in stt)
+        """Of what is heard: the best that one of the providers makes use of."""
+        hears = SttFailover([one.health("stt") for one in stt], options.failover, jitter, rate=self.rate)
         thinks = LlmFailover(
             [one.health("llm") for one in llm],
             options.failover,
@@ -75,7 +75,7 @@ class ModelSessions:
             hedge="tts" in options.hedge,
         )
         along = options.shadow
-        more: dict[str, Any] = {"host": call, "on_notice": listeners.notice, "rate": STT_RATE}
+        more: dict[str, Any] = {"host": call, "on_notice": listeners.notice, "rate": self.rate}
 
         def shadow(name: str | None) -> Upstream | None:
             return call.providers[name] if name else None

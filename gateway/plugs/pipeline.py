@@ -13,7 +13,7 @@ from typing import Any, Final
 from gateway.media.contract import FrameFlags, Leg
 from gateway.plugs.contract import CallView, PlugSpec
 from gateway.plugs.ledger import Ledger
-from gateway.plugs.model_sessions import STT_RATE, Listeners, ModelSessions
+from gateway.plugs.model_sessions import Listeners, ModelSessions
 from gateway.plugs.pipeline_options import PipelineOptions
 from gateway.plugs.session import BaseSession
 from gateway.plugs.sounds import Sounds
@@ -63,8 +63,6 @@ class PipelineSession(BaseSession):
     reports to the log and the call record.
     """
 
-    uplink_rate = STT_RATE
-
     def __init__(self, options: PipelineOptions, sounds: Sounds, call: CallView) -> None:
         super().__init__(call)
         self._options = options
@@ -82,6 +80,7 @@ class PipelineSession(BaseSession):
         """Whose failing was logged since the last turn."""
         listeners = Listeners(self._on_stt, self._on_llm, self._on_tts, self._on_notice, self._conversation.kept, self)
         self._models = ModelSessions(options, call, listeners)
+        self.uplink_rate = self._models.rate
 
     # --- life ---------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from gateway.plugs.ledger import Ledger
 from gateway.plugs.measured import MeasuredSession
 from gateway.plugs.roles import Names
 from gateway.plugs.wav import apology
-from gateway.providers.contract import Failed, Interrupted, RealtimeResult, Speech
+from gateway.providers.contract import Brief, Failed, Interrupted, RealtimeResult, Said, Speech
 from gateway.providers.router.effects import Lost, Moved
 from gateway.providers.router.options import FailoverOptions
 from gateway.providers.router.realtime import RealtimeFailover
@@ -32,6 +32,12 @@ class RealtimeOptions(Options):
     model: Names
     """Provider of the speech-to-speech model; or a list, the next of which hears what the caller said and got no
     answer to."""
+    prompt: str = ""
+    """What the model is told before the first word; models that were set up elsewhere have theirs."""
+    greeting: str = ""
+    """What it says first; empty lets the caller begin."""
+    language: str = ""
+    """Language of the conversation (BCP 47); empty leaves it to the model."""
     failover: FailoverOptions = FailoverOptions()
     """When the next provider of a list is asked."""
 
@@ -52,13 +58,14 @@ class RealtimePlugSession(MeasuredSession):
     def __init__(self, call: CallView, options: RealtimeOptions) -> None:
         super().__init__(call)
         names = [options.model] if isinstance(options.model, str) else options.model
+        brief = Brief(options.prompt, options.greeting, options.language)
         upstreams = [call.providers[name] for name in names]
         healths = [upstream.health("realtime") for upstream in upstreams]
         self._session = RoutedRealtime(
             RealtimeFailover(healths, options.failover, random.Random()),
             upstreams,
             call,
-            opener=lambda upstream, listener: upstream.open_realtime(listener, rate=self.uplink_rate),
+            opener=lambda upstream, listener: upstream.open_realtime(listener, rate=self.uplink_rate, brief=brief),
             listener=self._on_result,
             on_notice=self._on_notice,
         )
@@ -109,6 +116,8 @@ class RealtimePlugSession(MeasuredSession):
                 self._name_model()
                 self.audio_came(elapsed)
                 self.leg.play(audio, rate, encoding)
+            case Said(text, final=True):
+                self.call.log("said", turn=self.turn, said=text)
             case Interrupted() if self.leg is not None:
                 self.leg.flush(self.turn)
             case Failed():

@@ -47,7 +47,7 @@ class DeepgramStt(RoleOptions):
     language: str | None = None
     """``multi`` or a language; None takes the plug's. Flux models have theirs in their name."""
     encoding: Literal["auto", "mulaw", "alaw", "linear16"] = "auto"
-    """How the audio is sent; ``auto``: mu-law for a telephone call, linear at 16 kHz for a wideband one."""
+    """How the audio is sent; ``auto``: as the telephone brings it. ``linear16`` is 16 kHz, for wideband calls."""
     keyterms: tuple[str, ...] = ()
     """Names and terms to listen for."""
 
@@ -69,7 +69,7 @@ def hearing(encoding: str, rate: int) -> AudioFormat:
         case "auto":
             return AudioFormat(Encoding.ULAW, 8000) if rate == 8000 else PCM_16K
         case "linear16":
-            return AudioFormat(Encoding.PCM, 8000 if rate == 8000 else 16_000)
+            return PCM_16K
         case "alaw":
             return AudioFormat(Encoding.ALAW, 8000)
         case _:
@@ -109,6 +109,7 @@ class DeepgramNova(_Listening):
 
     life = Life(keep_alive=Nanos(4 * SECOND))
     path = "/v1/listen"
+    _last: tuple[float, float] | None = None
 
     def query(self) -> dict[str, Any]:
         return {
@@ -134,6 +135,10 @@ class DeepgramNova(_Listening):
                 yield Fault(f"{found.get('variant')}: {found.get('description')}", transient=False)
 
     def _results(self, found: dict[str, Any]) -> Iterator[SttEvent]:
+        span = (found["start"], found["duration"]) if found["is_final"] and not found.get("from_finalize") else None
+        if span is not None and span == self._last:  # the same segment once more
+            return
+        self._last = span or self._last
         version = found.get("metadata", {}).get("model_info", {})
         if version and self.model.version != version["version"]:
             self.model = ModelInfo(version["name"], version["version"])

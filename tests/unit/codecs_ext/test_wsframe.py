@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from base64 import b64encode
 
 import pytest
 from hypothesis import given, settings
@@ -126,3 +127,50 @@ def test_noise_never_raises_and_is_not_lost(chunks: list[bytes], masked: bool) -
     reader = Reader(masked=masked)
     for chunk in chunks:
         reader.feed(chunk)
+
+
+# --- messages of model providers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@given(before=st.binary(max_size=130), payload=st.binary(max_size=400), after=st.binary(max_size=10))
+def test_wrapped_audio_is_one_message(masked: bool, before: bytes, payload: bytes, after: bytes) -> None:
+    raw = parsed(Writer(masked=masked).wrapped(before, payload, after, base64=False), masked)
+    assert (raw.opcode, raw.fin, bytes(raw.data)) == (Opcode.BINARY, True, before + payload + after)
+    text = parsed(Writer(masked=masked).wrapped(before, payload, after, base64=True), masked)
+    assert (text.opcode, bytes(text.data)) == (Opcode.TEXT, before + b64encode(payload) + after)
+
+
+@pytest.mark.parametrize("size", [0, 92, 93, 94, 95, 125, 126, 49149, 49152, MAX_PAYLOAD])
+def test_wrapped_audio_of_every_length(size: int) -> None:
+    payload = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    assert bytes(parsed(Writer(masked=True).wrapped(b"", payload, b"", base64=True), True).data) == b64encode(payload)
+    with pytest.raises(ValueError, match="the limit is"):
+        Writer(masked=True).wrapped(b"", bytes(MAX_PAYLOAD + 1), b"", base64=False)
+
+
+messages = st.tuples(st.sampled_from([Opcode.TEXT, Opcode.BINARY]), st.binary(max_size=300))
+
+
+@given(sent=st.lists(st.one_of(messages, others), max_size=8), cuts=st.lists(st.integers(1, 200), max_size=20))
+def test_a_plain_reader_takes_messages_out_at_any_cut(sent: list[tuple[Opcode, bytes]], cuts: list[int]) -> None:
+    data = b"".join(Frame(opcode, payload).serialize(mask=False) for opcode, payload in sent)
+    reader, found = Reader(masked=False, plain=True), []
+    while data:
+        size = cuts.pop() if cuts else len(data)
+        found += reader.feed(data[:size])
+        data = data[size:]
+    taken = [item for item in found if isinstance(item, tuple)]
+    assert taken == [(opcode, payload) for opcode, payload in sent if opcode in {Opcode.TEXT, Opcode.BINARY}]
+    rest = b"".join(item for item in found if isinstance(item, bytes))
+    others_sent = [pair for pair in sent if pair[0] not in {Opcode.TEXT, Opcode.BINARY}]
+    assert rest == b"".join(Frame(opcode, payload).serialize(mask=False) for opcode, payload in others_sent)
+
+
+def test_a_plain_reader_leaves_fragments_and_the_oversized_to_websockets() -> None:
+    fragments = Frame(Opcode.TEXT, b"a", fin=False).serialize(mask=False) + Frame(Opcode.CONT, b"b").serialize(
+        mask=False
+    )
+    large = Frame(Opcode.TEXT, b"x" * 2000).serialize(mask=False)
+    reader = Reader(masked=False, plain=True, max_payload=1000)
+    assert b"".join(reader.feed(fragments + large)) == fragments + large
