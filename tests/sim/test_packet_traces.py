@@ -139,7 +139,7 @@ def test_reordering_is_put_right_without_concealment():
 
 
 def test_a_path_that_changes_by_200_ms_and_back():
-    """On the way back up to ten packets are overtaken by more than any window: they are late, and nothing else is touched."""
+    """On the way back up to ten packets are overtaken by more than any window: they are late, and nothing else is."""
     heard = replay([(at + (200 if 300 <= n < 600 else 0), n) for at, n in steady(1000)])
     assert contiguous(heard.frames)
     assert 0 < heard.counts["late"] + heard.counts["lost"] == heard.counts["concealed"] <= 10
