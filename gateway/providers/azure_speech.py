@@ -138,7 +138,7 @@ def _speech_config(audio: AudioFormat | None) -> str:
 class AzureStt(SttDialect):
     """Phrases, each ended by silence as the service hears it; there is no way to ask for one sooner."""
 
-    life = Life(frame_ms=100, longest=Nanos(9 * 60 * SECOND))
+    life = Life(flows=True, frame_ms=100, longest=Nanos(9 * 60 * SECOND))
     settle = Nanos(1200 * SECOND // 1000)
 
     def __init__(self, options: AzureSpeechOptions, rate: int, language: str) -> None:

@@ -102,7 +102,7 @@ class _Ink(SttDialect):
 class CartesiaInk(_Ink):
     """Turns as the model takes them; there is no way to ask for one sooner."""
 
-    life = Life(frame_ms=100)
+    life = Life(flows=True, frame_ms=100)
     path = "/stt/turns/websocket"
 
     def close(self) -> Iterable[Wire]:
@@ -130,7 +130,7 @@ class CartesiaInk(_Ink):
 class CartesiaInkManual(_Ink):
     """Segments; the gateway says when a turn has ended, by a bare word."""
 
-    life = Life(frame_ms=100)
+    life = Life(flows=True, frame_ms=100)
     path = "/stt/websocket"
 
     def query(self) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class DeepgramNova(_Listening):
 class DeepgramFlux(_Listening):
     """Turns as the model takes them. It hears time pass only by audio, so silence must flow."""
 
-    life = Life(greeted=True, frame_ms=80)
+    life = Life(greeted=True, flows=True, frame_ms=80)
     path = "/v2/listen"
 
     def query(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from gateway.units import SECOND, Nanos
 
 __all__ = [
     "RAW",
+    "SILENCE_MS",
     "Dialect",
     "Done",
     "Envelope",
@@ -105,6 +106,8 @@ class Envelope:
 
 
 RAW: Final = Envelope()
+SILENCE_MS: Final = 500
+"""Without audio for so long, so much silence is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ class Life:
     """After so long without a message of ours the dialect's ``keep_alive`` is sent."""
     longest: Nanos | None = None
     """Before this age the connection is replaced, in a moment when nothing is asked of it."""
+    flows: bool = False
+    """It hears time pass only by audio, or gives up without: where none comes (hold, a gap in RTP) silence is sent."""
     frame_ms: int = 20
     """How much audio the provider wants in one message."""
     probe: bool = True
@@ -203,6 +208,10 @@ class Dialect:
     def keep_alive(self) -> Iterable[Wire]:
         return ()
 
+    def silence(self) -> bytes:
+        """Half a second of it, where audio has to flow."""
+        return b""
+
     def close(self) -> Iterable[Wire]:
         """Said before the connection is closed."""
         return ()
@@ -254,6 +263,9 @@ class SttDialect(Dialect):
     """What it wants; the session converts to it."""
     settle: ClassVar[Nanos] = Nanos(SECOND // 2)
     """If an ``end`` is not answered by ``Flushed`` or ``ended``: how long text may still come."""
+
+    def silence(self) -> bytes:
+        return self.hears.silence(SILENCE_MS)
 
     def end(self) -> Iterable[Wire]:
         """Asks for the rest of the text now."""
@@ -371,10 +383,13 @@ RealtimeEvent = (
 class RealtimeDialect(Dialect):
     """One connection of a speech-to-speech model."""
 
-    life: ClassVar[Life] = Life(greeted=True)
+    life: ClassVar[Life] = Life(greeted=True, flows=True)
     hears: AudioFormat
     speaks: AudioFormat
     brief: Brief
+
+    def silence(self) -> bytes:
+        return self.hears.silence(SILENCE_MS)
 
     def resume(self, handle: str) -> bool:
         """The next ``opening`` is to take up a session that was lost. False: the protocol cannot."""

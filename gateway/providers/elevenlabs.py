@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from binascii import a2b_base64
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -186,7 +186,7 @@ def words_of(characters: list[tuple[str, float, float]], start: float) -> Iterat
 class Scribe(SttDialect):
     """The gateway says when a turn has ended (``commit``). Ten seconds without audio end the session."""
 
-    life: ClassVar[Life] = Life(greeted=True, keep_alive=Nanos(5 * SECOND), frame_ms=60)
+    life = Life(greeted=True, flows=True, frame_ms=60)
 
     def __init__(self, options: ElevenLabsOptions, rate: int, language: str) -> None:
         self._options = options
@@ -210,10 +210,13 @@ class Scribe(SttDialect):
         return _opening(self._options, "/v1/speech-to-text/realtime", query, stt)
 
     def end(self) -> Iterable[Wire]:
-        return (self._chunk(commit=True),)
-
-    def keep_alive(self) -> Iterable[Wire]:
-        return (self._chunk(commit=False),)
+        chunk = {
+            "message_type": "input_audio_chunk",
+            "audio_base_64": "",
+            "commit": True,
+            "sample_rate": self.hears.rate,
+        }
+        return (dumps(chunk),)
 
     def decode(self, message: Wire) -> Iterator[SttEvent]:
         found = json.loads(message)
@@ -228,20 +231,11 @@ class Scribe(SttDialect):
             case str(kind) if kind in _ERRORS:
                 yield _fault(kind, str(found.get("error") or ""))
 
-    def _chunk(self, *, commit: bool) -> str:
-        chunk = {
-            "message_type": "input_audio_chunk",
-            "audio_base_64": "",
-            "commit": commit,
-            "sample_rate": self.hears.rate,
-        }
-        return dumps(chunk)
-
 
 class Agent(RealtimeDialect):
     """The platform takes the turns and remembers; it reports in which formats it hears and speaks."""
 
-    life = Life(greeted=True, frame_ms=60)
+    life = Life(greeted=True, flows=True, frame_ms=60)
     envelope = Envelope(b'{"user_audio_chunk":"', b'"}', base64=True)
 
     def __init__(self, options: ElevenLabsOptions, rate: int, brief: Brief) -> None:

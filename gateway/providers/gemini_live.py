@@ -63,7 +63,7 @@ class GeminiLiveOptions(VendorOptions):
 class GeminiLive(RealtimeDialect):
     """The server says when it was interrupted, and when its connection is about to end; a handle takes it up again."""
 
-    life = Life(greeted=True, frame_ms=40)
+    life = Life(greeted=True, flows=True, frame_ms=40)
     envelope = Envelope(b'{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":"', b'"}}}', base64=True)
     hears = PCM_16K
     speaks = PCM_24K

@@ -156,7 +156,7 @@ class InworldStt(SttDialect):
     """Audio as base64 in JSON; ``endTurn`` asks for what is open."""
 
     envelope = Envelope(b'{"audioChunk":{"content":"', b'"}}', base64=True)
-    life = Life(frame_ms=60)
+    life = Life(flows=True, frame_ms=60)
 
     def __init__(self, options: InworldOptions, rate: int, language: str) -> None:
         self._options = options

@@ -70,7 +70,7 @@ _REMEMBERED: Final = 60
 class RealtimeEvents(RealtimeDialect):
     """Subclasses say where, and what the session block is."""
 
-    life = Life(greeted=True, longest=Nanos(55 * 60 * SECOND))
+    life = Life(greeted=True, flows=True, longest=Nanos(55 * 60 * SECOND))
     envelope = APPEND
     truncates: ClassVar[bool] = True
     """It takes ``conversation.item.truncate``."""

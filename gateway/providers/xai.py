@@ -102,7 +102,7 @@ def _opening(options: XaiOptions, path: str, query: dict[str, Any], more: dict[s
 class XaiRealtime(RealtimeEvents):
     """OpenAI's events; a session that was lost is taken up again by the name of its conversation."""
 
-    life = Life(greeted=True, longest=Nanos(50 * 60 * SECOND))
+    life = Life(greeted=True, flows=True, longest=Nanos(50 * 60 * SECOND))
 
     def __init__(self, options: XaiOptions, rate: int, brief: Brief) -> None:
         super().__init__(brief, options.realtime.model, _FORMATS[options.realtime.audio])
@@ -158,7 +158,7 @@ class XaiRealtime(RealtimeEvents):
 class XaiStt(SttDialect):
     """Segments; an utterance is whole when its text is ``speech_final``."""
 
-    life = Life(greeted=True)
+    life = Life(greeted=True, flows=True)
 
     def __init__(self, options: XaiOptions, rate: int, language: str) -> None:
         self._options = options

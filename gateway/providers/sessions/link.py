@@ -17,8 +17,8 @@ from websockets.exceptions import InvalidURI
 
 from gateway.errors import ProviderError
 from gateway.providers import faults
-from gateway.providers.dialect import Dialect, Envelope, Fault, Model, Ready, Reply, Retire, Wire
-from gateway.units import SECOND, Nanos
+from gateway.providers.dialect import SILENCE_MS, Dialect, Envelope, Fault, Model, Ready, Reply, Retire, Wire
+from gateway.units import MS, SECOND, Nanos
 from gateway.wire.plain import PlainSocket, client
 
 __all__ = ["READ_ERRORS", "Limits", "Link", "Role", "tls"]
@@ -65,7 +65,7 @@ class Link:
         self._socket: PlainSocket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
-        self._born = self._sent = self._heard = self._probed = self._loop.time()
+        self._born = self._sent = self._flowed = self._heard = self._probed = self._loop.time()
 
     @property
     def alive(self) -> bool:
@@ -103,7 +103,7 @@ class Link:
         or the server does not read."""
         if self._socket is None or self._ended:
             return False
-        self._sent = self._loop.time()
+        self._sent = self._flowed = self._loop.time()
         envelope = envelope or self.dialect.envelope
         return self._socket.send_wrapped(envelope.before, audio, envelope.after, base64=envelope.base64)
 
@@ -125,7 +125,7 @@ class Link:
     # --- from the socket ----------------------------------------------------------------------------------------------
 
     def on_open(self) -> None:
-        now = self._born = self._sent = self._heard = self._probed = self._loop.time()
+        now = self._born = self._sent = self._flowed = self._heard = self._probed = self._loop.time()
         self.send(self.dialect.opening().first)
         if not self.dialect.life.greeted:
             self._greeted()
@@ -231,6 +231,7 @@ class Link:
             limits.ping_timeout / 2,
             (life.keep_alive or 0) / 4,
             (life.longest or 0) / 16,
+            SILENCE_MS * MS / 2 if life.flows else 0,
         ]
         return min(_LONGEST_TICK, max(_SHORTEST_TICK, min(span for span in spans if span) / SECOND))
 
@@ -239,6 +240,8 @@ class Link:
         life, limits = self.dialect.life, self._limits
         if life.longest is not None and now - self._born > life.longest / SECOND:
             self._retire()
+        if life.flows and now - self._flowed >= SILENCE_MS / 1000:
+            self.send_audio(self.dialect.silence())
         if life.keep_alive is not None and now - self._sent >= life.keep_alive / SECOND:
             self.send(self.dialect.keep_alive())
         if not life.probe or self._probe(now, limits):

@@ -135,6 +135,15 @@ async def test_a_silent_connection_is_kept_alive_and_a_busy_one_left_alone() -> 
         session.close()
 
 
+async def test_where_audio_must_flow_silence_is_sent_as_long_as_none_comes() -> None:
+    async with shared(Plain) as (given, stage, url):
+        session = stt(given, url, Life(flows=True), Heardlist())
+        await session.open()
+        await until(lambda: stage.received)
+        assert stage.received[0] == b"\xff" * 4000
+        session.close()
+
+
 async def test_a_server_that_no_longer_answers_is_found_out() -> None:
     heard = Heardlist()
     async with shared(Deaf, 100) as (given, _, url):
