@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, Validati
 
 from gateway.units import MS, SECOND, Nanos
 
-__all__ = ["Duration", "Options", "Secret", "parse_duration"]
+__all__ = ["Address", "Duration", "Options", "Secret", "parse_duration"]
 
 _UNITS: Final = {"ms": MS, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86400 * SECOND}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
@@ -69,3 +69,16 @@ Secret = Annotated[
 ]
 """A password or key: ``${NAME}`` from the environment or ``{file: path}``. Printing it shows asterisks;
 ``.get_secret_value()`` reads it."""
+
+
+def _address(value: object) -> tuple[str, int]:
+    """``127.0.0.1:9464``, ``[::1]:9464``."""
+    if isinstance(value, str):
+        host, colon, port = value.rpartition(":")
+        if colon and host and port.isdecimal() and int(port) < 65536:
+            return host.strip("[]"), int(port)
+    raise ValueError(f"{value!r} is not an address; write one like 127.0.0.1:9464")
+
+
+Address = Annotated[tuple[str, int], BeforeValidator(_address), WithJsonSchema({"type": "string"})]
+"""Where a server listens, written ``host:port``."""

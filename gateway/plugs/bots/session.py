@@ -21,7 +21,7 @@ from gateway.providers.sessions.base import Converter
 from gateway.providers.sessions.link import Limits, Link, Role
 from gateway.units import SECOND, Nanos, Samples
 
-__all__ = ["BotSession", "MakeDialect", "bot"]
+__all__ = ["Bot", "BotSession", "MakeDialect", "bot"]
 
 MakeDialect = Callable[[Any, BotCall], BotDialect]
 """(options, call) -> dialect."""
@@ -49,6 +49,7 @@ MakeLink = Callable[[str, BotDialect, Role, Limits], BotLink]
 """(name, dialect, role, limits) -> link."""
 
 _MOST_MARKS: Final = 10_000
+_DIGITS: Final = frozenset("0123456789*#ABCD")
 
 
 class BotSession(MeasuredSession):
@@ -57,7 +58,7 @@ class BotSession(MeasuredSession):
     def __init__(self, call: CallView, kind: str, options: BotOptions, make: MakeDialect, connect: MakeLink) -> None:
         super().__init__(call)
         token, stream = secrets.token_hex(16), secrets.token_hex(16)
-        about = self._about = BotCall(call.call_id, call.caller, call.called, token, stream, options.parameters)
+        about = self.about = BotCall(call.call_id, call.caller, call.called, token, stream, options.parameters)
         self._options = options
         self._dialect = make(options, about)
         self.uplink_rate = max(8000, min(16000, self._dialect.hears.rate))
@@ -71,16 +72,20 @@ class BotSession(MeasuredSession):
         self._odd = b""
         self._queued_until = Nanos(0)
         self._ending: str | None = None
+        self.on_close: Callable[[], None] | None = None
+        """Called once the call is over."""
 
     async def start(self, leg: Leg) -> None:
         """The bot hears nothing before the call is answered; its connection stands by then."""
         await super().start(leg)
         await self._link.open()
-        self.call.record("bot.connected", kind=self._link.name, bot_call=self._about.call_token)
+        self.call.record("bot.connected", kind=self._link.name, bot_call=self.about.call_token)
 
     async def close(self) -> None:
         await super().close()
         self._link.close()
+        if self.on_close is not None:
+            self.on_close()
 
     def answered(self) -> None:
         if not self._started:
@@ -140,7 +145,7 @@ class BotSession(MeasuredSession):
             case StatusWanted():
                 self._link.send(self._dialect.status(self._queued_ms()))
             case Keys(digits):
-                self.call.log("bot.digits", digits=digits)
+                leg.send_digits("".join(digit for digit in digits if digit in _DIGITS))
             case _:
                 pass
 
@@ -194,10 +199,10 @@ class BotSession(MeasuredSession):
         self.leg.play(clip.pcm, clip.rate)
 
 
-class _Bot:
+class Bot:
     """One configured bot, shared by its calls."""
 
-    def __init__(self, kind: str, options: BotOptions, make: MakeDialect, connect: MakeLink) -> None:
+    def __init__(self, kind: str, options: BotOptions, make: MakeDialect, connect: MakeLink = Link) -> None:
         self._kind = kind
         self._options = options
         self._make = make
@@ -211,6 +216,6 @@ def bot(kind: str, options: type[BotOptions], make: MakeDialect, connect: MakeLi
     """The constant that the file of a bot protocol ends in."""
 
     def create(block: BotOptions) -> Plug:
-        return _Bot(kind, block, make, connect)
+        return Bot(kind, block, make, connect)
 
     return PlugSpec(kind, options, create, provider_roles={})

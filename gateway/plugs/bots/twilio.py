@@ -6,15 +6,18 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import Field
 
-from gateway.options import Secret
+from gateway.options import Address, Secret
 from gateway.plugs.bots.dialect import BotCall
 from gateway.plugs.bots.numbered import NumberedDialect
 from gateway.plugs.bots.options import BotOptions
-from gateway.plugs.bots.session import bot
+from gateway.plugs.bots.session import Bot, BotSession
+from gateway.plugs.bots.twilio_rest import TwilioRest
+from gateway.plugs.contract import CallView, Plug, PlugSpec
 from gateway.providers.dialect import Opening, Wire
 from gateway.providers.options import dumps, secret
 
@@ -27,7 +30,10 @@ class TwilioOptions(BotOptions):
     account_sid: str = Field(default="AC" + "0" * 32, pattern=r"^AC[0-9a-fA-F]{32}$")
     """The account that the bot believes to be called by."""
     auth_token: Secret | None = None
-    """Signs the handshake (`X-Twilio-Signature`), for bots that check it."""
+    """Signs the handshake (`X-Twilio-Signature`), for bots that check it, and is asked for by `rest`."""
+    rest: Address | None = None
+    """Where to serve the part of Twilio's API with which bots hang up and transfer, like `127.0.0.1:8090`. Without
+    `auth_token` whoever reaches it may end these calls."""
 
 
 class TwilioDialect(NumberedDialect):
@@ -61,4 +67,25 @@ class TwilioDialect(NumberedDialect):
         return self._ids
 
 
-SPEC: Final = bot("twilio", TwilioOptions, TwilioDialect)
+def _create(options: TwilioOptions) -> Plug:
+    return Bot("twilio", options, TwilioDialect) if options.rest is None else RestBot(options)
+
+
+class RestBot(Bot):
+    """A bot whose calls can be ended and transferred over HTTP."""
+
+    def __init__(self, options: TwilioOptions) -> None:
+        super().__init__("twilio", options, TwilioDialect)
+        self._rest = TwilioRest(options.account_sid, secret(options.auth_token))
+        self._listen = options.rest or ("127.0.0.1", 0)
+
+    def open(self, call: CallView) -> BotSession:
+        session = super().open(call)
+        self._rest.add(f"CA{session.about.call_token}", session)
+        return session
+
+    async def prepare(self, providers: Mapping[str, object], cache: Path | None) -> None:
+        await self._rest.serve(*self._listen)
+
+
+SPEC: Final = PlugSpec("twilio", TwilioOptions, _create, provider_roles={})

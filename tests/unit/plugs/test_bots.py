@@ -10,14 +10,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import pytest
 
 from gateway import registry
 from gateway.errors import ProviderError
 from gateway.plugs.bots.audiosocket import frame
 from gateway.plugs.bots.session import BotSession
-from gateway.plugs.contract import PlugSpec
+from gateway.plugs.bots.twilio_rest import read_twiml
+from gateway.plugs.contract import PlugSpec, Prepares, TransferResult
 from gateway.units import Nanos, Samples
+from tests.system.house import free_port
 from tests.unit.plugs.bots import WORDS, PlayedBot, played
 from tests.unit.plugs.desk import Call, Leg, Provider
 
@@ -272,3 +275,95 @@ async def test_audiosocket_that_breaks() -> None:
     await session.close()
     server.close()
     await server.wait_closed()
+
+
+# --- Twilio's REST API ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("twiml", "target"),
+    [
+        ("<Response><Hangup/></Response>", None),
+        ("<Response><Dial>+4930123456</Dial></Response>", "tel:+4930123456"),
+        ('<Response><Say>Wait</Say><Dial timeout="5"><Number>+49301</Number></Dial></Response>', "tel:+49301"),
+        ("<Response><Dial><Sip>sip:desk@192.0.2.1</Sip></Dial></Response>", "sip:desk@192.0.2.1"),
+    ],
+)
+def test_twiml(twiml: str, target: str | None) -> None:
+    wanted = read_twiml(twiml)
+    assert (None if wanted is None else wanted.target) == target
+
+
+@pytest.mark.parametrize(
+    "twiml",
+    [
+        "<Response>",
+        "<Response><Say>hello</Say></Response>",
+        "<Response><Dial><Queue>a</Queue></Dial></Response>",
+        "<Response><Dial/></Response>",
+        '<!DOCTYPE x [<!ENTITY a "b">]><Response><Dial>&a;</Dial></Response>',
+    ],
+)
+def test_twiml_that_is_not_understood(twiml: str) -> None:
+    with pytest.raises(ValueError, match=r"Twiml|Dial"):
+        read_twiml(twiml)
+
+
+def basic(user: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+async def test_a_bot_hangs_up_and_transfers_over_http() -> None:
+    transfers: list[str] = []
+    async with played(WORDS["twilio"]) as (bot, url), aiohttp.ClientSession() as client:
+        port = free_port()
+        spec = registry.load("linecard.plugs", "twilio")
+        assert isinstance(spec, PlugSpec)
+        options = spec.options(url=url, rest=f"127.0.0.1:{port}", auth_token="secret")  # type: ignore[call-arg]
+        plug = spec.create(options)
+        assert isinstance(plug, Prepares)
+        serving = asyncio.create_task(plug.prepare({}, None))
+        call = Call(Provider())
+
+        async def transfer(target: str, **_: Any) -> TransferResult:
+            transfers.append(target)
+            return TransferResult(200, "OK")
+
+        call.transfer = transfer  # type: ignore[attr-defined]
+        session = plug.open(call)  # type: ignore[arg-type]
+        await session.start(Leg())  # type: ignore[arg-type]
+        session.answered()
+        await bot.until(lambda: len(bot.texts()) == 2)
+        start = bot.texts()[1]["start"]
+        account = f"http://127.0.0.1:{port}/2010-04-01/Accounts/{start['accountSid']}/Calls"
+        address, login = f"{account}/{start['callSid']}.json", basic(start["accountSid"], "secret")
+
+        async def ask(method: str, url: str, login: str | None, **form: str) -> tuple[int, dict[str, Any]]:
+            headers = {"Authorization": login} if login else {}
+            async with client.request(method, url, data=form, headers=headers) as response:
+                return response.status, await response.json()
+
+        try:
+            async with asyncio.timeout(10):
+                while True:
+                    try:
+                        assert (await ask("GET", address, login))[1]["status"] == "in-progress"
+                        break
+                    except aiohttp.ClientConnectorError:
+                        await asyncio.sleep(0.01)
+            assert (await ask("POST", address, None, Status="completed"))[0] == 401
+            assert (await ask("POST", f"{account}/CA0.json", login, Status="completed"))[1]["code"] == 20404
+            assert (await ask("POST", address, login, Url="http://a"))[0] == 400
+            assert (await ask("POST", address, login, Twiml="<Response>"))[0] == 400
+            twiml = "<Response><Dial>+4930123456</Dial></Response>"
+            assert (await ask("POST", address, login, Twiml=twiml))[0] == 200
+            await until(lambda: transfers)
+            assert transfers == ["tel:+4930123456"]
+            assert (await ask("POST", address, login, Status="completed"))[1]["status"] == "completed"
+            assert call.hung_up == ["the bot hung up"]
+            await session.close()
+            assert (await ask("GET", address, login))[0] == 404
+        finally:
+            await session.close()
+            serving.cancel()
+            await asyncio.gather(serving, *call.tasks, return_exceptions=True)
