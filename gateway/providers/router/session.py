@@ -68,8 +68,7 @@ class Routed(Generic[_M]):
         shadow: Upstream | None = None,
         rate: int = 16000,
     ) -> None:
-        self.versions: dict[str, str] = {}
-        """What each provider calls its model."""
+        self._versions: dict[str, str] = {}
         self._machine = machine
         self._upstreams = upstreams
         self._host = host
@@ -99,6 +98,14 @@ class Routed(Generic[_M]):
     def names(self) -> list[str]:
         """The list."""
         return [upstream.name for upstream in self._upstreams]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What each provider calls its model; many say it only in their first answer."""
+        for upstream, session in zip(self._upstreams, self._sessions, strict=True):
+            if session is not None:
+                self._versions[upstream.name] = f"{session.model.name} {session.model.version}".strip()
+        return self._versions
 
     @property
     def working(self) -> bool:
@@ -174,7 +181,6 @@ class Routed(Generic[_M]):
             raise
         self._close(index)  # one that was lost before, if it left anything
         self._sessions[index], self._tickets[index] = session, ticket
-        self.versions[upstream.name] = f"{session.model.name} {session.model.version}"
         self._do(self._machine.opened, index, wanted.epoch)
         if self._machine.candidates[index].epoch != wanted.epoch:  # nobody waits for it any more
             self._close(index)

@@ -77,6 +77,7 @@ class RealtimeSocket(BaseSession[RealtimeResult]):
     # --- from the link ------------------------------------------------------------------------------------------------
 
     def on_event(self, event: Any) -> None:
+        self.model = self._link.model
         match event:
             case Sound(audio):
                 self._speaking, self._resumed = True, 0

@@ -138,6 +138,7 @@ class SttSocket(BaseSession[SttResult]):
 
     def on_event(self, event: Any) -> None:
         self._came = True
+        self.model = self._link.model
         match event:
             case Heard():
                 self._on_heard(event)

@@ -73,6 +73,7 @@ class TtsSocket(BaseSession[TtsResult]):
         request = self._request
         if request is None or context != self._context:
             return
+        self.model = self._pool.model
         match event:
             case Sound(audio):
                 self._progress()
