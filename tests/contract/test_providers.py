@@ -247,10 +247,15 @@ async def test_a_tool_is_asked_for_and_its_result_goes_back(part: Part) -> None:
 
 
 @parts("llm")
-async def test_two_requests_share_one_connection(part: Part) -> None:
+async def test_requests_share_one_connection_which_is_made_before_the_first(part: Part) -> None:
     heard = Heard()
     async with playing(part) as (made, stage):
         session = await opened(made, part, heard)
+        async with asyncio.timeout(LIMIT):
+            while not stage.warmed:
+                await asyncio.sleep(0.005)
+        await opened(made, part, Heard())
+        assert stage.warmed == 1
         for request in (1, 2, 3):
             ask(part, session, request)
             await answered(part, heard, request)

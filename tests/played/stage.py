@@ -134,12 +134,15 @@ class Stage:
     def __init__(self, script: type[Script], fault: Fault) -> None:
         self.script = script
         self.fault = fault
-        self.connections = 0
+        self.connections = self.warmed = 0
         self.received: list[Message] = []
         self.requests: list[tuple[web.Request, Any]] = []
         self.scripts: list[Script] = []
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "HEAD":  # a connection is made ready
+            self.warmed += 1
+            return web.Response()
         script = self.script(self, request)
         self.scripts.append(script)
         status = REFUSALS.get(self.fault) or (None if script.allowed() else 401)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -82,11 +83,13 @@ class Http:
         self._name = name
         self._connect = connect / SECOND
         self._session: aiohttp.ClientSession | None = None
+        self._used = -_KEEP
 
     @asynccontextmanager
     async def post(self, request: HttpRequest) -> AsyncIterator[Answer]:
         """Raises ``ProviderError`` for a refusal, and if nothing can be reached."""
         session = self._open()
+        self._used = asyncio.get_running_loop().time()
         try:
             async with session.post(
                 request.url, data=dumps(request.body).encode(), headers=dict(request.headers)
@@ -96,6 +99,24 @@ class Http:
                 yield Answer(self._name, response)
         except (aiohttp.ClientError, OSError) as error:
             raise ProviderError(self._name, f"cannot be reached: {error}", transient=True) from error
+
+    def open(self) -> None:
+        """Makes the pool, so that no call waits for the certificates of the authorities to be read."""
+        self._open()
+
+    async def warm(self, url: str) -> None:
+        """Connects to the host while the phone rings: shaking hands with it takes as long as a first token. What it
+        answers is of no interest."""
+        now = asyncio.get_running_loop().time()
+        if now - self._used < _KEEP / 2:
+            return
+        self._used = now
+        parts = urlsplit(url)
+        try:
+            async with self._open().head(f"{parts.scheme}://{parts.netloc}/", allow_redirects=False) as response:
+                await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            self._used = -_KEEP
 
     async def close(self) -> None:
         session, self._session = self._session, None

@@ -71,7 +71,8 @@ class Vendor:
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Nothing is opened before the first call: most providers count idle connections as sessions."""
+        """Connects to nobody before the first call: most providers count idle connections as sessions."""
+        self._shared.http.open()
 
     async def close(self) -> None:
         for pool in self._pools.values():
@@ -92,11 +93,14 @@ class Vendor:
 
     async def open_llm(self, listener: Callable[[LlmResult], None]) -> LlmHttp:
         make = partial(self._role("llm", self._roles.llm), self._options)
+        self._warm(make().request((), ()).url)
         return LlmHttp(self._shared, make, listener, self._options.llm_timeout)
 
     async def open_tts(self, listener: Callable[[TtsResult], None], *, rate: int, language: str) -> TtsSocket | TtsHttp:
         make = partial(self._role("tts", self._roles.tts), self._options, rate, language)
-        if isinstance(make(), HttpTtsDialect):
+        made = make()
+        if isinstance(made, HttpTtsDialect):
+            self._warm(made.request("").url)
             return TtsHttp(self._shared, make, listener, self._options.tts_timeout)
         pool = self._pools.get((rate, language))
         if pool is None:
@@ -110,6 +114,9 @@ class Vendor:
         return await _opened(RealtimeSocket(self._shared, make, listener, rate=rate))
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _warm(self, url: str) -> None:
+        self._shared.work.spawn(self._shared.http.warm(url), f"{self.name} warms up")
 
     def _role(self, role: str, make: Any) -> Any:
         if make is None:
