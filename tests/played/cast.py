@@ -34,6 +34,8 @@ class Part:
     """What its YAML block needs beside the base URL, the key and short limits."""
     base_url: str = "http://{at}"
     name: str = ""
+    interrupts: bool = True
+    """A realtime model that says when the caller broke in."""
 
     @property
     def id(self) -> str:
@@ -67,6 +69,7 @@ CAST = [
     Part("openai", "tts", openai.SpeechHttp, base_url="http://{at}/v1"),
     Part("openai", "realtime", openai.Realtime, base_url="http://{at}/v1"),
     Part("openai-compatible", "llm", openai_chat.Chat, {"llm": {"model": "acme-llm"}}, "http://{at}/v1"),
+    Part("openai-live", "realtime", openai.Live, base_url="http://{at}/v1", interrupts=False),
     Part("xai", "stt", xai.Listen, base_url="http://{at}/v1"),
     Part("xai", "llm", openai_chat.Chat, base_url="http://{at}/v1"),
     Part("xai", "tts", xai.Speak, base_url="http://{at}/v1"),

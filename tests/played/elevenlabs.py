@@ -112,6 +112,7 @@ class ConvAi(_Keyed, RealtimeScript):
 
     def interrupted(self) -> Iterable[Message]:
         yield json.dumps({"type": "interruption", "interruption_event": {"event_id": self.event}})
+        self.event += 1
 
     def tool_call(self, call: str, name: str, arguments: str) -> Iterable[Message]:
         found = {"tool_name": name, "tool_call_id": call, "parameters": json.loads(arguments)}

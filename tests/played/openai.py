@@ -155,3 +155,38 @@ class SpeechHttp(_Keyed, HttpTtsScript):
     def text(self, body: dict[str, Any]) -> str:
         assert body["response_format"] == "pcm"
         return str(body["input"])
+
+
+class Live(_Keyed, RealtimeScript):
+    """Full duplex: no word of an interruption, or of an answer's end."""
+
+    async def on_message(self, message: Message) -> None:
+        found = json.loads(message)
+        if found["type"] == "session.start":
+            assert found["session"]["audio"]["format"] == {"type": "audio/pcmu", "rate": 8000}
+            await self.say([event("session.started", session={"id": "live_1", "model": "gpt-live-1-2026-09"})])
+        await super().on_message(message)
+
+    def sort(self, message: Message) -> tuple[str, bytes]:
+        found = json.loads(message)
+        if found["type"] == "session.input_audio.append":
+            return "audio", b64decode(found["audio"])
+        return "", b""
+
+    def heard_text(self, text: str) -> Iterable[Message]:
+        yield event("session.input_transcript.delta", delta=text, start_ms=0, end_ms=100)
+
+    def said(self, text: str) -> Iterable[Message]:
+        yield event("session.output_transcript.delta", delta=text, start_ms=100, end_ms=200)
+
+    def audio(self, audio: bytes) -> Iterable[Message]:
+        yield event("session.output_audio.delta", delta=b64encode(audio).decode())
+
+    def done(self) -> Iterable[Message]:
+        yield event("session.usage.updated", usage={"seconds": 1.0})
+
+    def interrupted(self) -> Iterable[Message]:
+        return ()
+
+    def error(self) -> Iterable[Message]:
+        yield event("error", error={"type": "server_error", "code": "server_error", "message": "oops"})
