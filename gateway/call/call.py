@@ -19,6 +19,7 @@ import structlog
 from gateway import __version__
 from gateway.call.ear import Ear
 from gateway.call.headers import CallHeaders, chosen
+from gateway.call.holding import Holding
 from gateway.call.house import House
 from gateway.call.negotiation import Negotiation
 from gateway.call.options import RouteOptions
@@ -83,6 +84,7 @@ class Call:
         self._began = loop.time()
         self._answered_at: float | None = None
         self._negotiation = Negotiation(house, trunk)
+        self._holding = Holding(self._negotiation, lambda sdp: house.sip.reoffer(self.handle, sdp))
         self._session: PlugSession | None = None
         self._ear: Ear | None = None
         self._leg: Leg | None = None
@@ -136,6 +138,13 @@ class Call:
         if told.succeeded:
             self.hang_up("transferred")
         return told
+
+    async def hold(self, held: bool) -> bool:
+        if self._leg is None or self._answered_at is None or self._over:
+            return False
+        taken = await self._holding.hold(held, self._leg.local[1])
+        self.record("call.hold", held=self._holding.held, taken=taken)
+        return taken
 
     def shut_down(self) -> None:
         """Ends it because the gateway does."""
@@ -210,6 +219,11 @@ class Call:
             case Refreshed(_, sdp):
                 self._negotiation.repeat()
                 self._connect_late(sdp)
+            case OfferAnswered(_, sdp):
+                self._take_answer(sdp)
+            case OfferRefused(_, status, reason):
+                self._log.warning("offer.refused", status=status, reason=reason)
+                self._holding.refused()
             case Digit(_, digit, duration_ms) if self._ear is not None:
                 self._ear.on_info(digit, duration_ms, monotonic())
             case Transferring() | Transferred():
@@ -219,6 +233,7 @@ class Call:
                 self._house.sip.refuse_refer(self.handle, 603, "nobody is called on a far end's behalf")
             case Ended() if not self._ended.done():
                 self._transfer.end(None, "the call has ended")
+                self._holding.close()
                 self._ended.set_result(event)
 
     def _open(self) -> tuple[PlugSession, Leg]:
@@ -232,6 +247,7 @@ class Call:
 
     async def _take_down(self) -> None:
         self._over = True
+        self._holding.close()
         for timer in self._timers:
             timer.cancel()
         tasks = list(self._tasks)
@@ -335,6 +351,23 @@ class Call:
         except SdpError as error:
             self._fail(488, str(error), error.warning)
 
+        else:
+            self._holding.renew()
+
+    def _take_answer(self, theirs: bytes | None) -> None:
+        """To an offer of ours within the call. A 2xx that answers nothing has changed nothing."""
+        if not self._negotiation.owed or self._leg is None:
+            return
+        if theirs is None:
+            self._holding.refused()
+            return
+        try:
+            self._connect(self._negotiation.take(theirs))
+        except SdpError as error:
+            self._fail(488, str(error), error.warning)
+        else:
+            self._holding.answered()
+
     def _reoffered(self, theirs: bytes | None) -> None:
         """A re-INVITE: a refused one leaves the session as it was (RFC 3261 14.2)."""
         sip, handle = self._house.sip, self.handle
@@ -353,6 +386,7 @@ class Call:
             sip.reject(handle, status, str(error), warning=warning)
             return
         sip.answer(handle, sdp)
+        self._holding.renew()
 
 
 _STATS: Final = tuple(field.name for field in fields(LegStats))

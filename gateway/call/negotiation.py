@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass, replace
 
 from gateway.call.house import House
 from gateway.call.trunk_options import TrunkOptions
-from gateway.sdp import SUITES, SrtpTerms, Stream, accept, answer, offer
+from gateway.sdp import SUITES, SrtpTerms, Stream, accept, answer, offer, parse
 
 __all__ = ["Negotiation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How far it has come."""
+
+    ours: bytes = b""
+    """Our last description."""
+    theirs: bytes = b""
+    version: int = 1
+    open: bool = False
+    """Ours is an offer, and waits for its answer."""
+    direction: str = "sendrecv"
+    """What we want of the stream."""
+    codec: tuple[str, int] = ("", 0)
+    """Name and clock of what is spoken."""
+    held: bool = False
+    """The far end does not listen."""
 
 
 class Negotiation:
@@ -21,55 +40,82 @@ class Negotiation:
         # One key per suite for the whole call: a refresh of the session must not rekey what goes on (RFC 4568 7.1.4).
         self._srtp = SrtpTerms(trunk.srtp, {suite: secrets.token_bytes(size) for suite, size in SUITES.items()})
         self._session_id = secrets.randbits(31)
-        self._version = 1
-        self._ours = b""
-        self._open: bytes | None = None
+        self._said = Said()
 
     def describe(self, theirs: bytes | None, port: int) -> tuple[bytes, Stream | None]:
         """The answer to ``theirs`` and the stream that is agreed on; without ``theirs`` an offer, and no stream yet.
 
         The version in ``o=`` grows when the description differs from the last one, and only then (RFC 3264 8).
         """
-        sdp, stream = self._write(theirs, port, self._version)
-        if self._ours and sdp != self._ours:
-            sdp, stream = self._write(theirs, port, self._version + 1)
-            self._version += 1
-        self._ours = sdp
-        self._open = sdp if stream is None else None
+        said = self._said
+        sdp, stream = self._write(theirs, port, said.version)
+        version = said.version
+        if said.ours and sdp != said.ours:
+            version += 1
+            sdp, stream = self._write(theirs, port, version)
+        self._said = replace(said, ours=sdp, version=version, theirs=theirs or said.theirs, open=stream is None)
+        if stream is not None:
+            self._agree(stream)
         return sdp, stream
 
     def _write(self, theirs: bytes | None, port: int, version: int) -> tuple[bytes, Stream | None]:
-        local, formats = (self._host, port), self._formats
+        local, formats, said = (self._host, port), self._formats, self._said
+        direction = said.direction
         if theirs is None:
-            sdp = offer(local, self._session_id, formats, version=version, srtp=self._srtp, rtcp_mux=True)
+            if said.held and direction == "sendonly":
+                direction = "inactive"  # RFC 3264 8.4: both sides hold
+            before = [parse(one) for one in (said.ours, said.theirs) if one]
+            # The codec that is spoken first: an offer that is about something else does not change it.
+            formats = tuple(sorted(formats, key=lambda one: (one.name.upper(), one.clock) != said.codec))
+            sdp = offer(
+                local, self._session_id, formats, version=version, srtp=self._srtp, rtcp_mux=True, before=before,
+                direction=direction,
+            )  # fmt: skip
             return sdp, None
         agreement = answer(
-            theirs, local, self._session_id, formats, version=version, srtp=self._srtp, ours_first=self._ours_first
-        )
+            theirs, local, self._session_id, formats, version=version, srtp=self._srtp, ours_first=self._ours_first,
+            direction=direction,
+        )  # fmt: skip
         return agreement.sdp, agreement.stream
 
+    def _agree(self, stream: Stream) -> None:
+        self._said = replace(self._said, codec=(stream.codec.upper(), stream.clock), held=not stream.send)
+
+    def turn(self, direction: str) -> None:
+        """What we want of the stream from the next description on: ``sendrecv``, or ``sendonly`` to hold the call."""
+        self._said = replace(self._said, direction=direction)
+
     @property
-    def state(self) -> tuple[bytes, int, bytes | None]:
+    def state(self) -> Said:
         """What to go back to when an exchange has failed."""
-        return self._ours, self._version, self._open
+        return self._said
 
     @state.setter
-    def state(self, before: tuple[bytes, int, bytes | None]) -> None:
-        self._ours, self._version, self._open = before
+    def state(self, before: Said) -> None:
+        self._said = before
+
+    def refused(self, before: Said) -> None:
+        """Our offer was: what was agreed on before it stands (RFC 3261 14.1). Its version was used all the same. If the
+        far end has changed the session since, only our wish is taken back."""
+        said = self._said
+        self._said = replace(before, version=said.version) if said.open else replace(said, direction=before.direction)
 
     @property
     def owed(self) -> bool:
         """Whether an offer of ours waits for its answer."""
-        return self._open is not None
+        return self._said.open
 
     def repeat(self) -> None:
         """Our last description was offered again."""
-        self._open = self._ours
+        self._said = replace(self._said, open=True)
 
     def take(self, theirs: bytes, *, last: bool = True) -> Stream:
         """The answer to our offer. With ``last=False`` another one may follow: that of early media, which forking may
         bring several of."""
-        ours = self._open or self._ours
         if last:
-            self._open = None
-        return accept(theirs, ours, self._formats)
+            self._said = replace(self._said, open=False)
+        stream = accept(theirs, self._said.ours, self._formats)
+        if last:
+            self._said = replace(self._said, theirs=theirs)
+        self._agree(stream)
+        return stream

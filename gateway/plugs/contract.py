@@ -91,6 +91,10 @@ class CallView(Protocol):
         that call goes (``180, "Ringing"``). Once it has succeeded the call is hung up; otherwise it goes on. Raises
         ``MisuseError`` for a target or header that cannot be sent."""
 
+    async def hold(self, held: bool) -> bool:
+        """Holds the call (the far end is heard no more; it hears what the session plays, or silence), or goes on with
+        it. Whether the far end has agreed; ``False`` also before the answer and after the end."""
+
     def log(self, event: str, **fields: object) -> None:
         """One structured log line of this call. ``heard`` and ``said`` are redacted as configured."""
 

@@ -20,7 +20,8 @@ from gateway.sdp.crypto import (
     keys_answered,
     offered_crypto,
 )
-from gateway.sdp.packets import EVENTS, PTIME_MS, packet_time, served_events
+from gateway.sdp.numbering import numbered
+from gateway.sdp.packets import PTIME_MS, packet_time, served_events
 from gateway.sdp.parser import parse
 from gateway.sdp.rtcp import rtcp_lines, unusable, with_rtcp
 from gateway.sdp.types import G711, Agreement, AudioFormat, Codec, Media, SessionDescription, SrtpKeys, Stream
@@ -30,10 +31,11 @@ __all__ = ["accept", "answer", "offer"]
 Address = tuple[str, int]
 
 _EVENT: Final = "TELEPHONE-EVENT"
-_EVENT_TYPE: Final = 101
-_DYNAMIC: Final = (*range(96, _EVENT_TYPE), *range(_EVENT_TYPE + 1, 128))
 # What we answer to each direction of an offer (RFC 3264 6.1).
 _REVERSED: Final = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
+
+_SENDING: Final = ("sendrecv", "sendonly")
+_HEARING: Final = ("sendrecv", "recvonly")
 
 
 def offer(
@@ -45,27 +47,25 @@ def offer(
     direction: str = "sendrecv",
     rtcp_mux: bool = False,
     srtp: SrtpTerms = PLAIN,
+    before: Sequence[SessionDescription] = (),
 ) -> bytes:
     """An offer of ``codecs`` in that order, and of telephone-event with the clock of each (RFC 4733 2.1).
 
     ``version`` grows with each change (RFC 3264 8). Who only prefers SRTP offers its keys on a plain line, which those
-    who have none may take as such (RFC 8643).
+    who have none may take as such (RFC 8643). Within a call ``before`` is our last description, and theirs: every media
+    line stays in its place, and payload types mean what they meant (RFC 3264 8.1, 8.3.2).
     """
-    dynamic = iter(_DYNAMIC)
-    formats = []
-    for one in codecs:
-        payload_type = next(dynamic) if one.payload_type is None else one.payload_type
-        formats.append(Codec(payload_type, one.name, one.clock, one.channels, one.fmtp))
-    clocks = dict.fromkeys(one.clock for one in codecs)
-    formats += [_events(_EVENT_TYPE if clock == 8000 else next(dynamic), clock) for clock in clocks]
+    lines = before[0].media if before else ()
+    last = next((media for media in lines if media.kind == "audio" and media.port), None)
+    formats = numbered(codecs, before)
     protocol = "RTP/SAVP" if srtp.mode == "require" else "RTP/AVP"
     keys = [] if srtp.mode == "off" else offered_crypto(srtp)
-    return _encode(
-        local,
-        session_id,
-        version,
-        [[*_audio_lines(protocol, local[1], formats, direction), *rtcp_lines(mux=rtcp_mux, metrics=True), *keys]],
-    )
+    if last is not None:
+        protocol = last.protocol
+        keys = keys if any(name == "crypto" for name, _ in last.attributes) else []
+    audio = [*_audio_lines(protocol, local[1], formats, direction), *rtcp_lines(mux=rtcp_mux, metrics=True), *keys]
+    sections = [audio if media is last else _rejected(media) for media in lines]
+    return _encode(local, session_id, version, sections if last is not None else [audio])
 
 
 def answer(
@@ -77,13 +77,14 @@ def answer(
     version: int = 1,
     srtp: SrtpTerms = PLAIN,
     ours_first: bool = False,
+    direction: str = "sendrecv",
 ) -> Agreement:
     """Answers an offer: the first audio line with a codec of ours is taken, with the offerer's first such codec, or,
-    with ``ours_first``, ours."""
+    with ``ours_first``, ours. ``direction`` is what we want of it: who holds a call answers so (RFC 6337 5.3)."""
     description = offer if isinstance(offer, SessionDescription) else parse(offer)
     chosen, codec, fmtp, crypto = _choose(description, codecs, srtp, ours_first=ours_first)
     event = _event(chosen, codec.rate)
-    direction = _REVERSED[chosen.direction]
+    direction = _both(_REVERSED[chosen.direction], direction)
     stream = with_rtcp(_agreement(chosen, codec, event, direction, local[0]), chosen)
     extra = rtcp_lines(mux=stream.rtcp_mux, metrics=stream.rtcp_metrics)
     if crypto is not None:
@@ -98,7 +99,7 @@ def answer(
             lines = _audio_lines(media.protocol, local[1], formats, direction, stream.ptime_ms)
             sections.append([*lines, *extra])
         else:
-            sections.append([f"m={media.kind} 0 {media.protocol} {' '.join(media.formats)}"])
+            sections.append(_rejected(media))
     sdp = _encode(local, session_id, version, sections)
     return Agreement(sdp, stream)
 
@@ -111,7 +112,7 @@ def accept(
     offered = offer if isinstance(offer, SessionDescription) else parse(offer)
     if len(described.media) != len(offered.media):
         raise SdpError("RFC 3264 6: the answer has another number of media lines than the offer", 304)
-    ours = next(media for media in offered.media if media.kind == "audio")
+    ours = next(media for media in offered.media if media.kind == "audio" and media.port)
     theirs = described.media[offered.media.index(ours)]
     if theirs.kind != "audio" or theirs.port == 0 or theirs.protocol != ours.protocol:
         raise SdpError("the answer rejects the audio line", 304)
@@ -121,7 +122,7 @@ def accept(
         raise SdpError("RFC 3264 6.1: the answer has no codec of the offer", 305)
     codec, _ = common
     # Each side sends with the payload types of the other's description (RFC 3264 5.1).
-    event, direction = _event(theirs, codec.rate), _REVERSED[theirs.direction]
+    event, direction = _event(theirs, codec.rate), _both(_REVERSED[theirs.direction], ours.direction)
     stream = with_rtcp(_agreement(theirs, codec, event, direction, ours.host), theirs, ours)
     heard, heard_event = next(one for one in ours.codecs if _kind(one) == _kind(codec)), _event(ours, codec.rate)
     return replace(
@@ -191,10 +192,6 @@ def _event(media: Media, clock: int) -> Codec | None:
     return next((codec for codec in found if served_events(codec.fmtp)), None)
 
 
-def _events(payload_type: int, clock: int) -> Codec:
-    return Codec(payload_type, _EVENT.lower(), clock, fmtp=EVENTS)
-
-
 def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str, local_host: str) -> Stream:
     """``direction`` is ours. A connection address of zero is a hold of old (RFC 3264 8.4)."""
     held = media.host in ("0.0.0.0", "::")
@@ -211,6 +208,19 @@ def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str, 
         clock=codec.rate,
         fmtp=codec.fmtp,
     )
+
+
+def _both(one: str, other: str) -> str:
+    """The direction in which both agree."""
+    sends = one in _SENDING and other in _SENDING
+    hears = one in _HEARING and other in _HEARING
+    return {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly"}.get(
+        (sends, hears), "inactive"
+    )
+
+
+def _rejected(media: Media) -> list[str]:
+    return [f"m={media.kind} 0 {media.protocol} {' '.join(media.formats)}"]
 
 
 def _audio_lines(

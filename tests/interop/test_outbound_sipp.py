@@ -233,6 +233,20 @@ async def test_what_we_must_not_do_is_not_done() -> None:
         assert (limited.what, "limits.rate_out" in limited.reason) == (Results.REFUSED, True)
 
 
+async def test_we_hold_and_resume_and_the_far_end_moves_and_changes_its_codec(tmp_path: Path) -> None:
+    """The first offer meets 491, and is made again."""
+    async with far_end(tmp_path, "held.xml") as port, rig(port) as one:
+        call = one.outbound.place(Order("carrier", "+49301", plug="p"))
+        assert (await call.result).what is Results.ANSWERED
+        async with asyncio.timeout(15):
+            assert await call.hold(True)
+            assert (one.plug.streams[-1].send, one.plug.streams[-1].receive) == (True, False)
+            assert await call.hold(False)
+        last = one.plug.streams[-1]
+        assert (last.send, last.receive, last.codec, last.remote[0]) == (True, True, "PCMA", "127.0.0.9")
+        call.hang_up("done")
+
+
 class Screen:
     """Says who it is when it has heard something."""
 

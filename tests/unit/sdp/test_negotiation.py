@@ -205,3 +205,43 @@ def test_an_address_that_no_packet_of_ours_can_reach_is_refused(host: str) -> No
         with pytest.raises(SdpError) as caught:
             attempt()
         assert caught.value.warning == 301
+
+
+def test_an_offer_within_a_call_keeps_every_line_and_every_payload_type() -> None:
+    """RFC 3264 8: no line goes, and 8.3.2: a number means what it meant."""
+    theirs = described(
+        "m=video 5000 RTP/AVP 96", "m=audio 4000 RTP/SAVP 0", "m=audio 4002 RTP/AVP 97 0 96",
+        "a=rtpmap:97 L16/16000", "a=rtpmap:96 telephone-event/8000", "m=image 6000 udptl t38",
+    )  # fmt: skip
+    ours = answer(theirs, US, 1, (PCMU, WIDE)).sdp
+    again = parse(offer(US, 1, (PCMU, WIDE), version=2, direction="sendonly", before=(parse(ours), parse(theirs))))
+    assert [(one.kind, one.port > 0, one.protocol) for one in again.media] == [
+        ("video", False, "RTP/AVP"), ("audio", False, "RTP/SAVP"),
+        ("audio", True, "RTP/AVP"), ("image", False, "UDPTL"),
+    ]  # fmt: skip
+    named = {(one.name, one.rate): one.payload_type for one in again.media[2].codecs}
+    assert named["L16", 16000] == 97
+    assert named["TELEPHONE-EVENT", 8000] == 96
+    assert len(set(named.values())) == len(named)
+    accepted = accept(described(*(f"m={one.kind} 0 {one.protocol} 0" for one in again.media[:2]),
+                                "m=audio 4002 RTP/AVP 97", "a=rtpmap:97 L16/16000", "m=image 0 udptl t38"), again,
+                      (PCMU, WIDE))  # fmt: skip
+    assert (accepted.codec, accepted.send, accepted.receive) == ("L16", True, False)
+
+
+def test_who_has_used_up_all_payload_types_is_offered_what_has_one() -> None:
+    types = " ".join(str(number) for number in range(96, 128))
+    theirs = described(f"m=audio 4000 RTP/AVP 0 {types}", *(f"a=rtpmap:{n} X{n}/8000" for n in range(96, 128)))
+    ours = answer(theirs, US, 1, (PCMU, WIDE)).sdp
+    again = parse(offer(US, 1, (PCMU, WIDE), before=(parse(ours), parse(theirs))))
+    assert [codec.name for codec in again.media[0].codecs] == ["PCMU"]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "answered"),
+    [("sendrecv", "sendonly"), ("recvonly", "sendonly"), ("sendonly", "inactive"), ("inactive", "inactive")],
+)
+def test_who_holds_answers_so(theirs: str, answered: str) -> None:
+    agreement = answer(described("m=audio 4000 RTP/AVP 0", f"a={theirs}"), US, 1, direction="sendonly")
+    assert f"a={answered}\r\n".encode() in agreement.sdp
+    assert not agreement.stream.receive
