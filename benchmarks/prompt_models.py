@@ -5,12 +5,14 @@ the figure anyway. These models cost next to nothing: an STT that heard "yes", a
 clip of a voice-like sound, a realtime model that sends back what it hears.
 
     python benchmarks/prompt_models.py 8765
+    python benchmarks/prompt_models.py 8765 1.5 0.28    # commits a fault at this share of its requests
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import random
 import sys
 from array import array
 from typing import Any, Final
@@ -45,7 +47,8 @@ class Server:
 
     clips: Final[dict[int, bytes]] = {}
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, faults: float) -> None:
+        self.faults = faults
         self.socket = WebSocket(ServerProtocol(subprotocols=[Subprotocol(SUBPROTOCOL)]), self)
         self.seconds = seconds
         self.rates: dict[int, int] = {}
@@ -95,17 +98,38 @@ class Server:
         self.rates.pop(stream, None)
         self.roles.pop(stream, None)
 
+    def fails(self, stream: int, request: int) -> bool:
+        """A stall, an error or a 429 instead of the answer."""
+        if random.random() >= self.faults:
+            return False
+        kind = random.choice(("stall", "internal", "busy"))
+        if kind != "stall":
+            self.send("error", stream=stream, request=request, transient=True, code=kind, message="a fault")
+        return True
+
     def end(self, stream: int, message: dict[str, Any]) -> None:
+        if self.fails(stream, message["request"]):
+            return
         self.send("transcript", stream=stream, request=message["request"], text="yes", final=True, elapsed_us=0)
 
     def generate(self, stream: int, message: dict[str, Any]) -> None:
+        if self.fails(stream, message["request"]):
+            return
         self.send("token", stream=stream, request=message["request"], text=ANSWER, elapsed_us=0)
         self.send("done", stream=stream, request=message["request"])
 
     def speak(self, stream: int, message: dict[str, Any]) -> None:
         request, rate = message["request"], self.rates[stream]
         clip = self.clips.get(rate) or self.clips.setdefault(rate, voice(rate, self.seconds))
+        breaks_off = random.random() < self.faults / 2
+        if not breaks_off and random.random() < self.faults / 2 and self.fails(stream, request):
+            return
         self.send("started", stream=stream, request=request, elapsed_us=0)
+        if breaks_off:  # in mid-sentence, and without a word
+            clip = clip[: len(clip) // 4 * 2]
+            self.socket.send_audio(stream, self.sequence[stream], 0, request, 0, clip)
+            self.sequence[stream] += 1
+            return
         for start in range(0, len(clip), MAX_AUDIO_BYTES // 2):
             burst = clip[start : start + MAX_AUDIO_BYTES // 2]
             self.socket.send_audio(stream, self.sequence[stream], start // 2, request, 0, burst)
@@ -117,9 +141,9 @@ class Server:
         self.send("opened", stream=stream, model=MODEL, credit=ENDLESS)
 
 
-async def main(port: int, seconds: float) -> None:
+async def main(port: int, seconds: float = 1.5, faults: float = 0.0) -> None:
     def connected() -> asyncio.Protocol:
-        return Server(seconds).socket
+        return Server(seconds, faults).socket
 
     server = await asyncio.get_running_loop().create_server(connected, "127.0.0.1", port)
     print('{"event": "ready"}', flush=True)
@@ -128,4 +152,4 @@ async def main(port: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 1.5))
+    uvloop.run(main(int(sys.argv[1]), *map(float, sys.argv[2:])))

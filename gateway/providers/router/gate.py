@@ -1,7 +1,8 @@
 """How much a provider is asked at once: a limit that its own 429s lower and its answers raise again.
 
-Additive increase, multiplicative decrease: a 429 takes a quarter off what was under way, and each full round of answers
-gives one back, up to the configured limit. Who finds no room waits in a line, first come first served.
+Additive increase, multiplicative decrease: a 429 takes a tenth off what was under way, once a second at most (those
+that come together are one piece of news), and every fourth answer gives one back, up to the configured limit. Who
+finds no room waits in a line, first come first served.
 """
 
 from __future__ import annotations
@@ -10,10 +11,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from gateway.units import SECOND, Nanos
+
 __all__ = ["Gate", "Ticket"]
 
 _LINE: Final = 1000
 """Who would come after so many is refused at once."""
+_ANSWERS: Final = 4
+_AMPLE: Final = 8
+"""A limit that nobody configured is forgotten when it is twice what is under way, and this at least."""
 
 
 class Ticket:
@@ -41,6 +47,7 @@ class Gate:
         self.inside = 0
         self._line: deque[Ticket] = deque()
         self._answered = 0
+        self._refused_at: Nanos | None = None
 
     def enter(self, on_granted: Callable[[], None]) -> Ticket | None:
         """A ticket: granted at once, or later by ``on_granted``. None if even the line is full."""
@@ -54,19 +61,25 @@ class Gate:
             self._line.append(ticket)
         return ticket
 
-    def refused(self) -> None:
+    def refused(self, now: Nanos) -> None:
         """The provider said 429."""
-        self.limit = max(1, min(self.inside, self.limit or self.inside) * 3 // 4)
+        if self._refused_at is not None and now - self._refused_at < SECOND:
+            return
+        self._refused_at = now
+        busy = self.inside if self.limit is None else min(self.inside, self.limit)
+        self.limit = max(1, busy * 9 // 10)
         self._answered = 0
 
     def answered(self) -> None:
-        """The provider served a request: after a round of these it may be asked for one more at a time."""
+        """The provider served a request."""
         if self.limit is None or self.limit == self._configured:
             return
         self._answered += 1
-        if self._answered >= self.limit:
+        if self._answered >= _ANSWERS:
             self._answered = 0
             self.limit += 1
+            if self._configured is None and self.limit > 2 * max(self.inside, _AMPLE):
+                self.limit = None
             self._admit()
 
     def left(self, ticket: Ticket) -> None:

@@ -42,7 +42,7 @@ class Health:
     def failed(self, error: ProviderError, now: Nanos) -> None:
         """Too much at once is no fault of the provider's: it is asked for less, and left alone as long as it wants."""
         if error.busy:
-            self.gate.refused()
+            self.gate.refused(now)
             if error.retry_after:
                 self.breaker.hold(Nanos(now + error.retry_after))
         elif self.breaker.failed(now, error.retry_after):

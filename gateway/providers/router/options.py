@@ -90,7 +90,7 @@ class FailoverOptions(Options):
     """From the caller's last speech to the first audio of a speech-to-speech model."""
     stall: Duration = Field(default="1s", validate_default=True)
     """From one token, or one burst of audio, to the next."""
-    fastest: Duration = Field(default="250ms", validate_default=True)
+    fastest: Duration = Field(default="400ms", validate_default=True)
     """No limit becomes shorter than this by itself."""
     attempts: int = Field(default=2, ge=1, le=5)
     """How often one provider is asked for the same thing, if it failed for a reason that may pass."""

@@ -109,12 +109,15 @@ def test_who_waits_comes_in_order_and_may_leave_the_line():
 def test_a_429_lowers_the_limit_and_answers_raise_it_again():
     door = Door(None)
     tickets = [door.enter(str(n)) for n in range(8)]
-    door.gate.refused()
-    assert door.gate.limit == 6
-    for ticket in tickets[:2]:
-        ticket.leave()
-    assert not door.enter("late").granted
-    for _ in range(6):
-        door.gate.answered()
+    for _ in range(5):
+        door.gate.refused(at(1))
     assert door.gate.limit == 7
+    tickets[0].leave()
+    assert not door.enter("late").granted
+    for _ in range(4):
+        door.gate.answered()
+    assert door.gate.limit == 8
     assert door.came == ["late"]
+    for _ in range(40):
+        door.gate.answered()
+    assert door.gate.limit is None
