@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import socket
 import tempfile
 import time
@@ -27,7 +28,7 @@ from common import Bench, PromptModels, free_port, machine, row
 
 from gateway.bench.children import Child
 from gateway.bench.host import quiet_log
-from gateway.bench.inside import LogLine
+from gateway.bench.inside import LogLine, read_turn
 from gateway.units import to_ms
 
 ROLES = ("stt", "llm", "tts")
@@ -127,7 +128,9 @@ async def seen(bench: Bench, event: str, times: dict[str, float], began: float, 
 
 
 def moves(lines: list[LogLine]) -> Counter[str]:
-    return Counter(str(move["role"]) for line in lines for move in line.fields.get("failovers", ()))
+    """By role and reason; numbers in it do not count."""
+    found = (move for line in lines for move in line.fields.get("failovers", ()))
+    return Counter(f"{move['role']}: {re.sub(r'[0-9]+', 'N', move['reason'])}" for move in found)
 
 
 async def main(options: argparse.Namespace) -> int:
@@ -141,8 +144,13 @@ async def main(options: argparse.Namespace) -> int:
         failed = [result.failure for result in results if result.failure]
         moved = moves(bench.events("turn"))
         print(f"{options.calls} calls, {len(failed)} lost; {len(turns)} turns, {len(turns) - len(heard)} not answered")
-        print(f"work moved to the other provider: {sum(moved.values())} times {dict(moved)}")
+        print(f"work moved to the other provider: {sum(moved.values())} times")
+        for reason, count in moved.most_common():
+            print(f"  {count:5d}  {reason}")
         print(row("gap, as the callers heard it", heard))
+        inside = [read_turn(line) for line in bench.events("turn")]
+        for stage in ("hangover", "stt", "llm", "tts", "first_packet"):
+            print(row(f"  stage {stage}", [turn.stages_ms[stage] for turn in inside if stage in turn.stages_ms]))
         print(f"over 2 s: {sum(gap > 2000 for gap in heard)}")
         print(f"gateway {gateway:.1%} of a core, {gateway / options.calls:.2%} a call")
         if switching is not None:

@@ -18,6 +18,8 @@ __all__ = ["Gate", "Ticket"]
 _LINE: Final = 1000
 """Who would come after so many is refused at once."""
 _ANSWERS: Final = 4
+_LEAST: Final = 4
+"""No 429 lowers the limit below this: one that has nothing to do with how much is asked must not shut the gate."""
 _AMPLE: Final = 8
 """A limit that nobody configured is forgotten when it is twice what is under way, and this at least."""
 
@@ -48,13 +50,14 @@ class Gate:
         self._line: deque[Ticket] = deque()
         self._answered = 0
         self._refused_at: Nanos | None = None
+        self._peak = 0
+        """Most that were under way since the last 429: what the provider has borne, and just not any more."""
 
     def enter(self, on_granted: Callable[[], None]) -> Ticket | None:
         """A ticket: granted at once, or later by ``on_granted``. None if even the line is full."""
         ticket = Ticket(self, on_granted)
         if self._room:
-            self.inside += 1
-            ticket.granted = True
+            self._grant(ticket)
         elif len(self._line) >= _LINE:
             return None
         else:
@@ -66,8 +69,9 @@ class Gate:
         if self._refused_at is not None and now - self._refused_at < SECOND:
             return
         self._refused_at = now
-        busy = self.inside if self.limit is None else min(self.inside, self.limit)
-        self.limit = max(1, busy * 9 // 10)
+        busy = self._peak if self.limit is None else min(self._peak, self.limit)
+        self.limit = min(self._configured or _LEAST, _LEAST) if busy < _LEAST else max(_LEAST, busy * 9 // 10)
+        self._peak = self.inside
         self._answered = 0
 
     def answered(self) -> None:
@@ -93,9 +97,13 @@ class Gate:
     def _room(self) -> bool:
         return self.limit is None or self.inside < self.limit
 
+    def _grant(self, ticket: Ticket) -> None:
+        self.inside += 1
+        self._peak = max(self._peak, self.inside)
+        ticket.granted = True
+
     def _admit(self) -> None:
         while self._line and self._room:
             ticket = self._line.popleft()
-            self.inside += 1
-            ticket.granted = True
+            self._grant(ticket)
             ticket.on_granted()
