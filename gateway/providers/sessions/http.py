@@ -91,8 +91,9 @@ class Http:
         session = self._open()
         self._used = asyncio.get_running_loop().time()
         try:
+            # A redirect is a refusal: the key is for the host that it was written for.
             async with session.post(
-                request.url, data=dumps(request.body).encode(), headers=dict(request.headers)
+                request.url, data=dumps(request.body).encode(), headers=dict(request.headers), allow_redirects=False
             ) as response:
                 if response.status >= 300:
                     raise await self._refused(response)
