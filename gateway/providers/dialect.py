@@ -124,6 +124,8 @@ class Life:
     """It hears time pass only by audio, or gives up without: where none comes (hold, a gap in RTP) silence is sent."""
     frame_ms: int = 20
     """How much audio the provider wants in one message."""
+    filled: bool = False
+    """It refuses a shorter one: the last of a turn is filled with silence."""
     probe: bool = True
     """It answers WebSocket pings."""
 

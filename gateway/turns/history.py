@@ -24,6 +24,8 @@ class ToolUse:
     call: str
     name: str
     arguments: str
+    memo: str = ""
+    """What the model wants to see again with it, and nobody else can read; most want nothing."""
 
 
 @dataclass(frozen=True, slots=True)

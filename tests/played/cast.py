@@ -8,14 +8,18 @@ from typing import Any
 
 from tests.played import (
     anthropic,
+    assemblyai,
     azure,
     cartesia,
     deepgram,
     elevenlabs,
+    gemini,
     gemini_live,
     inworld,
     openai,
     openai_chat,
+    soniox,
+    speechmatics,
     xai,
 )
 from tests.played.stage import Script
@@ -44,6 +48,8 @@ class Part:
 
 CAST = [
     Part("anthropic", "llm", anthropic.Messages),
+    Part("assemblyai", "stt", assemblyai.Streaming),
+    Part("assemblyai", "tts", assemblyai.Voice),
     Part("azure-openai", "llm", azure.AzureChat, {"llm": {"model": "acme-llm"}}, "http://{at}/openai/v1"),
     Part("azure-openai", "realtime", azure.AzureRealtimeScript, base_url="http://{at}/openai/v1"),
     Part("azure-speech", "stt", azure.SpeechToText, {"stt": {"language": "en-US"}}),
@@ -59,6 +65,7 @@ CAST = [
     Part("elevenlabs", "stt", elevenlabs.ScribeScript),
     Part("elevenlabs", "tts", elevenlabs.MultiContext),
     Part("elevenlabs", "realtime", elevenlabs.ConvAi, {"realtime": {"agent": "a1"}}),
+    Part("gemini", "llm", gemini.StreamGenerate, base_url="http://{at}/v1beta"),
     Part("gemini-live", "realtime", gemini_live.Live),
     Part("inworld", "stt", inworld.Transcribe),
     Part("inworld", "tts", inworld.Bidirectional),
@@ -70,6 +77,9 @@ CAST = [
     Part("openai", "realtime", openai.Realtime, base_url="http://{at}/v1"),
     Part("openai-compatible", "llm", openai_chat.Chat, {"llm": {"model": "acme-llm"}}, "http://{at}/v1"),
     Part("openai-live", "realtime", openai.Live, base_url="http://{at}/v1", interrupts=False),
+    Part("soniox", "stt", soniox.Transcribe),
+    Part("soniox", "tts", soniox.Voice),
+    Part("speechmatics", "stt", speechmatics.RealTime),
     Part("xai", "stt", xai.Listen, base_url="http://{at}/v1"),
     Part("xai", "llm", openai_chat.Chat, base_url="http://{at}/v1"),
     Part("xai", "tts", xai.Speak, base_url="http://{at}/v1"),

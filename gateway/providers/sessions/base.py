@@ -48,10 +48,11 @@ class Work:
 class Converter:
     """PCM at a session's rate to what a dialect hears, in pieces of the size that the provider wants."""
 
-    def __init__(self, rate: int, wanted: AudioFormat, frame_ms: int) -> None:
+    def __init__(self, rate: int, wanted: AudioFormat, frame_ms: int, *, filled: bool = False) -> None:
         self._resample = None if rate == wanted.rate else Resample(rate, wanted.rate)
         self._encode = _ENCODE.get(wanted.encoding)
         self._size = wanted.bytes_per_second * frame_ms // 1000
+        self._silence = wanted.silence(frame_ms) if filled else b""
         self._waiting = bytearray()
 
     def feed(self, pcm: bytes) -> bytes | None:
@@ -68,6 +69,8 @@ class Converter:
     def flush(self) -> bytes | None:
         """What waits, however little."""
         piece = bytes(self._waiting)
+        if piece:
+            piece += self._silence[len(piece) :]
         self._waiting.clear()
         return piece or None
 
