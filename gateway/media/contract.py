@@ -12,13 +12,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.audio import Encoding
 from gateway.sdp.types import Stream
 from gateway.units import Nanos, Samples
 
-__all__ = ["FarReport", "FrameFlags", "Leg", "LegObserver", "LegStats", "Stream", "TapeOrder"]
+__all__ = ["PLAYED_RATES", "FarReport", "FrameFlags", "Leg", "LegObserver", "LegStats", "Stream", "TapeOrder"]
+
+
+PLAYED_RATES: Final = (8000, 16000, 22050, 24000, 44100, 48000)
+"""Hz of what a leg plays: those of the plane's resampler."""
 
 
 class FrameFlags(IntFlag):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.media.contract import FrameFlags, Leg
+from gateway.media.contract import PLAYED_RATES, FrameFlags, Leg
 from gateway.plugs.contract import CallView, PlugSpec
 from gateway.plugs.ledger import Ledger
 from gateway.plugs.model_sessions import Listeners, ModelSessions
@@ -201,6 +201,9 @@ class PipelineSession(BaseSession):
                 self.call.log("provider.moved", role=role, source=source, target=target, waited_ms=waited_ms)
 
     # --- what failing over asks of the playout ------------------------------------------------------------------------
+
+    def playable(self, burst: Speech) -> bool:
+        return burst.rate in PLAYED_RATES and len(burst.audio) % burst.encoding.width == 0
 
     def played(self, request: int) -> int:
         return self._conversation.gone(request, self._drive.now())

@@ -32,6 +32,9 @@ __all__ = ["Player", "TtsFailover"]
 class Player(Protocol):
     """What the machine must know of the leg, and may ask of it. Samples are at 8 kHz, from the request's first."""
 
+    def playable(self, burst: Speech) -> bool:
+        """Whole samples, at a rate that the plane plays."""
+
     def played(self, request: int) -> int:
         """How much of it can no longer be taken back."""
 
@@ -232,6 +235,9 @@ class TtsFailover(Failover):
         if line is None or candidate is not self.current:
             return
         match result:
+            case Speech() if not self._player.playable(result):
+                text = f"sends {len(result.audio)} bytes at {result.rate} Hz, which cannot be played"
+                self._fail(candidate, ProviderError(candidate.name, text, transient=False), now)
             case Speech():
                 self._heard(candidate, line, result, now)
             case Words(_, words):

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from gateway.errors import ProviderError
+from gateway.media.contract import PLAYED_RATES
 from gateway.plugs.pipeline import SPEC, PipelineSession
 from gateway.plugs.pipeline_options import PipelineOptions
 from gateway.providers.contract import Failed, Generated, Message, Speech, SpeechDone, Token, Transcript
@@ -20,9 +21,9 @@ SPEECH = 1
 class Table:
     """A pipeline session with everything round it."""
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, *others: Provider, **options: object) -> None:
         self.provider, self.leg = Provider(), Leg()
-        self.call = Call(self.provider)
+        self.call = Call(self.provider, *others)
         parsed = PipelineOptions.model_validate(
             {"stt": "models", "llm": "models", "tts": "models", "greeting": "Hello.", "hangover": "0ms", **options}
         )
@@ -171,3 +172,25 @@ async def test_a_caller_who_is_gone_gets_a_hang_up(table: Table) -> None:
     await table.answer()
     table.session.on_rtp_timeout(Nanos(0))
     assert table.call.hung_up == ["RTP timeout"]
+
+
+async def test_a_voice_that_cannot_be_played_is_replaced() -> None:
+    other = Provider("others")
+    table = Table(other, tts=["models", "others"])
+    await table.answer()
+    [(_, request, _)] = table.provider.last("tts").asked
+    table.provider.last("tts").tell(Speech(request, bytes(600), 11025))
+    await other.have("tts", 1)
+    async with asyncio.timeout(5):
+        while not other.last("tts").asked:
+            await asyncio.sleep(0)
+    assert other.last("tts").asked[0][2] == "Hello."
+    assert not table.leg.played
+    [line] = table.call.logged("provider.failed")
+    assert "11025 Hz" in line["reason"]
+
+
+def test_what_is_called_playable_is_what_the_plane_plays() -> None:
+    from codecs_ext.resample import SOURCES
+
+    assert PLAYED_RATES == SOURCES
