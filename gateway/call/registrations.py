@@ -36,8 +36,15 @@ class Registrations:
         self._names: dict[int, str] = {}
         self._news: dict[int, asyncio.Event] = {}
         self._bound: set[int] = set()
+        self._known: set[int] = set()  # also those whose refresh has failed, while the last one lasts
         self._tasks: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger()
+
+    @property
+    def registered(self) -> dict[str, bool]:
+        """Whether the registrar of each trunk that has one knows us."""
+        bound = {self._names[handle] for handle in self._known if handle in self._names}
+        return {name: name in bound for name, _ in self._trunks}
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -77,12 +84,15 @@ class Registrations:
             news.set()
         match event:
             case Registered(handle, expires_s, _):
+                self._known.add(handle)
                 # Renewals are no news.
                 if handle not in self._bound:
                     self._bound.add(handle)
                     self._log.info("trunk.registered", trunk=self._names.get(handle), expires_s=expires_s)
             case RegistrationFailed(handle, status, reason, retry_in_s, still_bound):
                 self._bound.discard(handle)
+                if not still_bound:
+                    self._known.discard(handle)
                 self._log.warning(
                     "trunk.registration_failed",
                     trunk=self._names.get(handle),

@@ -97,10 +97,11 @@ async def _open(config: Config, stack: AsyncExitStack) -> tuple[MediaPlane, Endp
     plane = MediaPlane(config.media)
     plane.start()
     stack.push_async_callback(plane.stop)
+    telemetry = None
     if config.telemetry.listen is not None:
         telemetry = await _open_telemetry(config.telemetry.listen, plane, config.media.shards, records)
         stack.push_async_callback(telemetry.close)
-    return plane, await _listen(config, stack, plane, providers, records)
+    return plane, await _listen(config, stack, plane, providers, records, telemetry=telemetry)
 
 
 async def _open_telemetry(listen: tuple[str, int], plane: MediaPlane, shards: int, records: Records) -> Telemetry:
@@ -150,7 +151,13 @@ def _prepare(
 
 
 async def _listen(
-    config: Config, stack: AsyncExitStack, plane: MediaPlane, providers: Mapping[str, Upstream], records: Records
+    config: Config,
+    stack: AsyncExitStack,
+    plane: MediaPlane,
+    providers: Mapping[str, Upstream],
+    records: Records,
+    *,
+    telemetry: Telemetry | None,
 ) -> EndpointDriver:
     """Signalling and switchboard know each other; no event comes before the loop runs again, so none is missed."""
     switchboard: Switchboard | None = None
@@ -197,4 +204,8 @@ async def _listen(
     registrations = Registrations(sip, config.trunks)
     stack.push_async_callback(registrations.close)
     registrations.start()
+    if telemetry is not None:
+        from gateway.daemon.trunks import TrunkFigures
+
+        telemetry.watch(TrunkFigures(sip, registrations, outbound.trunks))
     return sip

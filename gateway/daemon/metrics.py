@@ -61,6 +61,10 @@ class Metrics:
         self._jitter = histogram("rtp_jitter_seconds", "Jitter (RFC 3550)", _JITTER_BUCKETS, "trunk")
         registry.register(_HouseState(lambda: len(self._live), costs, lost))
 
+    def add(self, more: Collector) -> None:
+        """Figures of somebody else, asked for at each scrape."""
+        self._registry.register(more)
+
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All figures in the format that the Accept header asks for, and its content type."""
         encode, content_type = choose_encoder(accept)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from gateway.daemon.metrics import Metrics
+from gateway.daemon.trunks import TrunkFigures
 from gateway.errors import ResourceError
 
 __all__ = ["Telemetry"]
@@ -18,11 +19,17 @@ class Telemetry:
     def __init__(self, metrics: Metrics, healthy: Callable[[], bool]) -> None:
         self._metrics = metrics
         self._healthy = healthy
+        self._trunks: TrunkFigures | None = None
         application = web.Application(client_max_size=1024)
         application.router.add_get("/metrics", self._on_metrics)
         application.router.add_get("/health", self._on_health)
         self._runner = web.AppRunner(application, access_log=None, keepalive_timeout=75)
         self.address = ("", 0)
+
+    def watch(self, trunks: TrunkFigures) -> None:
+        """They come later than the first scrape may."""
+        self._trunks = trunks
+        self._metrics.add(trunks)
 
     async def start(self, host: str, port: int) -> None:
         """Raises ``ResourceError`` if the address cannot be had."""
@@ -43,6 +50,8 @@ class Telemetry:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _on_health(self, _request: web.Request) -> web.Response:
-        """503 when a media thread has stopped: what balances load sends its calls elsewhere."""
+        """503 when a media thread has stopped: what balances load sends its calls elsewhere. A trunk that is down is
+        told of, and is no reason to leave the others."""
         healthy = self._healthy()
-        return web.json_response({"healthy": healthy}, status=200 if healthy else 503)
+        more = self._trunks.summary() if self._trunks is not None else {}
+        return web.json_response({"healthy": healthy, **more}, status=200 if healthy else 503)

@@ -61,6 +61,8 @@ class Defence:
     ) -> None:
         self.banned: OrderedDict[str, Ban] = OrderedDict()
         """By address; the transports look here first. Oldest first, so those that end first."""
+        self.counts: dict[str, int] = {"scanner": 0, "refusals": 0}
+        """Bans so far, by what has brought them."""
         self._options = options
         self._known = lru_cache(maxsize=options.max_sources)(known)
         self._on_ban = on_ban
@@ -84,7 +86,7 @@ class Defence:
             self.strike(host, "limit: sip.defence.rate", now)
             return False
         if _SCANNERS.search(data, 0, _LOOKED_AT):
-            self._ban(host, "the User-Agent of a scanner", now)
+            self._ban(host, "scanner", "the User-Agent of a scanner", now)
             return False
         return True
 
@@ -97,7 +99,7 @@ class Defence:
             one.since, one.strikes = now, 0
         one.strikes += 1
         if one.strikes >= self._options.strikes:
-            self._ban(host, f"{one.strikes} refusals within a minute, the last: {why}", now)
+            self._ban(host, "refusals", f"{one.strikes} refusals within a minute, the last: {why}", now)
 
     def trust(self, host: str, now: Nanos) -> None:
         """We have sent a request there, or it has shown who it is. Its answers, and what follows, are expected."""
@@ -113,7 +115,8 @@ class Defence:
         while self.banned and next(iter(self.banned.values())).until <= now:
             self.banned.popitem(last=False)
 
-    def _ban(self, host: str, why: str, now: Nanos) -> None:
+    def _ban(self, host: str, cause: str, why: str, now: Nanos) -> None:
+        self.counts[cause] += 1
         ban = self.banned[host] = Ban(host, why, Nanos(now + self._options.ban))
         self._strangers.pop(host, None)
         if len(self.banned) > self._options.max_sources:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -124,6 +124,11 @@ class EndpointDriver:
         """Who is banned now, the oldest first."""
         self._defence.sweep(monotonic())
         return list(self._defence.banned.values())
+
+    @property
+    def ban_counts(self) -> Mapping[str, int]:
+        """Bans so far, by their cause."""
+        return dict(self._defence.counts)
 
     # -- Receiver ------------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,9 @@ async def test_figures_and_health(tmp_path: Path) -> None:
             text = await response.text()
         assert 'linecard_calls_ended_total{by="remote",plug="echo",trunk="loopback"} 1.0' in text
         assert 'linecard_rtp_packets_total{trunk="loopback",what="lost"} 0.0' in text
+        assert 'linecard_bans_total{cause="scanner"} 0.0' in text
         async with session.get(url.replace("/metrics", "/health")) as response:
             assert response.status == 200
+            told = await response.json()
+            assert told == {"healthy": True, "registered": {}, "targets": {}, "banned": 0}
         assert await built.gateway.stop() == 0

@@ -52,10 +52,14 @@ async def test_trunks_with_an_account_are_registered() -> None:
     with capture_logs() as logs:
         for event in (Registered(1, 600, ()), Registered(1, 600, ())):
             registrations.on_event(event)
+        registrations.on_event(RegistrationFailed(1, None, "no answer", 30, True))
+        assert registrations.registered == {"moving": True}
         registrations.on_event(RegistrationFailed(1, 403, "Forbidden", 1800, False))
+        assert registrations.registered == {"moving": False}
         registrations.on_event(Registered(1, 600, ()))
     assert [(one["event"], one["trunk"]) for one in logs] == [
         ("trunk.registered", "moving"),
+        ("trunk.registration_failed", "moving"),
         ("trunk.registration_failed", "moving"),
         ("trunk.registered", "moving"),
     ]

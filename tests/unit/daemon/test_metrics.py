@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import aiohttp
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from gateway.call.targets import Targets
+from gateway.call.trunk_options import HealthOptions, TargetOptions
 from gateway.daemon.metrics import Metrics
 from gateway.daemon.telemetry import Telemetry
+from gateway.daemon.trunks import TrunkFigures
 from gateway.errors import ResourceError
 from gateway.media.contract import LegStats
 from gateway.media.costs import PlaneCosts
@@ -44,6 +49,21 @@ def metrics() -> Metrics:
     records.add({"event": "call.ended", **CALL, "by": "remote", "talk_s": 10.0, "media": media})
     records.add({"event": "call.refused", "call_id": "c", "status": 503})
     return metrics
+
+
+def trunks() -> TrunkFigures:
+    """One that is registered, one that is not, one with a target that answers and one that does not; others are not
+    asked."""
+    asked = HealthOptions.model_validate({"interval": "10s", "down_after": 1})
+    targets = Targets([TargetOptions(uri="sip:a.test"), TargetOptions(uri="sip:b.test")], asked, random.Random(1))
+    targets.report("sip:b.test", good=False)
+    watched = {
+        "carrier": SimpleNamespace(targets=targets, health=asked),
+        "other": SimpleNamespace(targets=targets, health=HealthOptions()),
+    }
+    sip = SimpleNamespace(bans=["192.0.2.1"], ban_counts={"scanner": 3, "refusals": 0})
+    registrations = SimpleNamespace(registered={"carrier": True, "branch": False})
+    return TrunkFigures(cast("Any", sip), registrations, cast("Any", watched))
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
@@ -77,6 +97,19 @@ def test_calls_are_counted(metrics: Metrics) -> None:
     assert found["linecard_records_lost_total"] == 3
 
 
+def test_trunks_and_bans_are_told(metrics: Metrics) -> None:
+    metrics.add(trunks())
+    found = samples(metrics)
+    assert found["linecard_banned"] == 1
+    assert found["linecard_bans_total,cause=scanner"] == 3
+    assert found["linecard_trunk_registered,trunk=carrier"] == 1
+    assert found["linecard_trunk_registered,trunk=branch"] == 0
+    assert {name: value for name, value in found.items() if name.startswith("linecard_trunk_target_up")} == {
+        "linecard_trunk_target_up,target=sip:a.test,trunk=carrier": 1,
+        "linecard_trunk_target_up,target=sip:b.test,trunk=carrier": 0,
+    }
+
+
 def test_the_planes_lateness_is_a_histogram(metrics: Metrics) -> None:
     found = samples(metrics)
     assert found["linecard_plane_lateness_seconds_bucket,le=1e-05"] == 90
@@ -91,6 +124,7 @@ def test_a_record_that_cannot_be_counted_costs_nothing(metrics: Metrics) -> None
 
 
 def test_the_dashboard_asks_for_what_is_there(metrics: Metrics) -> None:
+    metrics.add(trunks())
     dashboard: dict[str, Any] = json.loads(Path("grafana/linecard.json").read_text())
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
     asked = {name for expression in expressions for name in re.findall(r"linecard_\w+", expression)}

@@ -56,6 +56,7 @@ def test_who_is_refused_again_and_again_is_banned_for_a_while() -> None:
     for _ in range(5):
         assert guard.admits(STRANGER, OPTIONS, at(0))
         guard.strike(STRANGER, "404", at(0))
+    assert guard.counts == {"scanner": 0, "refusals": 1}
     assert bans == [Ban(STRANGER, "5 refusals within a minute, the last: 404", at(60))]
     assert STRANGER in guard.banned
     guard.sweep(at(59))
