@@ -38,8 +38,8 @@ cdef extern from *:
         for (int i = 0; i < n; i++) {
             int16_t value = in[i] >> 4, sign = in[i] >> 15, magnitude = value ^ sign;
             int16_t code = (int16_t)(lc_bits((float)magnitude) >> 19) - LC_BIAS - 48;
-            /* The first comparison follows from the second; without it gcc branches, and takes five times as long. */
-            code = code > magnitude || magnitude < 16 ? magnitude : code;
+            int16_t first = magnitude < 16 ? magnitude : 16;   /* below 16 the float's code is less, from there on not */
+            code = code > first ? code : first;
             out[i] = (uint8_t)((code | (~sign & 0x80)) ^ 0x55);
         }
     }

@@ -1,30 +1,29 @@
 """Stateful polyphase resampling between 8, 16, 24 and 48 kHz, and from 22.05 and 44.1 kHz, in integers.
 
 A windowed sinc, cut off at 0.46 of the lower rate (3.7 kHz for telephone speech) and 60 dB down at 0.54 of it, is designed
-once per pair of rates at import. Taps are Q14, so that a whole filter fits a 32-bit sum without overflow, and the compiler
-can use its packed multiply-add.
+once per pair of rates at import. Taps are Q14, so that a whole filter fits a 32-bit sum without overflow and packed
+multiply-adds can make it (polyphase.h).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython cimport cdivision
 from libc.math cimport M_PI, fabs, lround, sin, sqrt
-from libc.stdint cimport int16_t, int32_t, uint8_t
+from libc.stdint cimport int16_t, uint8_t
 from libc.stdlib cimport malloc
 from libc.string cimport memcpy, memmove, memset
 
 __all__ = ["RATES", "SOURCES", "Resample"]
 
-cdef extern from *:
-    """
-    #include <stdint.h>
-    /* In C, since gcc makes packed multiply-adds only of a loop with a plain induction variable. */
-    static inline int32_t lc_dot(const int16_t *a, const int16_t *b, int n) {
-        int32_t sum = 0;
-        for (int i = 0; i < n; i++) sum += (int32_t)a[i] * b[i];
-        return sum;
-    }
-    """
-    int32_t lc_dot(const int16_t *a, const int16_t *b, int n) noexcept nogil
+cdef extern from "polyphase.h":
+    ctypedef struct LcPolyphase:
+        const int16_t *bank
+        int up
+        int down
+        int taps
+        int phase
+        int position
+
+    int lc_polyphase(LcPolyphase *phases, const int16_t *line, int count, int16_t *out) noexcept nogil
 
 cdef enum:
     CHUNK = 480
@@ -143,27 +142,17 @@ cdef int resample_wanted(const Resampler *state, int outputs) noexcept nogil:
     return state.position + (state.phase + (outputs - 1) * state.down) / state.up + 1
 
 
-@cdivision(True)
 cdef int _run_chunk(Resampler *state, const int16_t *samples, int count, int16_t *out) noexcept nogil:
     cdef int16_t[CHUNK + RESAMPLE_HISTORY] line
-    cdef int taps = state.taps, keep = taps - 1, up = state.up, made = 0
-    cdef int phase = state.phase, position = state.position
-    cdef int whole = state.down / up, rest = state.down % up        # one division here, none per sample
-    cdef const int16_t *bank = state.bank
-    cdef int32_t value
+    cdef int keep = state.taps - 1, made
+    cdef LcPolyphase phases
+    phases.bank, phases.up, phases.down, phases.taps = state.bank, state.up, state.down, state.taps
+    phases.phase, phases.position = state.phase, state.position
     memcpy(line, state.history, keep * sizeof(int16_t))
     memcpy(line + keep, samples, count * sizeof(int16_t))
-    while position < count:
-        value = (lc_dot(bank + phase * taps, line + position, taps) + UNITY // 2) >> 14
-        out[made] = <int16_t>(32767 if value > 32767 else -32768 if value < -32768 else value)
-        made += 1
-        phase += rest
-        position += whole
-        if phase >= up:
-            phase -= up
-            position += 1
-    state.phase = phase
-    state.position = position - count
+    made = lc_polyphase(&phases, line, count, out)
+    state.phase = phases.phase
+    state.position = phases.position - count
     memcpy(state.history, line + count, keep * sizeof(int16_t))
     return made
 
