@@ -13,6 +13,7 @@ from gateway.errors import SipError
 from gateway.sip.auth_server import Verdict, Verifier
 from gateway.sip.flow import Flow
 from gateway.sip.message import Request
+from gateway.sip.reasons import cause_header
 from gateway.units import Nanos
 
 __all__ = ["Gate"]
@@ -93,6 +94,8 @@ class Gate:
         headers = decision.headers
         if decision.status == 401:
             headers = self._verifier.challenge(now, stale=decision.stale)
+        elif decision.trunk is not None:  # strangers get no more than they must
+            headers = (*headers, cause_header(decision.status))
         return SipError(decision.status, decision.reason, decision.rule, headers)
 
     def _count(self, decision: Decision, now: Nanos) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from gateway.errors import SipError
+from gateway.sip.causes import to_q850
 from gateway.sip.message import Header, Message, Response
 from gateway.sip.responses import warning
 from gateway.sip.values import parse_parameters, plain, quote
 
-__all__ = ["reason_header", "reason_text", "refusal_headers", "refusal_text"]
+__all__ = ["cause_header", "reason_header", "reason_text", "refusal_headers", "refusal_text"]
 
 
 def reason_header(text: str, cause: int = 16) -> list[Header]:
@@ -15,10 +16,15 @@ def reason_header(text: str, cause: int = 16) -> list[Header]:
     return [("Reason", f"Q.850;cause={cause};text={quote(text)}")] if text else []
 
 
-def refusal_headers(host: str, rule: str, code: int, reason: str | None) -> list[Header]:
-    """Why we refuse, for whoever reads a capture."""
+def cause_header(status: int, text: str = "") -> Header:
+    """What a refusal means in the telephone network, for gateways on the way (RFC 6432, RFC 3398 8.2.6.1)."""
+    return "Reason", f"Q.850;cause={to_q850(status)}" + (f";text={quote(text)}" if text else "")
+
+
+def refusal_headers(host: str, rule: str, code: int, status: int, reason: str | None) -> list[Header]:
+    """Why we refuse, for whoever reads a capture. A redirect is no end, and has no cause."""
     headers = [warning(host, rule, code)] if rule else []
-    return headers + ([("Reason", f"SIP;text={quote(reason)}")] if reason else [])
+    return [*headers, cause_header(status, reason or "")] if status >= 400 else headers
 
 
 def refusal_text(response: Response) -> str:

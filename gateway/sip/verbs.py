@@ -12,6 +12,7 @@ from gateway.sip.lines import checked
 from gateway.sip.message import Header
 from gateway.sip.reasons import refusal_headers
 from gateway.sip.replaces import Replaces
+from gateway.sip.responses import warning
 from gateway.sip.session import Phase
 from gateway.sip.transfer import refer_to
 from gateway.units import Nanos
@@ -52,12 +53,12 @@ class CallVerbs:
         headers: Iterable[Header] = (),
     ) -> None:
         """Refuses the INVITE or re-INVITE that is open, saying why: ``rule`` in Warning with code ``warning`` (RFC 3261
-        20.43), ``reason`` in Reason (RFC 3326)."""
+        20.43), its cause and ``reason`` in Reason (RFC 3326)."""
         if not 300 <= status <= 699:
             raise MisuseError(f"reject: {status} is not a refusal")
         headers = checked(headers)
         if session := self._context.sessions.get(call):
-            why = refusal_headers(self._context.host(self._context.local), rule, warning, reason)
+            why = refusal_headers(self._context.host(self._context.local), rule, warning, status, reason)
             session.reject(status, now, [*why, *headers], reason or rule)
 
     def hang_up(
@@ -123,7 +124,7 @@ class CallVerbs:
 
     def refuse_refer(self, call: int, status: int, rule: str, now: Nanos) -> None:
         if session := self._context.sessions.get(call):
-            headers = refusal_headers(self._context.host(self._context.local), rule, 399, None)
+            headers = [warning(self._context.host(self._context.local), rule)] if rule else []
             session.transfers.refuse(status, headers, now)
 
     def refer_progress(self, call: int, status: int, now: Nanos, reason: str = "") -> None:

@@ -82,6 +82,7 @@ def test_full_media_threads_refuse_a_call_and_nothing_else() -> None:
     refused = refusal(full, invite(), PEER)
     assert (refused.status, refused.rule) == (503, "media threads are full")
     assert dict(refused.headers)["Retry-After"] == "7"
+    assert dict(refusal(gate(), invite("sip:nobody@h"), PEER).headers) == {"Reason": "Q.850;cause=1"}
     assert full.occupancy.total == 0
     assert full.admit(invite(method="OPTIONS"), PEER, NOW) is None
     assert refusal(full, invite(), STRANGER).status == 403

@@ -39,6 +39,15 @@ def test_what_a_cause_means(cause: int, status: int) -> None:
     assert status_of_cause(cause) == status
 
 
+@pytest.mark.parametrize(("status", "reason"), [(486, "Q.850;cause=17"), (503, "Q.850;cause=41"), (302, None)])
+def test_a_refusal_of_ours_says_its_cause(status: int, reason: str | None) -> None:
+    wire = Wire()
+    wire.invite()
+    wire.endpoint.reject(1, status, "", wire.now)
+    (refusal,) = wire.sent()
+    assert refusal.get("Reason") == reason
+
+
 def test_the_end_of_a_call_tells_its_cause() -> None:
     wire = Wire()
     to = wire.established().get("To") or ""

@@ -129,7 +129,7 @@ def test_a_warning_cannot_break_out_of_its_header() -> None:
     wire.endpoint.reject(1, 488, 'no "codec"\r\nX-Evil: 1', wire.now, "busy; very", warning=305)
     (refusal,) = wire.sent()
     assert refusal.get("Warning") == '305 10.0.0.1 "no \\"codec\\"??X-Evil: 1"'
-    assert refusal.get("Reason") == 'SIP;text="busy; very"'
+    assert refusal.get("Reason") == 'Q.850;cause=65;text="busy; very"'
     assert refusal.get("X-Evil") is None
 
 
