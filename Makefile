@@ -42,7 +42,7 @@ run: setup
 
 test: setup
 	@.ci/system sipp openssl tshark baresip kamailio ip nft >/dev/null
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: setup
 	@.ci/lint

@@ -12,12 +12,13 @@ from codecs_ext.trace import Trace
 
 def blocks(data: bytes) -> list[tuple[int, bytes]]:
     out = []
-    while data:
-        kind, length = struct.unpack_from("<II", data)
-        assert struct.unpack_from("<I", data, length - 4)[0] == length
+    at = 0
+    while at < len(data):
+        kind, length = struct.unpack_from("<II", data, at)
+        assert struct.unpack_from("<I", data, at + length - 4)[0] == length
         assert length % 4 == 0
-        out.append((kind, data[8 : length - 4]))
-        data = data[length:]
+        out.append((kind, data[at + 8 : at + length - 4]))
+        at += length
     return out
 
 
