@@ -31,7 +31,7 @@ from gateway.machine import Machine
 from gateway.media.contract import Leg, LegObserver, LegStats
 from gateway.media.recording.options import CaptureOptions, RecordingOptions
 from gateway.net.driver import Driver, monotonic
-from gateway.plugs.contract import Drive, PlugSession, TransferResult
+from gateway.plugs.contract import Diversion, Drive, PlugSession, TransferResult, UserToUser
 from gateway.sdp import Stream
 from gateway.sip.events import (
     Answered,
@@ -72,6 +72,8 @@ class Call:
         self.caller = caller
         self.called = called
         self.headers: Mapping[str, str] = {}
+        self.diversions: tuple[Diversion, ...] = ()
+        self.user_to_user: tuple[UserToUser, ...] = ()
         self.timeline = Timeline()
         self.providers = house.providers
         self.totals: dict[str, object] = {}
@@ -193,6 +195,8 @@ class Call:
         """From the beginning to the end; returns when nothing of the call is left."""
         fields = {"caller": self.caller, "called": self.called, "trunk": self.trunk.name, "plug": self._route.plug}
         kept = self._kept(self.headers)
+        if self.diversions:
+            kept["diverted"] = [one.as_record() for one in self.diversions]
         self.record("call.started", direction=self.direction, version=__version__, **fields, **kept)
         self.spawn(self._set_up())
         try:

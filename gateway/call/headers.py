@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -28,10 +28,10 @@ class CallHeaders(Mapping[str, str]):
 
     __slots__ = ("_values",)
 
-    def __init__(self, message: Message | None = None) -> None:
+    def __init__(self, message: Message | None = None, *, without: Collection[str] = ()) -> None:
         self._values: dict[str, str] = {}
         for name, value in message.headers if message is not None else ():
-            if name not in _PROTOCOL:
+            if name not in _PROTOCOL and name not in without:
                 before = self._values.get(name)
                 self._values[name] = plain(value) if before is None else f"{before}, {plain(value)}"
 

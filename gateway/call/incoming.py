@@ -7,6 +7,7 @@ from typing import Literal
 
 from gateway.call.call import Call, CallEvent
 from gateway.call.decision import Decision
+from gateway.call.forwarding import ROUTING, diversions_of, user_to_user_of
 from gateway.call.headers import CallHeaders
 from gateway.call.house import House
 from gateway.call.options import RouteOptions
@@ -28,7 +29,10 @@ class IncomingCall(Call):
     ) -> None:
         super().__init__(house, trunk, route, decision.caller.shown, decision.called)
         self._named(invited.call, invited.call_id)
-        self.headers = CallHeaders(invited.request)
+        self.diversions = diversions_of(invited.request, trunk)
+        withheld = ROUTING if any(one.private for one in self.diversions) else ()
+        self.headers = CallHeaders(invited.request, without=withheld)
+        self.user_to_user = user_to_user_of(invited.request)
         self._theirs = invited.sdp
 
     def on_event(self, event: CallEvent) -> None:

@@ -19,7 +19,7 @@ from gateway.providers.router.upstream import Upstream
 from gateway.timeline import Timeline
 from gateway.units import Nanos
 
-__all__ = ["CallView", "Drive", "Plug", "PlugSession", "PlugSpec", "TransferResult"]
+__all__ = ["CallView", "Diversion", "Drive", "Plug", "PlugSession", "PlugSpec", "TransferResult", "UserToUser"]
 
 
 class Drive(Protocol):
@@ -48,6 +48,31 @@ class TransferResult:
         return self.status is not None and 200 <= self.status < 300
 
 
+@dataclass(frozen=True, slots=True)
+class Diversion:
+    """Who was called, and passed the call on."""
+
+    number: str
+    """As the house writes it; ``""`` where it is withheld."""
+    reason: str = "unknown"
+    """``user-busy``, ``no-answer``, ``unconditional``, ``deflection``, ..., in the words of RFC 5806."""
+    private: bool = False
+
+    def as_record(self) -> dict[str, object]:
+        return {"number": self.number or "anonymous", "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class UserToUser:
+    """What one application tells the other by way of the network."""
+
+    data: bytes
+    """Decoded, as ``encoding`` says."""
+    encoding: str = ""
+    purpose: str = ""
+    content: str = ""
+
+
 class CallView(Protocol):
     """The call, as far as a plug may see it."""
 
@@ -56,6 +81,9 @@ class CallView(Protocol):
     called: str
     headers: Mapping[str, str]
     """What the far end has added to its INVITE (``X-Campaign``, ``User-to-User``, ``Diversion``), by any capitals."""
+    diversions: tuple[Diversion, ...]
+    """Who was called before us and passed the call on, the last one first."""
+    user_to_user: tuple[UserToUser, ...]
     timeline: Timeline
     providers: Mapping[str, Upstream]
     """By the name of their YAML block."""

@@ -95,9 +95,20 @@ async def test_the_far_ends_headers_reach_plug_and_record() -> None:
         bye = Request("BYE", "sip:x@y", [("X-Result", "sold"), ("Via", "v")])
         board.on_event(Ended(1, "remote", None, "", bye))
         await board.close(5)
+    (started,) = [record for record in rig.records if record["event"] == "call.started"]
+    assert started["diverted"] == [{"number": "+49", "reason": "unknown"}]
     kept = {record["event"]: record["headers"] for record in rig.records if "headers" in record}
     assert kept["call.started"] == {"X-Campaign": "9?, 10"}
     assert kept["call.ended"] == {"X-Result": "sold"}
+
+
+async def test_a_number_that_is_withheld_is_not_in_the_headers_either() -> None:
+    rig = Rig()
+    async with switchboard(rig) as board:
+        board.on_event(invited(more=[("Diversion", "<tel:+4930123>;privacy=full"), ("X-A", "1")]))
+        await until(rig, "answer")
+        assert dict(rig.call.headers) == {"X-A": "1"}
+        assert rig.call.diversions[0].number == ""
 
 
 async def test_a_plugs_headers_go_with_the_bye() -> None:
