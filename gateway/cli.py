@@ -116,6 +116,12 @@ def _add_explain(commands: Any) -> None:
     _add_config(parser)
     parser.add_argument("--source", metavar="IP[:PORT]", help="who sent it (default: what its topmost Via says)")
     parser.add_argument("--transport", metavar="NAME", help="udp, tcp, tls, ... (default: what its topmost Via says)")
+    parser.add_argument(
+        "--tls-name",
+        action="append",
+        metavar="NAME",
+        help="what its TLS certificate proves, as for a trunk's tls_names; give it again for each name",
+    )
 
 
 def _add_call(commands: Any) -> None:
@@ -274,7 +280,9 @@ def _explain(options: argparse.Namespace) -> int:
     config = _load(options)
     from gateway.daemon import explanation
 
-    return explanation.main(options.message, config, options.source, options.transport)
+    return explanation.main(
+        options.message, config, options.source, options.transport, tls_names=options.tls_name or ()
+    )
 
 
 def _call(options: argparse.Namespace) -> int:

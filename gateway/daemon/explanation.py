@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NoReturn
@@ -35,7 +36,13 @@ _MARKS: Final = {True: "[green]✓[/]", False: "[red]✗[/]"}
 
 
 def main(
-    file: str, config: Config, source: str | None, transport: str | None, *, console: Console | None = None
+    file: str,
+    config: Config,
+    source: str | None,
+    transport: str | None,
+    *,
+    tls_names: Sequence[str] = (),
+    console: Console | None = None,
 ) -> int:
     """0: the call would be taken, 1: it would be refused. Raises ``ConfigError`` for a file that is no INVITE."""
     console = console or Console(highlight=False, soft_wrap=True)
@@ -43,7 +50,8 @@ def main(
     inquiry = Inquiry(
         request,
         _source(source, request),
-        transport or request.via.transport.lower(),
+        transport or ("tls" if tls_names else request.via.transport.lower()),
+        names=frozenset(name.lower() for name in tls_names),
         login=_login(request, config),
     )
     policy = Policy(config.trunks, config.routes, config.limits)
@@ -123,6 +131,11 @@ def _show(console: Console, inquiry: Inquiry, explanation: Explanation, media: S
         for miss in explanation.misses:
             misses.add_row(" ", f"[dim]{miss.kind}[/]", escape(miss.name), f"[dim]{escape(miss.why)}[/]")
         console.print(misses)
+    trunk, user = explanation.decision.trunk, inquiry.login.user
+    if user and trunk is not None and trunk.login is not None:
+        console.print(
+            f"\n[yellow]The password of {escape(user)} is not verified here[/]: the gateway checks its digest."
+        )
     _show_answer(console, explanation.decision, media)
 
 

@@ -3,6 +3,7 @@ from one of us to another, so each runs in both directions through a proxy that 
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import subprocess
@@ -15,15 +16,24 @@ from typing import Any
 
 import pytest
 
+from gateway.call.house import House
+from gateway.call.occupancy import Occupancy
+from gateway.call.options import LimitOptions
+from gateway.call.outbound import Outbound
+from gateway.call.placing import Order, Results
+from gateway.call.registrations import Registrations
+from gateway.call.switchboard import Switchboard
+from gateway.call.trunk_options import TrunkOptions
 from gateway.net.endpoint import open_endpoint
 from gateway.net.options import SignallingOptions, TlsOptions
 from gateway.net.transport import Listen
 from gateway.sdp import offer
 from gateway.sip.auth import Credentials
-from gateway.sip.events import Answered, Confirmed, Ended, Invited, Pinged, Registered, RegistrationFailed
+from gateway.sip.events import Answered, Confirmed, Ended, Event, Invited, Pinged, Registered, RegistrationFailed
 from gateway.sip.flow import Hop
 from gateway.sip.options import RegistrationOptions
 from tests.interop.peer import RTP, Switch, free_port
+from tests.interop.test_outbound_sipp import Plug
 from tests.unit.net.certificates import Authority, needs_openssl
 
 pytestmark = [
@@ -157,3 +167,51 @@ async def test_nobody_of_that_name_and_a_ping(carrier: Carrier) -> None:
         (pinged,) = await alice.until(Pinged)
         assert isinstance(pinged, Pinged)
         assert pinged.status == 200
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_trunk_that_registers_calls_by_the_route_that_it_was_told(carrier: Carrier, transport: str) -> None:
+    """REGISTER and INVITE are challenged, and the INVITE takes the Service-Route (RFC 3608)."""
+    here = f"sip:127.0.0.1:{carrier.port};transport={transport}"
+    account = {"registrar": here, "user": "gateway", "password": "secret", "realm": "carrier.test"}
+    trunk = TrunkOptions.model_validate({"name": "carrier", "targets": [{"uri": here}], "register": account})
+    async with trunk_through(trunk, transport) as (outbound, plug), subscriber(carrier, "bob", transport) as bob:
+        await bob.until(Registered)
+        call = outbound.place(Order("carrier", "bob", plug="p"))
+        result = await call.result
+        assert (result.what, result.status) == (Results.ANSWERED, 200)
+        (invited,) = bob.events(Invited)
+        assert isinstance(invited, Invited)
+        assert invited.request.get("X-Came-By") == "our Service-Route"
+        assert invited.request.get("Route") is None
+        await plug.spoke.wait()
+        call.hang_up("enough")
+        await bob.until(Ended)
+
+
+@asynccontextmanager
+async def trunk_through(trunk: TrunkOptions, transport: str) -> AsyncIterator[tuple[Outbound, Plug]]:
+    """A house with this trunk, once it is registered."""
+    listeners: list[Any] = []
+    registered = asyncio.Event()
+
+    def on_event(event: Event) -> None:
+        for one in listeners:
+            one.on_event(event)
+        if isinstance(event, Registered):
+            registered.set()
+
+    sip = await open_endpoint(SignallingOptions(), listen=[Listen(transport, "127.0.0.1", 0)], on_event=on_event)
+    plug, occupancy = Plug(), Occupancy()
+    everything: Any = plug
+    house = House(sip, everything, "127.0.0.1", {"p": everything}, {}, everything, LimitOptions())
+    board, registrations = Switchboard(house, occupancy), Registrations(sip, [trunk])
+    listeners += [board, registrations]
+    registrations.start()
+    try:
+        await asyncio.wait_for(registered.wait(), 10)
+        yield Outbound(house, board, occupancy, [trunk]), plug
+    finally:
+        await registrations.close()
+        await board.close(5)
+        await sip.close(patience=1)

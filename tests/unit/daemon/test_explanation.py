@@ -71,6 +71,21 @@ def test_who_has_logged_in_is_believed_here(explain) -> None:  # type: ignore[no
     status, text = explain("--source", "198.51.100.1", headers=login, to="+49301239")
     assert status == 0
     assert "phones: 198.51.100.1 is in 198.51.100.0/24, it has logged in as pbx" in text
+    assert "The password of pbx is not verified here" in text
+
+
+def test_a_peer_that_is_known_by_its_certificate(explain, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    secure = 'sip: {listen: "tls://192.0.2.1:5061", tls: {certificate: c.pem, key: k.pem, verify_client: true}}'
+    names = "trunks:\n  - {name: teams, tls_names: [sip.example.com]}"
+    config = CONFIG.replace('sip: {listen: "udp://192.0.2.1:5060"}', secure).replace("trunks:", names, 1)
+    (tmp_path / "linecard.yaml").write_text(config)
+    status, text = explain(
+        "--source", "192.0.2.66", "--tls-name", "SIP.example.com", "--tls-name", "other", to="+493012345678"
+    )
+    assert status == 0
+    assert "teams: its certificate proves sip.example.com" in text
+    assert "over tls" in text
+    assert "not verified" not in text
 
 
 def test_what_is_no_invite_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
