@@ -269,6 +269,10 @@ class SttDialect(Dialect):
     def silence(self) -> bytes:
         return self.hears.silence(SILENCE_MS)
 
+    def written(self, audio: bytes) -> bytes:
+        """A piece of what it ``hears``, if the provider writes samples as no ``AudioFormat`` does."""
+        return audio
+
     def end(self) -> Iterable[Wire]:
         """Asks for the rest of the text now."""
         return ()
@@ -346,6 +350,8 @@ class TtsDialect(Dialect):
 
     contexts: ClassVar[int] = 1
     """How many requests, of any calls, may be at work on one connection at once."""
+    named: ClassVar[bool] = False
+    """A cancel is not acknowledged, but what still comes bears the context's name: it is free again at once."""
     speaks: AudioFormat
 
     def speak(self, context: str, text: str) -> Iterable[Wire]:

@@ -48,11 +48,20 @@ class Work:
 class Converter:
     """PCM at a session's rate to what a dialect hears, in pieces of the size that the provider wants."""
 
-    def __init__(self, rate: int, wanted: AudioFormat, frame_ms: int, *, filled: bool = False) -> None:
+    def __init__(
+        self,
+        rate: int,
+        wanted: AudioFormat,
+        frame_ms: int,
+        *,
+        filled: bool = False,
+        written: Callable[[bytes], bytes] = bytes,
+    ) -> None:
         self._resample = None if rate == wanted.rate else Resample(rate, wanted.rate)
         self._encode = _ENCODE.get(wanted.encoding)
         self._size = wanted.bytes_per_second * frame_ms // 1000
         self._silence = wanted.silence(frame_ms) if filled else b""
+        self._written = written
         self._waiting = bytearray()
 
     def feed(self, pcm: bytes) -> bytes | None:
@@ -62,7 +71,7 @@ class Converter:
         if self._encode is not None:
             pcm = self._encode(pcm)
         if not self._waiting and len(pcm) >= self._size:
-            return pcm
+            return self._written(pcm)
         self._waiting += pcm
         return self.flush() if len(self._waiting) >= self._size else None
 
@@ -72,7 +81,7 @@ class Converter:
         if piece:
             piece += self._silence[len(piece) :]
         self._waiting.clear()
-        return piece or None
+        return self._written(piece) if piece else None
 
 
 class Deadlines:

@@ -67,8 +67,12 @@ class Line:
         if wires is None:
             self._pool.drop(self)
             return
-        self._speakers[context] = None
         self.link.send(wires)
+        if self.dialect.named:
+            del self._speakers[context]
+            self._pool.freed(self)
+            return
+        self._speakers[context] = None
         self._loop.call_later(_FORGET, self._forget, context)
 
     # --- from the link ------------------------------------------------------------------------------------------------

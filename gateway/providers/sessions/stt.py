@@ -76,7 +76,9 @@ class SttSocket(BaseSession[SttResult]):
         self._shared = shared
         self._link = Link(shared.name, dialect, self, shared.limits)
         self._dialect = dialect
-        self._converter = Converter(rate, dialect.hears, dialect.life.frame_ms, filled=dialect.life.filled)
+        self._converter = Converter(
+            rate, dialect.hears, dialect.life.frame_ms, filled=dialect.life.filled, written=dialect.written
+        )
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(timeout, self._stalled)
         self._settling: asyncio.TimerHandle | None = None
