@@ -1,7 +1,7 @@
 """Rime: voices over the socket ``ws3``.
 
-A server that does not tell ``done`` (it is newer than the rest) is of no use: the end of a sentence is then found by its
-deadline alone. The newer protocol ``rime.v1`` is not spoken here.
+A server that does not tell ``done`` (it is newer than the rest) is of no use: the end of a sentence is then found by
+its deadline alone. The newer protocol ``rime.v1`` is not spoken here.
 """
 
 from __future__ import annotations
