@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any, Final, Literal, cast
 
 import structlog
@@ -20,6 +20,7 @@ from gateway import __version__
 from gateway.call.ear import Ear
 from gateway.call.headers import CallHeaders, chosen
 from gateway.call.holding import Holding
+from gateway.call.hostnames import is_named, numeric
 from gateway.call.house import House
 from gateway.call.negotiation import Negotiation
 from gateway.call.options import RouteOptions
@@ -94,6 +95,7 @@ class Call:
         self._speaking = False
         self._held = False
         self._over = False
+        self._newest: CallEvent | None = None
         self._ended: asyncio.Future[Ended] = loop.create_future()
         self._media: asyncio.Future[LegStats] = loop.create_future()
         self._timers: list[asyncio.TimerHandle] = []
@@ -213,8 +215,27 @@ class Call:
         """Ends the call: it cannot be served. ``status`` is for who has not been answered yet."""
         raise NotImplementedError
 
+    def hear(self, event: CallEvent) -> None:
+        """What the signalling tells of this call; a description that names a host waits for its address."""
+        sdp: bytes | None = getattr(event, "sdp", None)
+        if sdp is None:
+            self.on_event(event)
+            return
+        self._newest = event
+        if is_named(sdp):
+            self.spawn(self._hear_with_addresses(event, sdp))
+        else:
+            self.on_event(event)
+
+    async def _hear_with_addresses(self, event: CallEvent, sdp: bytes) -> None:
+        known = replace(cast("Any", event), sdp=await self._numeric(sdp))
+        if self._newest is event:
+            self.on_event(known)
+
+    async def _numeric(self, sdp: bytes) -> bytes:
+        return await numeric(sdp, lambda name, ipv6: self._house.sip.address(name, ipv6=ipv6))
+
     def on_event(self, event: CallEvent) -> None:
-        """What the signalling tells of this call."""
         match event:
             case Reoffered(_, sdp):
                 self._reoffered(sdp)

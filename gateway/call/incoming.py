@@ -9,6 +9,7 @@ from gateway.call.call import Call, CallEvent
 from gateway.call.decision import Decision
 from gateway.call.forwarding import ROUTING, diversions_of, user_to_user_of
 from gateway.call.headers import CallHeaders
+from gateway.call.hostnames import is_named
 from gateway.call.house import House
 from gateway.call.options import RouteOptions
 from gateway.call.trunk_options import TrunkOptions
@@ -60,6 +61,8 @@ class IncomingCall(Call):
 
     async def _ring_and_answer(self) -> None:
         route, sip, loop = self._route, self._house.sip, asyncio.get_running_loop()
+        if self._theirs is not None and is_named(self._theirs):
+            self._theirs = await self._numeric(self._theirs)
         session, leg = self._open()
         sdp, stream = self._negotiation.describe(self._theirs, leg.local[1])
         if not route.early_media or stream is None:

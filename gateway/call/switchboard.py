@@ -52,7 +52,7 @@ class Switchboard:
         if isinstance(event, Ended):  # nothing follows; a call that tries another target has another handle then
             self._calls.pop(event.call, None)
         if call is not None:
-            call.on_event(event)
+            call.hear(event)
 
     def _refused(self, refused: Refused) -> None:
         """One log line that names the rule, as far as a flood of them lets, and one record for what was a call."""

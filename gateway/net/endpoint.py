@@ -199,6 +199,10 @@ class EndpointDriver:
             )
         return usable
 
+    async def address(self, name: str, *, ipv6: bool) -> str:
+        """Address of a host that a session description names. Raises ``RemoteError``."""
+        return await self._resolver.address(name, ipv6=ipv6)
+
     def ring(
         self, call: int, status: int = 180, sdp: bytes | None = None, *, headers: Iterable[tuple[str, str]] = ()
     ) -> None:

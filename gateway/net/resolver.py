@@ -90,6 +90,13 @@ class Resolver:
             raise RemoteError(f"{host!r} has no address")
         return list(dict.fromkeys(found))[:_MOST]
 
+    async def address(self, name: str, *, ipv6: bool) -> str:
+        """One address of a host, of that version. Raises ``RemoteError``."""
+        for found in await self._addresses(name.rstrip("."), ipv6=ipv6):
+            if (":" in found) == ipv6:
+                return found
+        raise RemoteError(f"{name} has no address for IPv{6 if ipv6 else 4}")
+
     async def _places(self, uri: Uri, host: str, transports: Sequence[str]) -> list[tuple[str, str, int]]:
         """Transport, host name and port of each server that SRV knows (RFC 3263 4.1, 4.2)."""
         services = [] if uri.parameter("transport") else await self._services(host, transports)

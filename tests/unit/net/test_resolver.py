@@ -172,3 +172,12 @@ async def test_names_that_dns_cannot_carry(name: str) -> None:
 async def test_this_machine_is_no_question_for_dns() -> None:
     assert await resolve("sip:x@localhost") == ("127.0.0.1", 5060)
     assert await resolve("sip:x@localhost:5070;transport=tcp") == ("127.0.0.1", 5070)
+
+
+async def test_the_address_of_a_host_in_a_session_description() -> None:
+    async with nameserver(ZONE) as server:
+        resolver = asking(server)
+        assert await resolver.address("b.example.org.", ipv6=False) == "192.0.2.20"
+        assert await resolver.address("b.example.org", ipv6=True) == "2001:db8::20"
+        with pytest.raises(RemoteError, match="a.example.org has no address for IPv6"):
+            await resolver.address("a.example.org", ipv6=True)
