@@ -10,6 +10,7 @@ cdef struct Counters:
     uint64_t late
     uint64_t duplicate
     uint64_t refused
+    uint64_t unkeyed        # either way, dropped while a handshake had yet to make keys
     uint64_t concealed
     uint64_t underruns
     uint64_t utterances     # of queued audio

@@ -24,6 +24,7 @@ cdef struct Connection:
     Block *coding               # a new state of the codec, for the leg to take over or give back; NULL: it has none
     bint rekey_in               # ``inbound`` replaces the session that is in use; NULL: none from here on
     bint rekey_out
+    bint keying                 # a DTLS handshake makes the keys (RFC 5764); until then nothing is heard or sent
     Session inbound             # the leg's from the moment that it sees the command
     Session outbound
     int payload_type
@@ -43,6 +44,10 @@ cdef struct Leg:
     bint mux
     Session inbound             # SRTP; NULL: plain
     Session outbound
+    bint keying                 # DTLS is handed up
+    bint barred                 # until there are keys
+    int64_t handed_since        # the second that ``handed`` counts
+    int handed
     bint control_locked         # a report that fits has decided where reports go
     Source source
     sockaddr_storage control_agreed
@@ -59,6 +64,8 @@ cdef struct Leg:
 cdef socklen_t leg_address(const char *host, uint16_t port, sockaddr_storage *address) noexcept nogil
 cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int64_t now,
                       int64_t real_offset) noexcept nogil
+cdef void leg_key(Leg *leg, const Connection *connection) noexcept nogil
+cdef void leg_send_raw(Leg *leg, const sockaddr_storage *to, const uint8_t *data, int size) noexcept nogil
 cdef void leg_close(Leg *leg) noexcept nogil
 cdef void leg_receive(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
                       int64_t now) noexcept nogil

@@ -5,7 +5,7 @@ refuses everybody else, and sends 1.6 us faster.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from codecs_ext.bridge cimport Bridge, BridgeOrder, bridge_put
 from codecs_ext.codec cimport codec_state
@@ -35,6 +35,7 @@ from codecs_ext.linux cimport (
 from codecs_ext.playout cimport Block, block_return
 from codecs_ext.relay cimport relay_event, relay_packet
 from codecs_ext.resample cimport resample_init
+from codecs_ext.ring cimport HANDSHAKE, Record, Ring, ring_commit, ring_reserve
 from codecs_ext.rtp cimport RTP_HEADER, RtpPacket
 from codecs_ext.source cimport (
     KNOWN,
@@ -65,6 +66,10 @@ from codecs_ext.uplink cimport (
 )
 
 __all__: list[str] = []
+
+cdef enum:
+    RECORD_HEADER = 13          # of DTLS (RFC 6347 4.1)
+    HANDED_MAX = 64             # datagrams a second that a leg hands up; a handshake has about ten
 
 
 cdef socklen_t leg_address(const char *host, uint16_t port, sockaddr_storage *address) noexcept nogil:
@@ -117,6 +122,54 @@ cdef void _rekey(Leg *leg, const Connection *connection) noexcept nogil:
     if connection.rekey_out:
         srtp_close(leg.outbound)
         leg.outbound = connection.outbound
+
+
+cdef void leg_key(Leg *leg, const Connection *connection) noexcept nogil:
+    """The handshake has made keys: media flow from here on."""
+    _rekey(leg, connection)
+    leg.barred = leg.keying and (leg.inbound == NULL or leg.outbound == NULL)
+
+
+cdef bint _is_handshake(const uint8_t *data, int size) noexcept nogil:
+    """DTLS among what shares a port with RTP: by its first octet (RFC 7983 7), and as long as a record's header."""
+    return size >= RECORD_HEADER and 20 <= data[0] <= 63
+
+
+cdef void _hand_up(Leg *leg, const uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
+                   int64_t now) noexcept nogil:
+    """To the event loop, behind its source. Who floods us with handshakes fills neither the ring nor the loop's time."""
+    cdef Ring *ring = leg.up.frames.ring
+    cdef Record *record = NULL
+    if now - leg.handed_since >= 1_000_000_000:
+        leg.handed_since = now
+        leg.handed = 0
+    if leg.handed < HANDED_MAX:
+        record = ring_reserve(ring, HANDSHAKE, leg.up.frames.slot, <uint32_t>sizeof(sockaddr_storage) + size,
+                              ring.capacity // 2)
+    if record == NULL:
+        leg.counters.refused += 1
+        return
+    leg.handed += 1
+    record.stamp = arrival
+    memcpy(record + 1, source, sizeof(sockaddr_storage))
+    memcpy(<uint8_t *>(record + 1) + sizeof(sockaddr_storage), data, size)
+    ring_commit(ring)
+
+
+cdef void leg_send_raw(Leg *leg, const sockaddr_storage *to, const uint8_t *data, int size) noexcept nogil:
+    """A datagram as it is, from the leg's port; to no address of its own, where media go."""
+    cdef const sockaddr_storage *remote = to
+    cdef int attempt
+    if to.ss_family == AF_UNSPEC:
+        remote = &leg.source.remote
+    if leg.source.size == 0 or _nowhere(remote):
+        return
+    for attempt in range(2):
+        if (sendto(leg.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, <const sockaddr *>remote, leg.source.size) >= 0
+                or errno != ECONNREFUSED):
+            break
+    if leg.tape.order.packets:
+        tape_packet(&leg.tape, data, size, remote, nanoseconds(CLOCK_MONOTONIC), PACKET_OUT)
 
 
 # --- life -------------------------------------------------------------------------------------------------------------
@@ -246,7 +299,8 @@ cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int6
         uplink_new_source(&leg.up)
     source_agree(&leg.source, &connection.remote, connection.remote_size, now)
     _unsettle(leg)
-    _rekey(leg, connection)
+    leg.keying = connection.keying
+    leg_key(leg, connection)
     _connect_control(leg, connection, now, real_offset)
     _take_coding(leg, connection)
     uplink_connect(&leg.up, connection.codec, codec_state(leg.coding), connection.heard_payload_type,
@@ -276,6 +330,12 @@ cdef void leg_receive(Leg *leg, uint8_t *data, int size, const sockaddr_storage 
     if judgement == REFUSED or control and judgement != KNOWN:
         leg.counters.refused += 1
         return
+    if leg.keying and _is_handshake(data, size):
+        _hand_up(leg, data, size, source, arrival, now)
+        return
+    if leg.barred:
+        leg.counters.unkeyed += 1
+        return
     if control:
         _hear_report(leg, data, size, arrival, now)
         return
@@ -298,6 +358,9 @@ cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil:
     """One datagram to the far end, encrypted in place. An earlier ICMP refusal is reported by the next call and means nothing for this one."""
     cdef int attempt, octets = size - RTP_HEADER
     cdef ssize_t done = -1
+    if leg.barred:
+        leg.counters.unkeyed += 1
+        return True
     if leg.outbound != NULL:
         size = srtp_protect(leg.outbound, data, size, False)
         if size == 0:
@@ -345,7 +408,7 @@ cdef void leg_receive_control(Leg *leg, uint8_t *data, int size, const sockaddr_
         tape_packet(&leg.tape, data, size, source, arrival, PACKET_CONTROL)
     if not fits and leg.source.options.learn != LEARN_NEVER and not leg.control_locked:
         fits = same_host(source, &leg.source.remote) or same_host(source, &leg.control_remote)
-    if not fits:
+    if not fits or leg.barred:
         leg.control.counts.reports_refused += 1
     elif _hear_report(leg, data, size, arrival, now) and not leg.control_locked:
         leg.control_locked = True
@@ -364,7 +427,7 @@ cdef bint leg_send_control(Leg *leg, uint8_t *data, int size) noexcept nogil:
     """One compound packet, on the port that was agreed on. An earlier ICMP refusal means nothing for it."""
     cdef ssize_t done = -1
     cdef int attempt
-    if _nowhere(&leg.source.remote if leg.mux else &leg.control_remote):
+    if leg.barred or _nowhere(&leg.source.remote if leg.mux else &leg.control_remote):
         return False
     if leg.outbound != NULL:
         size = srtp_protect(leg.outbound, data, size, True)

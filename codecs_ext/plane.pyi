@@ -18,6 +18,7 @@ class PlaneShard:
         capacity: int,
         on_error: Callable[[Exception], None],
         on_closed: Callable[[int, Any, dict[str, Any]], None],
+        on_handshake: Callable[[int, bytes, bytes], None],
         *,
         event_bytes: int,
         tape_bytes: int,
@@ -77,10 +78,13 @@ class PlaneShard:
         control_port: int,
         mux: bool,
         metrics: bool,
+        keying: bool,
         profile: int,
         key_in: bytes,
         key_out: bytes,
     ) -> bool: ...
+    def key(self, slot: int, profile: int, key_in: bytes, key_out: bytes) -> bool: ...
+    def send(self, slot: int, data: bytes, to: bytes) -> bool: ...
     def play(self, slot: int, audio: Buffer, rate: int, law: int = -1) -> bool: ...
     def mark(self, slot: int, number: int) -> bool: ...
     def flush(self, slot: int, number: int) -> bool: ...

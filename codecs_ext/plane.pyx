@@ -41,6 +41,7 @@ from codecs_ext.linux cimport (
     setsockopt,
     sigfillset,
     sigset_t,
+    sockaddr_storage,
 )
 from codecs_ext.playout cimport Block, block_new, block_return, blocks_free
 from codecs_ext.reels cimport TapeEnd
@@ -55,12 +56,15 @@ from codecs_ext.ring cimport (
     DO_CONNECT,
     DO_DIAL,
     DO_FLUSH,
+    DO_KEY,
     DO_TRIM,
     DO_MARK,
     DO_OPEN,
     DO_PLAY,
+    DO_SEND,
     DO_TAPE,
     FLUSHED,
+    HANDSHAKE,
     TRIMMED,
     MARK,
     PLAYOUT_IDLE,
@@ -77,7 +81,7 @@ from codecs_ext.ring cimport (
     ring_tell,
 )
 from codecs_ext.rtcp cimport CNAME_BYTES
-from codecs_ext.shard cimport DEVIATION_BINS, LATENESS_BINS, Shard, shard_close_leg, shard_free, shard_new, shard_run
+from codecs_ext.shard cimport DATAGRAM, DEVIATION_BINS, LATENESS_BINS, Shard, shard_close_leg, shard_free, shard_new, shard_run
 from codecs_ext.source cimport LEARN_ANY, LEARN_NEVER, LEARN_PORT, SourceOptions
 from codecs_ext.srtp cimport srtp_open
 from codecs_ext.tape cimport TapeOrder
@@ -121,8 +125,8 @@ cdef class PlaneShard:
     """One media thread and its legs, each known by its slot.
 
     Verbs return False if the command ring is full: nothing has happened then, and they may be tried again. ``on_error`` is
-    given what an observer raises; ``on_closed`` the slot of a leg that
-    is gone, its observer and its counters.
+    given what an observer raises; ``on_closed`` the slot of a leg that is gone, its observer and its counters;
+    ``on_handshake`` the slot, a datagram of DTLS, and whence it came, as ``send`` takes it.
     """
 
     cdef Shard *shard
@@ -135,12 +139,13 @@ cdef class PlaneShard:
     cdef list free_slots
     cdef object on_error
     cdef object on_closed
+    cdef object on_handshake
     cdef UplinkOptions uplink
     cdef DownlinkOptions downlink
     cdef SourceOptions source
     cdef int64_t report_interval
 
-    def __cinit__(self, capacity: int, on_error, on_closed, *, event_bytes: int, tape_bytes: int, window_ns: int,
+    def __cinit__(self, capacity: int, on_error, on_closed, on_handshake, *, event_bytes: int, tape_bytes: int, window_ns: int,
                   window_least_ns: int, stall_ns: int, timeout_ns: int, hold_timeout_ns: int, max_gap: int,
                   playout_limit: int, fade_ms: int, gain: float, comfort_db: float, learn: str, learn_packets: int,
                   settle_ns: int, silence_ns: int, report_ns: int,
@@ -156,6 +161,7 @@ cdef class PlaneShard:
         self.free_slots = list(range(capacity - 1, -1, -1))
         self.on_error = on_error
         self.on_closed = on_closed
+        self.on_handshake = on_handshake
         self.uplink = UplinkOptions(8000, window_ns, window_least_ns, stall_ns, timeout_ns, hold_timeout_ns, max_gap,
                                     vad_threshold_db, vad_min_level_db, vad_attack, vad_release)
         self.downlink = DownlinkOptions(playout_limit, fade_ms, gain, comfort_db)
@@ -231,7 +237,7 @@ cdef class PlaneShard:
         while record != NULL:
             if record.kind == DO_PLAY or record.kind == DO_MARK or record.kind == DO_DIAL:
                 block_return(&self.shard.freed, <Block *>record.number)
-            elif record.kind == DO_CONNECT:
+            elif record.kind == DO_CONNECT or record.kind == DO_KEY:
                 connection_drop(<const Connection *>(record + 1), &self.shard.freed)
             elif record.kind == DO_BRIDGE:
                 bridge_drop(<const BridgeOrder *>(record + 1), &self.shard.freed)
@@ -296,11 +302,12 @@ cdef class PlaneShard:
 
     def connect(self, slot: int, host: str, port: int, Kernel codec not None, payload_types: tuple[int, int],
                 heard_payload_types: tuple[int, int], ptime_ms: int, send: bool, receive: bool, control_host: str,
-                control_port: int, mux: bool, metrics: bool, profile: int, key_in: bytes, key_out: bytes) -> bool:
+                control_port: int, mux: bool, metrics: bool, keying: bool, profile: int, key_in: bytes, key_out: bytes) -> bool:
         """Where the leg's packets go and what they are: the payload types of audio and of telephone-event (-1: none) that
         we send, and those that we hear. RTCP goes to the control address, or with RTP if ``mux``; ``metrics`` adds
         VoIP metrics to it. ``profile`` and the keys are those of ``codecs_ext.srtp``; 0 is plain RTP. A direction whose
-        key is the same as before goes on as it is.
+        key is the same as before goes on as it is. ``keying``: a handshake makes the keys (``key``), and without them
+        nothing is heard or sent.
 
         Raises ``ValueError`` for what the plane cannot do: a host name, or a packet time outside 10 to 60.
         """
@@ -322,6 +329,7 @@ cdef class PlaneShard:
         connection.ptime_ms = ptime_ms
         connection.send = send
         connection.receive = receive
+        connection.keying = keying
         keys = ((profile, key_in), (profile, key_out))
         before = self.keys[slot]
         connection.rekey_in = keys[0] != before[0]
@@ -339,6 +347,42 @@ cdef class PlaneShard:
             raise MemoryError               # what was reserved and not committed is reserved again by the next command
         self.keys[slot] = keys
         memcpy(record + 1, &connection, sizeof(connection))
+        ring_commit(&self.shard.commands)
+        return True
+
+    def key(self, slot: int, profile: int, key_in: bytes, key_out: bytes) -> bool:
+        """What a handshake has made. Raises ``ValueError`` as ``connect`` does."""
+        cdef Connection connection
+        cdef Record *record
+        memset(&connection, 0, sizeof(connection))
+        keys = ((profile, key_in), (profile, key_out))
+        connection.rekey_in = keys[0] != self.keys[slot][0]
+        connection.rekey_out = keys[1] != self.keys[slot][1]
+        if not self._open_sessions(slot, &connection, profile, key_in, key_out):
+            connection_drop(&connection, &self.shard.freed)
+            raise ValueError("no SRTP: libsrtp2 is not loaded, or the suite or its key does not fit")
+        record = ring_reserve(&self.shard.commands, DO_KEY, slot, sizeof(connection), 0)
+        if record == NULL:
+            connection_drop(&connection, &self.shard.freed)
+            return False
+        self.keys[slot] = keys
+        memcpy(record + 1, &connection, sizeof(connection))
+        ring_commit(&self.shard.commands)
+        return True
+
+    def send(self, slot: int, data: bytes, to: bytes) -> bool:
+        """A datagram as it is: to where one came from (``on_handshake``), or, ``b""``, to where media go."""
+        cdef const char *source = data
+        cdef const char *address = to
+        cdef Record *record
+        if not 0 < len(data) <= DATAGRAM or len(to) not in (0, sizeof(sockaddr_storage)):
+            raise ValueError(f"a datagram has 1 to {DATAGRAM} octets, and an address is one that was told")
+        record = ring_reserve(&self.shard.commands, DO_SEND, slot, <uint32_t>(sizeof(sockaddr_storage) + len(data)), 0)
+        if record == NULL:
+            return False
+        memset(record + 1, 0, sizeof(sockaddr_storage))
+        memcpy(record + 1, address, len(to))
+        memcpy(<char *>(record + 1) + sizeof(sockaddr_storage), source, len(data))
         ring_commit(&self.shard.commands)
         return True
 
@@ -535,6 +579,9 @@ cdef class PlaneShard:
             observer.on_trimmed(record.number, record.media_time)
         elif record.kind == RTP_TIMEOUT:
             observer.on_rtp_timeout(record.stamp)
+        elif record.kind == HANDSHAKE:
+            told = PyBytes_FromStringAndSize(<const char *>(record + 1), record.bytes)
+            self.on_handshake(record.slot, told[sizeof(sockaddr_storage):], told[:sizeof(sockaddr_storage)])
         elif record.kind == CLOSED:
             counts = self.counts(record.slot)
             self._forget(record.slot)

@@ -14,6 +14,7 @@ cdef enum Kind:
     TRIMMED
     RTP_TIMEOUT
     CLOSED
+    HANDSHAKE
     # event loop to plane
     DO_OPEN
     DO_CONNECT
@@ -26,6 +27,8 @@ cdef enum Kind:
     DO_CLOSE
     DO_TAPE
     DO_BRIDGE
+    DO_KEY
+    DO_SEND
 
 cdef struct Record:
     uint32_t size               # with this header and the padding

@@ -34,10 +34,12 @@ from codecs_ext.leg cimport (
     leg_part,
     leg_close,
     leg_connect,
+    leg_key,
     leg_receive,
     leg_receive_control,
     leg_send,
     leg_send_control,
+    leg_send_raw,
     leg_timer,
     leg_wake,
 )
@@ -92,10 +94,12 @@ from codecs_ext.ring cimport (
     DO_CONNECT,
     DO_DIAL,
     DO_FLUSH,
+    DO_KEY,
     DO_TRIM,
     DO_MARK,
     DO_OPEN,
     DO_PLAY,
+    DO_SEND,
     DO_TAPE,
     Record,
     ring_free,
@@ -247,7 +251,7 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
     if leg == NULL or leg.closing:
         if record.kind == DO_PLAY or record.kind == DO_MARK or record.kind == DO_DIAL:
             block_return(&shard.freed, <Block *>record.number)
-        elif record.kind == DO_CONNECT:
+        elif record.kind == DO_CONNECT or record.kind == DO_KEY:
             connection_drop(<const Connection *>(record + 1), &shard.freed)
         elif record.kind == DO_BRIDGE:
             bridge_drop(<const BridgeOrder *>(record + 1), &shard.freed)
@@ -272,6 +276,11 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
         downlink_trim(&leg.down, record.number, record.media_time)
     elif record.kind == DO_TAPE:
         tape_order(&leg.tape, <const TapeOrder *>(record + 1), shard.now)
+    elif record.kind == DO_KEY:
+        leg_key(leg, <const Connection *>(record + 1))
+    elif record.kind == DO_SEND:
+        leg_send_raw(leg, <const sockaddr_storage *>(record + 1), <const uint8_t *>(record + 1) + sizeof(sockaddr_storage),
+                     <int>(record.bytes - sizeof(sockaddr_storage)))
     elif record.kind == DO_BRIDGE:
         _bridge(shard, leg, <const BridgeOrder *>(record + 1))
     elif record.kind == DO_CLOSE:

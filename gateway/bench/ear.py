@@ -114,6 +114,9 @@ class Ear:
     def on_rtp_timeout(self, now: Nanos) -> None:
         """An agent may be silent for as long as the scenario lets it."""
 
+    def on_secured(self, fault: str | None) -> None:
+        """Callers of ours offer no DTLS."""
+
     def on_closed(self, stats: LegStats) -> None:
         self.stats = stats
         self._wake()

@@ -93,6 +93,8 @@ class Call:
         self._leg: Leg | None = None
         self._transfer = Transfer()
         self._speaking = False
+        self._spoken_to = False
+        self._securing = False
         self._held = False
         self._over = False
         self._newest: CallEvent | None = None
@@ -265,7 +267,7 @@ class Call:
         """The plug's session, and the leg that it will hear. Raises ``ResourceError``, ``ProviderError``."""
         house = self._house
         session = self._session = house.plugs[self._route.plug].open(self)
-        self._ear = Ear(session, self._own_digit, self._leg_closed, self._silent)
+        self._ear = Ear(session, self._own_digit, self._leg_closed, self._silent, self._secured)
         leg = self._leg = house.media.open_leg(cast("LegObserver", self._ear), uplink_rate=session.uplink_rate)
         self._tapes.opened(leg)
         return session, leg
@@ -343,7 +345,9 @@ class Call:
             self._timers.append(loop.call_later(length / SECOND, self.hang_up, name))
 
     def _speak(self) -> None:
-        if self._session is not None and not self._speaking:
+        """The plug may. What it says while a handshake makes the keys would not be heard."""
+        self._spoken_to = True
+        if self._session is not None and not self._speaking and not self._securing:
             self._speaking = True
             self._session.answered()
 
@@ -353,14 +357,30 @@ class Call:
         """Media as agreed. A far end that does not listen has put us on hold (RFC 3264 8.4); the plug is told."""
         if self._leg is not None and self._session is not None:
             self._leg.connect(stream)
+            self._securing = stream.dtls is not None and not self._leg.secured
+            if self._spoken_to:
+                self._speak()
             self._tapes.connected()
             if self._held == stream.send:
                 self._held = not stream.send
                 self._session.on_hold(self._held)
 
+    def _secured(self, fault: str | None) -> None:
+        """The handshake that makes the keys of the media is over (RFC 5763)."""
+        if fault is not None:
+            self._lost_media = True
+            self._fail(488, fault)
+            return
+        self._securing = False
+        self.log("call.secured")
+        if self._spoken_to:
+            self._speak()
+
     def _silent(self, now: Nanos) -> None:
         """No sign of life has come for long; the plane is more patient with a far end that holds the call."""
-        if self._session is not None:
+        if self._securing:
+            self._secured("DTLS: the far end has opened or answered no handshake (RFC 5763)")
+        elif self._session is not None:
             self._lost_media = True
             self._session.on_rtp_timeout(now)
 

@@ -15,7 +15,7 @@ _HEARD: Final = ("on_audio", "on_speech_started", "on_speech_ended")
 
 
 class Ear:
-    """Only the end of the leg, and a silent far end, are the call's own affair, and digits that ``own_digit`` takes.
+    """The end of the leg, its keys and a silent far end are the call's own affair, and digits that ``own_digit`` takes.
 
     Digits come as RTP (RFC 4733) or in INFO. The way of the first one is the call's way: who sends them both ways has
     pressed each key once."""
@@ -26,12 +26,14 @@ class Ear:
         own_digit: Callable[[str], bool],
         on_closed: Callable[[LegStats], None],
         on_rtp_timeout: Callable[[Nanos], None],
+        on_secured: Callable[[str | None], None],
     ) -> None:
         self._session = session
         self._own_digit = own_digit
         self._way: Literal["rtp", "info"] | None = None
         self.on_closed = on_closed
         self.on_rtp_timeout = on_rtp_timeout
+        self.on_secured = on_secured
 
     def on_digit(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
         self._came("rtp", digit, duration_ms, arrival)

@@ -72,6 +72,9 @@ class MediaFactory(TapeFactory, Protocol):
     @property
     def formats(self) -> tuple[AudioFormat, ...]: ...
 
+    @property
+    def fingerprint(self) -> str: ...
+
     def open_leg(self, observer: LegObserver, *, uplink_rate: int = 16000) -> Leg: ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from gateway.call.house import House
 from gateway.call.trunk_options import TrunkOptions
@@ -28,6 +29,8 @@ class Said:
     """Name and clock of what is spoken."""
     held: bool = False
     """The far end does not listen."""
+    role: Literal["active", "passive", ""] = ""
+    """Ours in the DTLS association, which stays as long as that does (RFC 8842 5.3)."""
 
 
 class Negotiation:
@@ -38,7 +41,10 @@ class Negotiation:
         self._formats = house.codecs.get(trunk.name, house.media.formats)
         self._ours_first = trunk.codec_choice == "ours"
         # One key per suite for the whole call: a refresh of the session must not rekey what goes on (RFC 4568 7.1.4).
-        self._srtp = SrtpTerms(trunk.srtp, {suite: secrets.token_bytes(size) for suite, size in SUITES.items()})
+        keys = {suite: secrets.token_bytes(size) for suite, size in SUITES.items()}
+        shaken = trunk.srtp != "off" and "dtls" in trunk.srtp_keys
+        fingerprint = house.media.fingerprint if shaken else ""
+        self._srtp = SrtpTerms(trunk.srtp, keys, trunk.srtp_keys, fingerprint)
         self._session_id = secrets.randbits(31)
         self._said = Said()
 
@@ -73,13 +79,14 @@ class Negotiation:
             )  # fmt: skip
             return sdp, None
         agreement = answer(
-            theirs, local, self._session_id, formats, version=version, srtp=self._srtp, ours_first=self._ours_first,
-            direction=direction,
+            theirs, local, self._session_id, formats, version=version, srtp=replace(self._srtp, role=said.role),
+            ours_first=self._ours_first, direction=direction,
         )  # fmt: skip
         return agreement.sdp, agreement.stream
 
     def _agree(self, stream: Stream) -> None:
-        self._said = replace(self._said, codec=(stream.codec.upper(), stream.clock), held=not stream.send)
+        role: Literal["active", "passive", ""] = "" if stream.dtls is None else stream.dtls.role
+        self._said = replace(self._said, codec=(stream.codec.upper(), stream.clock), held=not stream.send, role=role)
 
     def turn(self, direction: str) -> None:
         """What we want of the stream from the next description on: ``sendrecv``, or ``sendonly`` to hold the call."""

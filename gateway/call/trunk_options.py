@@ -162,8 +162,14 @@ class TrunkOptions(Options):
     codec_choice: Literal["theirs", "ours"] = "theirs"
     """Whose order decides which common codec a call takes (RFC 3264 6.1 recommends theirs)."""
     srtp: Literal["off", "prefer", "require"] = "off"
-    """Encrypted media with keys in SDP (RFC 4568): ``off`` refuses offers that insist on it, ``prefer`` takes it where
-    offered, ``require`` refuses calls without it. The keys are as secret as the signalling that carries them."""
+    """Encrypted media (SRTP): ``off`` refuses offers that insist on it, ``prefer`` takes it where offered, ``require``
+    refuses calls without it."""
+    srtp_keys: tuple[Literal["sdes", "dtls"], ...] = Field(default=("sdes",), min_length=1, max_length=2)
+    """Where its keys come from, the best way first. ``sdes``: SDP carries them (RFC 4568), so they are as secret
+    as the signalling. ``dtls``: a handshake on the port of the media makes them (RFC 5763; needs ``linecard[dtls]``),
+    and SDP carries the fingerprints of the certificates; only with RTCP on the same port (``a=rtcp-mux``). Offers of
+    all that are listed are answered; our own offer has them all where SRTP is preferred, the first where it is
+    required."""
     numbers: NumberOptions = NumberOptions()
     """How telephone numbers are written."""
     caller_id: CallerIdOptions = CallerIdOptions()

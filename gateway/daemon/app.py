@@ -95,6 +95,8 @@ async def _open(config: Config, stack: AsyncExitStack) -> tuple[MediaPlane, Endp
     if any(trunk.srtp != "off" for trunk in config.trunks):
         structlog.get_logger().info("srtp.loaded", library=load_srtp())
     plane = MediaPlane(config.media)
+    if any(trunk.srtp != "off" and "dtls" in trunk.srtp_keys for trunk in config.trunks):
+        structlog.get_logger().info("dtls.ready", fingerprint=plane.fingerprint)
     plane.start()
     stack.push_async_callback(plane.stop)
     telemetry = None

@@ -159,13 +159,14 @@ def _media(request: Request, explanation: Explanation, config: Config) -> Step |
     codecs = Codecs(trunk.codecs or config.media.codecs).formats
     if request.sdp is None:
         return Step("media", f"no offer: we offer {', '.join(one.name for one in codecs)} in our answer", passed=True)
-    keys = SrtpTerms(trunk.srtp, {suite: bytes(size) for suite, size in SUITES.items()})
+    blank = {suite: bytes(size) for suite, size in SUITES.items()}
+    keys = SrtpTerms(trunk.srtp, blank, trunk.srtp_keys, "sha-256 00")
     ours_first = trunk.codec_choice == "ours"
     try:
         agreed = answer(request.sdp, ("192.0.2.1", 4000), 1, codecs, srtp=keys, ours_first=ours_first).stream
     except SdpError as error:
         return Step("media", str(error), passed=False)
-    secured = f", SRTP with {agreed.srtp.suite}" if agreed.srtp else ""
+    secured = f", SRTP with {agreed.srtp.suite}" if agreed.srtp else ", SRTP with DTLS" if agreed.dtls else ""
     held = "" if agreed.send else ", on hold"
     host, port = agreed.remote
     return Step("media", f"{agreed.codec}/{agreed.clock} with {host}:{port}{secured}{held}", passed=True)

@@ -76,6 +76,8 @@ class LegStats:
     packets_refused: int = 0
     """From somebody else (of whom the kernel drops what comes once the source is settled), of another payload type or
     synchronisation source, or not RTP."""
+    packets_unkeyed: int = 0
+    """Of either way, dropped because the handshake that makes the keys was not over (DTLS-SRTP)."""
     frames_concealed: int = 0
     underruns: int = 0
     """Times the playout queue ran dry in the middle of an utterance."""
@@ -160,6 +162,10 @@ class LegObserver(Protocol):
     def on_rtp_timeout(self, now: Nanos) -> None:
         """Neither RTP nor RTCP from the far end for the configured time, which is another one on hold."""
 
+    def on_secured(self, fault: str | None) -> None:
+        """The handshake that ``Stream.dtls`` asked for is over: media flow from here on, or, with the reason why it
+        failed, never."""
+
     def on_closed(self, stats: LegStats) -> None:
         """The socket is closed; nothing follows."""
 
@@ -174,7 +180,13 @@ class Leg(Protocol):
         """Hz of the codec; 0 before the leg was connected."""
 
     def connect(self, stream: Stream) -> None:
-        """Starts the leg, or changes it in mid-call (re-INVITE). Playout goes on; only what differs is touched."""
+        """Starts the leg, or changes it in mid-call (re-INVITE). Playout goes on; only what differs is touched.
+
+        With ``stream.dtls`` nothing is heard or sent until ``on_secured``, unless that association stands already."""
+
+    @property
+    def secured(self) -> bool:
+        """False while a handshake is under way."""
 
     def play(self, audio: bytes, rate: int, encoding: Encoding = Encoding.PCM) -> None:
         """Queues mono audio at ``rate`` Hz (8000, 16000, 24000 or 48000), any length of whole samples."""

@@ -13,8 +13,9 @@ from codecs_ext.srtp import PROFILES
 from gateway.audio import Encoding
 from gateway.errors import MisuseError, ResourceError
 from gateway.media.codecs.contract import Codecs
-from gateway.media.contract import LegStats, Stream, TapeOrder
+from gateway.media.contract import LegObserver, LegStats, Stream, TapeOrder
 from gateway.media.quality import leg_stats
+from gateway.sdp.types import DtlsPeer, SrtpKeys
 from gateway.units import MS, Nanos, Samples
 
 __all__ = ["PlaneLeg", "Verbs"]
@@ -26,12 +27,12 @@ _GAP: Final = Nanos(100 * MS)
 _LAWS: Final = {Encoding.PCM: -1, Encoding.ULAW: 0, Encoding.ALAW: 1}
 
 
-def _session_keys(stream: Stream) -> tuple[int, bytes, bytes]:
-    if stream.srtp is None:
+def _session_keys(keys: SrtpKeys | None) -> tuple[int, bytes, bytes]:
+    if keys is None:
         return 0, b"", b""
-    if stream.srtp.suite not in PROFILES:
-        raise MisuseError(f"the plane knows no SRTP suite {stream.srtp.suite}")
-    return PROFILES[stream.srtp.suite], stream.srtp.receive, stream.srtp.send
+    if keys.suite not in PROFILES:
+        raise MisuseError(f"the plane knows no SRTP suite {keys.suite}")
+    return PROFILES[keys.suite], keys.receive, keys.send
 
 
 def _payload_types(stream: Stream) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -54,6 +55,22 @@ class Bridged(Protocol):
         """The leg ends."""
 
 
+class Handshaking(Protocol):
+    """One handshake of a leg (``gateway.media.handshake``)."""
+
+    peer: DtlsPeer
+
+    @property
+    def keys(self) -> SrtpKeys | None:
+        """None until it is complete."""
+
+    def receive(self, datagram: bytes, source: bytes) -> None:
+        """A datagram of DTLS has come."""
+
+    def close(self) -> None:
+        """Nobody wants its keys any more."""
+
+
 class PlaneLeg:
     """A leg of the plane; implements ``gateway.media.contract.Leg``."""
 
@@ -61,7 +78,10 @@ class PlaneLeg:
         "_closed",
         "_codec_rate",
         "_codecs",
+        "_handshake",
+        "_observer",
         "_rate",
+        "_shake",
         "_shard",
         "_slot",
         "_stats",
@@ -72,7 +92,16 @@ class PlaneLeg:
     )
 
     def __init__(
-        self, local: tuple[str, int], shard: PlaneShard, slot: int, verbs: Verbs, codecs: Codecs, *, rate: int
+        self,
+        local: tuple[str, int],
+        shard: PlaneShard,
+        slot: int,
+        verbs: Verbs,
+        codecs: Codecs,
+        *,
+        rate: int,
+        observer: LegObserver,
+        shake: Callable[[PlaneLeg, DtlsPeer], Handshaking],
     ) -> None:
         self.local = local
         self.bridge: Bridged | None = None
@@ -85,6 +114,9 @@ class PlaneLeg:
         self._codecs = codecs
         self._rate = rate
         self._closed = False
+        self._observer = observer
+        self._shake = shake
+        self._handshake: Handshaking | None = None
         self._codec_rate = 0
         self._stats = LegStats()
 
@@ -94,6 +126,7 @@ class PlaneLeg:
         kernel = self._codecs.kernel(stream, self._rate)
         self._codec_rate = kernel.rate
         self.spoken = (kernel, stream.codec.upper(), stream.clock)
+        standing = self._handshake if self._handshake is not None and self._handshake.peer == stream.dtls else None
         self._do(
             self._shard.connect,
             host,
@@ -106,10 +139,47 @@ class PlaneLeg:
             *(stream.rtcp or (host, min(port + 1, 65_535))),
             stream.rtcp_mux,
             stream.rtcp_metrics,
-            *_session_keys(stream),
+            stream.dtls is not None,
+            *_session_keys(stream.srtp if standing is None else standing.keys),
         )
+        if standing is None:
+            self._end_handshake()
+            if stream.dtls is not None and not self._closed:
+                self._handshake = self._shake(self, stream.dtls)
         if self.bridge is not None:
             self.bridge.renew()
+
+    # --- handshake ----------------------------------------------------------------------------------------------------
+
+    @property
+    def secured(self) -> bool:
+        """False while a handshake is under way."""
+        return self._handshake is None or self._handshake.keys is not None
+
+    def heard_handshake(self, datagram: bytes, source: bytes) -> None:
+        """The plane has a datagram of DTLS; ``source`` is whence it came."""
+        if self._handshake is not None:
+            self._handshake.receive(datagram, source)
+
+    def send_handshake(self, datagram: bytes, to: bytes) -> None:
+        """From the port of the media: to such a source, or (``b""``) where media go."""
+        self._do(self._shard.send, datagram, to)
+
+    def secure(self, keys: SrtpKeys) -> None:
+        """What the handshake has made."""
+        self._do(self._shard.key, *_session_keys(keys))
+        self._observer.on_secured(None)
+
+    def fail(self, reason: str) -> None:
+        """The handshake came to nothing; the leg stays silent."""
+        self._observer.on_secured(reason)
+
+    def _end_handshake(self) -> None:
+        if self._handshake is not None:
+            self._handshake.close()
+            self._handshake = None
+
+    # --- the plane's verbs --------------------------------------------------------------------------------------------
 
     def is_on(self, shard: PlaneShard) -> bool:
         """Whether the leg lives there."""
@@ -175,6 +245,7 @@ class PlaneLeg:
         """Ends the leg; ``on_closed`` follows. Verbs after it are ignored."""
         if self.bridge is not None:
             self.bridge.close()
+        self._end_handshake()
         if not self._closed:
             self._do(self._shard.close)
             self._closed = True
@@ -186,6 +257,7 @@ class PlaneLeg:
     def ended(self, stats: LegStats) -> None:
         """The plane has closed it: ``stats`` are final, and the slot may belong to another leg from here on."""
         self._closed = True
+        self._end_handshake()
         self._slot = -1
         self._stats = stats
         if self.bridge is not None:

@@ -17,7 +17,8 @@ import secrets
 import socket
 import time
 from dataclasses import asdict
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -32,8 +33,12 @@ from gateway.media.options import MediaOptions
 from gateway.media.ports import PortPool
 from gateway.media.quality import leg_stats
 from gateway.media.recording.recorder import LegTape, Recorder, TapedLeg
-from gateway.sdp.types import AudioFormat
+from gateway.sdp.types import AudioFormat, DtlsPeer
 from gateway.units import MS, Nanos
+
+if TYPE_CHECKING:
+    from gateway.media.dtls import Identity
+    from gateway.media.handshake import Handshake
 
 __all__ = ["MediaPlane"]
 
@@ -64,6 +69,7 @@ class _ShardFace:
             capacity,
             self._on_error,
             self._on_closed,
+            self._on_handshake,
             event_bytes=options.event_ring * _MIB,
             tape_bytes=options.tape_ring * _MIB,
             window_ns=options.reorder_window,
@@ -108,6 +114,9 @@ class _ShardFace:
         stats = leg_stats(counts)
         self.legs.pop(slot).ended(stats)
         observer.on_closed(stats)
+
+    def _on_handshake(self, slot: int, datagram: bytes, source: bytes) -> None:
+        self.legs[slot].heard_handshake(datagram, source)
 
     def _on_error(self, error: Exception) -> None:
         """An observer raised, which it must not: told in the way of the loop, and its other events go on."""
@@ -185,9 +194,33 @@ class MediaPlane:
         sock.detach()
         if control is not None:
             control.detach()
-        leg = PlaneLeg(local, face.shard, slot, face.verbs, self._codecs, rate=uplink_rate)
+        leg = PlaneLeg(
+            local, face.shard, slot, face.verbs, self._codecs, rate=uplink_rate, observer=observer, shake=self._shake
+        )
         face.legs[slot] = leg
         return leg
+
+    def _shake(self, leg: PlaneLeg, peer: DtlsPeer) -> Handshake:
+        from gateway.media.handshake import Handshake
+
+        handshake = Handshake(self._identity, peer, leg.send_handshake, leg.secure, leg.fail)
+        handshake.start()
+        return handshake
+
+    @cached_property
+    def _identity(self) -> Identity:
+        """Made when the first call wants it. OpenSSL for Python is loaded by who has trunks with DTLS alone."""
+        try:
+            from gateway.media.dtls import Identity
+        except ImportError as error:
+            raise ResourceError(f"DTLS-SRTP needs pyOpenSSL; install linecard[dtls] ({error})") from error
+        return Identity()
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the certificate that we show in DTLS, as ``a=fingerprint`` writes it. Raises ``ResourceError`` without
+        pyOpenSSL."""
+        return self._identity.fingerprint
 
     def _emptiest(self) -> _ShardFace:
         """The shard that has the fewest legs, of those that are not full if there are any."""

@@ -24,6 +24,7 @@ def leg_stats(counts: dict[str, Any]) -> LegStats:
         packets_late=counts["late"],
         packets_duplicate=counts["duplicate"],
         packets_refused=counts["refused"],
+        packets_unkeyed=counts["unkeyed"],
         frames_concealed=counts["concealed"],
         underruns=counts["underruns"],
         utterances=counts["utterances"],

@@ -60,5 +60,8 @@ class BaseSession:
     def on_rtp_timeout(self, now: Nanos) -> None:
         self.call.hang_up("RTP timeout")
 
+    def on_secured(self, fault: str | None) -> None:
+        """The call's own affair."""
+
     def on_closed(self, stats: LegStats) -> None:
         """The call writes the leg's figures down."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from gateway.sdp.crypto import PLAIN, SUITES, SrtpTerms
 from gateway.sdp.negotiation import accept, answer, offer
 from gateway.sdp.parser import parse
-from gateway.sdp.types import Agreement, Codec, Media, SessionDescription, SrtpKeys, Stream
+from gateway.sdp.types import Agreement, Codec, DtlsPeer, Media, SessionDescription, SrtpKeys, Stream
 
 __all__ = [
     "PLAIN",
     "SUITES",
     "Agreement",
     "Codec",
+    "DtlsPeer",
     "Media",
     "SessionDescription",
     "SrtpKeys",

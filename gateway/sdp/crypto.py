@@ -50,6 +50,12 @@ class SrtpTerms:
 
     mode: Literal["off", "prefer", "require"] = "off"
     keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    ways: tuple[Literal["sdes", "dtls"], ...] = ("sdes",)
+    """Where keys come from, in the order of preference: the description, or a handshake (``gateway.sdp.dtls``)."""
+    fingerprint: str = ""
+    """Of our certificate, as ``a=fingerprint`` writes it; DTLS needs it."""
+    role: Literal["active", "passive", ""] = ""
+    """Ours in the DTLS association that stands already."""
 
 
 PLAIN: Final = SrtpTerms()

@@ -7,7 +7,7 @@ with the warn-code that a 488 carries (RFC 3261 20.43): 304 for no usable audio 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.errors import SdpError
@@ -20,11 +20,12 @@ from gateway.sdp.crypto import (
     keys_answered,
     offered_crypto,
 )
+from gateway.sdp.dtls import DTLS_PROFILES, answered_dtls, chosen_dtls, dtls_answered, is_dtls, offered_dtls
 from gateway.sdp.numbering import numbered
 from gateway.sdp.packets import PTIME_MS, packet_time, served_events
 from gateway.sdp.parser import parse
 from gateway.sdp.rtcp import rtcp_lines, unusable, with_rtcp
-from gateway.sdp.types import G711, Agreement, AudioFormat, Codec, Media, SessionDescription, SrtpKeys, Stream
+from gateway.sdp.types import G711, Agreement, AudioFormat, Codec, DtlsPeer, Media, SessionDescription, SrtpKeys, Stream
 
 __all__ = ["accept", "answer", "offer"]
 
@@ -52,17 +53,15 @@ def offer(
     """An offer of ``codecs`` in that order, and of telephone-event with the clock of each (RFC 4733 2.1).
 
     ``version`` grows with each change (RFC 3264 8). Who only prefers SRTP offers its keys on a plain line, which those
-    who have none may take as such (RFC 8643). Within a call ``before`` is our last description, and theirs: every media
+    who have none may take as such (RFC 8643); who requires it offers its first way of keying alone, because a line has
+    one profile. Within a call ``before`` is our last description, and theirs: every media
     line stays in its place, and payload types mean what they meant (RFC 3264 8.1, 8.3.2).
     """
     lines = before[0].media if before else ()
     last = next((media for media in lines if media.kind == "audio" and media.port), None)
     formats = numbered(codecs, before)
-    protocol = "RTP/SAVP" if srtp.mode == "require" else "RTP/AVP"
-    keys = [] if srtp.mode == "off" else offered_crypto(srtp)
-    if last is not None:
-        protocol = last.protocol
-        keys = keys if any(name == "crypto" for name, _ in last.attributes) else []
+    protocol, keys = _offered_security(srtp, last)
+    rtcp_mux = rtcp_mux or any(line.startswith("a=setup") for line in keys)
     audio = [*_audio_lines(protocol, local[1], formats, direction), *rtcp_lines(mux=rtcp_mux, metrics=True), *keys]
     sections = [audio if media is last else _rejected(media) for media in lines]
     return _encode(local, session_id, version, sections if last is not None else [audio])
@@ -82,15 +81,14 @@ def answer(
     """Answers an offer: the first audio line with a codec of ours is taken, with the offerer's first such codec, or,
     with ``ours_first``, ours. ``direction`` is what we want of it: who holds a call answers so (RFC 6337 5.3)."""
     description = offer if isinstance(offer, SessionDescription) else parse(offer)
-    chosen, codec, fmtp, crypto = _choose(description, codecs, srtp, ours_first=ours_first)
+    chosen, codec, fmtp, security = _choose(description, codecs, srtp, ours_first=ours_first)
     event = _event(chosen, codec.rate)
     direction = _both(_REVERSED[chosen.direction], direction)
     stream = with_rtcp(_agreement(chosen, codec, event, direction, local[0]), chosen)
     extra = rtcp_lines(mux=stream.rtcp_mux, metrics=stream.rtcp_metrics)
-    if crypto is not None:
-        tag, keys = crypto
-        stream = replace(stream, srtp=keys)
-        extra.append(crypto_line(tag, keys.suite, keys.send))
+    if security is not None:
+        stream = replace(stream, srtp=security.srtp, dtls=security.dtls)
+        extra += security.lines
     sections = []
     for media in description.media:
         if media is chosen:
@@ -125,9 +123,13 @@ def accept(
     event, direction = _event(theirs, codec.rate), _both(_REVERSED[theirs.direction], ours.direction)
     stream = with_rtcp(_agreement(theirs, codec, event, direction, ours.host), theirs, ours)
     heard, heard_event = next(one for one in ours.codecs if _kind(one) == _kind(codec)), _event(ours, codec.rate)
+    dtls, srtp = dtls_answered(theirs, ours), keys_answered(theirs, ours)
+    if dtls is not None and srtp is not None:
+        raise SdpError("RFC 8643 3.2: the answer takes two ways of keying at once")
     return replace(
         stream,
-        srtp=keys_answered(theirs, ours),
+        srtp=srtp,
+        dtls=dtls,
         heard_payload_type=_where_other(heard, codec),
         heard_event_payload_type=_where_other(heard_event, event),
     )
@@ -137,17 +139,39 @@ def _where_other(ours: Codec | None, theirs: Codec | None) -> int | None:
     return None if ours is None or theirs is None or ours.payload_type == theirs.payload_type else ours.payload_type
 
 
-_Secured = tuple[str, SrtpKeys]
+@dataclass(frozen=True, slots=True)
+class _Security:
+    """How a line is secured, and what our answer says of it."""
+
+    lines: list[str]
+    srtp: SrtpKeys | None = None
+    dtls: DtlsPeer | None = None
+
+
+def _offered_security(terms: SrtpTerms, last: Media | None) -> tuple[str, list[str]]:
+    """Our profile, and the lines that go with it; within a call those of our last description."""
+    ways = list(terms.ways[:1] if terms.mode == "require" else terms.ways if terms.mode == "prefer" else ())
+    protocol = "RTP/AVP" if terms.mode != "require" else "RTP/SAVP" if ways == ["sdes"] else "UDP/TLS/RTP/SAVP"
+    if last is not None:
+        named = {name for name, _ in last.attributes}
+        ways = [way for way in terms.ways if {"sdes": "crypto", "dtls": "fingerprint"}[way] in named]
+        protocol = last.protocol
+    lines = ["a=rtcp-mux-only"] if protocol in DTLS_PROFILES else []
+    for way in ways:
+        lines += offered_crypto(terms) if way == "sdes" else offered_dtls(terms.fingerprint)
+    return protocol, lines
 
 
 def _choose(
     description: SessionDescription, codecs: Sequence[AudioFormat], srtp: SrtpTerms, *, ours_first: bool
-) -> tuple[Media, Codec, str, _Secured | None]:
+) -> tuple[Media, Codec, str, _Security | None]:
     """The line, its codec, our parameters for it, and its keys; secured lines before plain ones if we have keys."""
     lines = [media for media in description.media if media.kind == "audio" and media.port]
     usable = [(media, keys) for media in lines for keys in _secured(media, srtp)]
     if not usable:
-        wanted = {"off": "RTP/AVP", "prefer": "RTP/AVP, or RTP/SAVP with a key of ours", "require": "SRTP"}[srtp.mode]
+        ways = " or ".join({"sdes": "a suite of ours", "dtls": "DTLS and a=rtcp-mux"}[way] for way in srtp.ways)
+        secure = f"SRTP with {ways}"
+        wanted = {"off": "RTP/AVP", "prefer": f"RTP/AVP, or {secure}", "require": secure}[srtp.mode]
         raise SdpError(f"no audio over {wanted} is offered", 304)
     for media, keys in sorted(usable, key=lambda found: found[1] is None):
         common = _first_common(media, codecs, ours_first=ours_first)
@@ -157,16 +181,29 @@ def _choose(
     raise SdpError(f"no common codec: offered {offered}; served {', '.join(one.name for one in codecs)}", 305)
 
 
-def _secured(media: Media, srtp: SrtpTerms) -> list[_Secured | None]:
+def _secured(media: Media, srtp: SrtpTerms) -> list[_Security | None]:
     """How a line may be taken: with its keys, plain (None), or, empty, not at all."""
-    if media.protocol not in ("RTP/AVP", "RTP/AVPF") and not is_secure(media):
-        return []
-    if srtp.mode == "off":
-        return [] if is_secure(media) else [None]
-    keys = chosen_crypto(media, srtp)
-    if keys is None and (is_secure(media) or srtp.mode == "require"):
-        return []
-    return [keys]
+    plain = media.protocol in ("RTP/AVP", "RTP/AVPF")
+    if srtp.mode == "off" or not (plain or is_secure(media) or is_dtls(media)):
+        return [None] if plain else []
+    for way in srtp.ways:
+        security = _by_crypto(media, srtp) if way == "sdes" else _by_handshake(media, srtp)
+        if security is not None:
+            return [security]
+    return [None] if plain and srtp.mode != "require" else []
+
+
+def _by_crypto(media: Media, terms: SrtpTerms) -> _Security | None:
+    found = None if is_dtls(media) else chosen_crypto(media, terms)
+    if found is None:
+        return None
+    tag, keys = found
+    return _Security([crypto_line(tag, keys.suite, keys.send)], srtp=keys)
+
+
+def _by_handshake(media: Media, terms: SrtpTerms) -> _Security | None:
+    peer = None if is_secure(media) else chosen_dtls(media, terms.role)
+    return None if peer is None else _Security(answered_dtls(peer, terms.fingerprint), dtls=peer)
 
 
 def _kind(codec: Codec) -> tuple[str, int, int]:

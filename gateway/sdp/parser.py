@@ -10,6 +10,8 @@ from gateway.sdp.types import Codec, Media, SessionDescription
 __all__ = ["parse"]
 
 _STATIC: Final = {0: ("PCMU", 8000), 3: ("GSM", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000), 18: ("G729", 8000)}
+_INHERITED: Final = frozenset(("fingerprint", "setup", "tls-id"))
+"""Attributes of the session that hold for every line without its own (RFC 4145 4, RFC 8122 5, RFC 8842 4)."""
 _DIRECTIONS: Final = frozenset(("sendrecv", "sendonly", "recvonly", "inactive"))
 
 Lines = list[tuple[str, str]]
@@ -67,8 +69,13 @@ def _media(session: Lines, lines: Lines, max_formats: int) -> Media:
         codecs=_codecs(formats, own),
         direction=directions[0] if directions else "sendrecv",
         ptime_ms=ptimes[0] if ptimes else None,
-        attributes=tuple(own),
+        attributes=(*own, *_handed_down(own, inherited)),
     )
+
+
+def _handed_down(own: Lines, inherited: Lines) -> Lines:
+    missing = _INHERITED - {name for name, _ in own}
+    return [(name, value) for name, value in inherited if name in missing]
 
 
 def _attributes(lines: Lines) -> Lines:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 __all__ = [
     "G711",
@@ -13,6 +13,7 @@ __all__ = [
     "Agreement",
     "AudioFormat",
     "Codec",
+    "DtlsPeer",
     "Media",
     "SessionDescription",
     "SrtpKeys",
@@ -95,6 +96,18 @@ class SrtpKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class DtlsPeer:
+    """Whom the keys are to be made with (RFC 5763). As long as nothing of it changes, the association stays."""
+
+    role: Literal["active", "passive"]
+    """Ours: ``active`` opens the handshake."""
+    fingerprints: tuple[tuple[str, bytes], ...]
+    """What the far end's certificate hashes to, each by the name of the hash; all have to fit (RFC 8122 5)."""
+    tls_id: str = ""
+    """The far end's name of the association (RFC 8842), if it has one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """What offer and answer agreed on for one leg: what the media plane is connected with."""
 
@@ -120,7 +133,9 @@ class Stream:
     rtcp_metrics: bool = False
     """The far end asks for VoIP metrics (RFC 3611 5.1)."""
     srtp: SrtpKeys | None = None
-    """None: plain RTP."""
+    """None: plain RTP, unless ``dtls``."""
+    dtls: DtlsPeer | None = None
+    """A handshake on the port of the media makes the keys (RFC 5764)."""
     heard_payload_type: int | None = None
     """That of our description, where it differs from theirs: each side sends with the other's (RFC 3264 5.1)."""
     heard_event_payload_type: int | None = None

@@ -37,16 +37,20 @@ module ausine.so
 module aubridge.so
 module sndfile.so
 module srtp.so
+module dtls_srtp.so
+rtcp_mux {mux}
 module_app account.so
 module_app menu.so
 snd_path {directory}
 """
 
 
-async def call(directory: Path, target: str, account: str) -> str:
+async def call(directory: Path, target: str, account: str, *, mux: bool = False) -> str:
     """Runs baresip for some seconds; returns what it printed."""
     first = free_port() // 10 * 10
-    text = CONFIG.format(sip=free_port(), first=first, last=first + 9, modules=MODULES, directory=directory)
+    text = CONFIG.format(
+        sip=free_port(), first=first, last=first + 9, modules=MODULES, directory=directory, mux="yes" if mux else "no"
+    )
     (directory / "config").write_text(text)
     (directory / "accounts").write_text(f"<sip:bob@127.0.0.1>;regint=0;{account}\n")
     (directory / "contacts").write_text("")
@@ -94,6 +98,28 @@ async def test_it_hears_its_tone(tmp_path: Path, codec: str, ours: str, secure: 
     assert media["packets_sent"] > 50
     assert media["packets_lost"] == 0
     assert media["packets_refused"] <= 2  # its SDP names another interface than it sends from: it has to be learned
+    recordings = list(directory.glob("dump-*-dec.wav"))
+    assert len(recordings) == 1, said
+    assert loudest_hz(recordings[0]) == pytest.approx(440, abs=3)
+
+
+@pytest.mark.skipif(not (MODULES / "dtls_srtp.so").exists(), reason="baresip has no DTLS-SRTP")
+@pytest.mark.parametrize("profile", ["dtls_srtp"])
+async def test_it_hears_its_tone_keyed_by_a_handshake(tmp_path: Path, profile: str) -> None:
+    """UDP/TLS/RTP/SAVPF, its certificate, its OpenSSL; it sends from another address than its SDP names."""
+    config: dict[str, Any] = configuration()
+    config["trunks"][0] |= {"srtp": "require", "srtp_keys": ["dtls"]}
+    directory = tmp_path / "baresip"
+    directory.mkdir()
+    async with house(tmp_path, config) as built:
+        target = f"sip:echo@{built.sip[0]}:{built.sip[1]}"
+        said = await call(directory, target, f"audio_codecs=PCMU/8000/1;mediaenc={profile}", mux=True)
+        await built.gateway.line("call.secured")
+        ended = await built.gateway.line("call.ended")
+    media = ended["media"]
+    assert "DTLS-SRTP complete" in said, said
+    assert media["packets_received"] > 50, said
+    assert media["packets_sent"] > 50
     recordings = list(directory.glob("dump-*-dec.wav"))
     assert len(recordings) == 1, said
     assert loudest_hz(recordings[0]) == pytest.approx(440, abs=3)

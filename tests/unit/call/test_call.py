@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -16,7 +17,7 @@ from gateway.call.options import LimitOptions
 from gateway.call.switchboard import Switchboard
 from gateway.errors import MisuseError
 from gateway.media.contract import LegStats
-from gateway.sdp import Stream, offer
+from gateway.sdp import SrtpTerms, Stream, offer
 from gateway.sdp.types import G711
 from gateway.sip.events import Confirmed, Ended, Invited, Refused, Reoffered
 from gateway.sip.flow import Flow
@@ -78,6 +79,9 @@ class Rig:
         self.call = call
         return self
 
+    fingerprint = "sha-256 " + ":".join(["AB"] * 32)
+    secured = False
+
     async def start(self, leg: object) -> None: ...
 
     def on_digit(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
@@ -86,7 +90,8 @@ class Rig:
     def answer(self, call: int, sdp: bytes) -> None:
         self.told.append(("answer",))
 
-    def answered(self) -> None: ...
+    def answered(self) -> None:
+        self.told.append(("speak",))
 
     def on_hold(self, held: bool) -> None: ...
 
@@ -204,3 +209,45 @@ async def test_calls_are_counted_while_they_last() -> None:
         board.on_event(Ended(1, "remote", None, ""))
         await board.close(5)
         assert (board._occupancy.calls("t"), board._occupancy.total) == (0, 0)
+
+
+def keyed_by_dtls() -> Invited:
+    """A call at a trunk that asks for a handshake."""
+    terms = SrtpTerms("require", ways=("dtls",), fingerprint=Rig.fingerprint)
+    return invited(sdp=offer(THEM, 1, srtp=terms))
+
+
+@asynccontextmanager
+async def secured_call(rig: Rig) -> AsyncIterator[Switchboard]:
+    event = keyed_by_dtls()
+    decision = cast("Any", event.admitted)
+    secured = decision.trunk.model_copy(update={"srtp": "require", "srtp_keys": ("dtls",)})
+    async with switchboard(rig) as board:
+        board.on_event(replace(event, admitted=replace(decision, trunk=secured)))
+        await until(rig, "answer")
+        yield board
+
+
+async def test_the_plug_speaks_when_the_handshake_has_made_keys() -> None:
+    rig = Rig()
+    async with secured_call(rig) as board:
+        assert rig.streams[-1].dtls is not None
+        board.on_event(Confirmed(1))
+        assert ("speak",) not in rig.told
+        rig.observer.on_secured(None)
+        assert rig.told.count(("speak",)) == 1
+        rig.observer.on_secured(None)  # another association, after a re-INVITE
+        assert rig.told.count(("speak",)) == 1
+
+
+async def test_a_handshake_that_fails_or_never_comes_ends_the_call() -> None:
+    for never in (False, True):
+        rig = Rig()
+        async with secured_call(rig) as board:
+            board.on_event(Confirmed(1))
+            if never:
+                rig.observer.on_rtp_timeout(Nanos(0))
+            else:
+                rig.observer.on_secured("DTLS: the certificate is another")
+            assert next(one[1] for one in rig.told if one[0] == "hang_up").startswith("DTLS: ")
+            assert ("speak",) not in rig.told
