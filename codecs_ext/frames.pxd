@@ -37,5 +37,5 @@ cdef void frames_set_codec(Frames *frames, const CodecTable *codec) noexcept nog
 cdef void frames_tell(Frames *frames, int kind, int64_t number, int64_t media_time, int64_t stamp) noexcept nogil
 cdef void frames_real(Frames *frames, int16_t *samples, int count, int64_t arrival, bint late) noexcept nogil
 cdef void frames_made_up(Frames *frames, const int16_t *samples, int count, int64_t now) noexcept nogil
-cdef void frames_lost(Frames *frames, int count, int64_t now) noexcept nogil
+cdef void frames_lost(Frames *frames, int count, const int16_t *behind, int size, int64_t now) noexcept nogil
 cdef void frames_unsent(Frames *frames, int count, int64_t now) noexcept nogil

@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memset
 
 from codecs_ext.codec cimport CODEC_SAMPLES, CodecTable
 from codecs_ext.noise cimport noise_make
-from codecs_ext.plc cimport plc_hear, plc_init, plc_make
+from codecs_ext.plc cimport PLC_BRIDGE, plc_bridge, plc_hear, plc_init, plc_make
 from codecs_ext.resample cimport resample_init, resample_run
 from codecs_ext.ring cimport (
     AUDIO,
@@ -117,10 +117,14 @@ cdef void frames_made_up(Frames *frames, const int16_t *samples, int count, int6
         count -= step
 
 
-cdef void frames_lost(Frames *frames, int count, int64_t now) noexcept nogil:
-    """``count`` samples whose packets did not come, made up from the pitch."""
+cdef void frames_lost(Frames *frames, int count, const int16_t *behind, int size, int64_t now) noexcept nogil:
+    """``count`` samples whose packets did not come, made up from the pitch on both sides: ``behind`` is heard next."""
+    cdef int16_t[PLC_BRIDGE] between
     cdef int16_t[FRAME_MAX] made
     cdef int step, frame = frames.codec.rate // 50
+    if plc_bridge(&frames.plc, between, count, behind, size):       # refused if there is nothing behind
+        frames_made_up(frames, between, count, now)
+        return
     while count > 0:
         step = count if count < frame else frame
         plc_make(&frames.plc, made, step)

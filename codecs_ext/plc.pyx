@@ -3,13 +3,17 @@
 The last period is repeated for 10 ms, then the last two, then three, so that a long loss does not buzz; all fade from
 10 ms on and are silent at 60. The end of what is repeated is overlapped with what came before its beginning, so that it
 joins itself; and real audio, when it comes back, is overlapped with what would have been made up.
+Where the packet behind a loss is already there, as it always is when the uplink gives a loss up, the whole of it is filled
+from both sides: the past goes on, what came leads backwards, both by their pitch, and one fades into the other. So that
+they meet in phase, the pitch glides from the one to the other over the loss.
+
 The Appendix delays everything by 3.75 ms, to be able to smooth the last real samples into the first made up. We hand up
 at once and never take back: instead, the step that is left at that joint decays over a quarter of a period.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython cimport cdivision
-from libc.math cimport lrintf, sqrtf
+from libc.math cimport floorf, lrintf, sqrtf
 from libc.stdint cimport int16_t, uint8_t
 from libc.string cimport memcpy, memmove, memset
 
@@ -26,6 +30,10 @@ cdef enum:
     TEN_MS = 80
     GONE = 480                  # after these nothing is left
     RESYNC_STEP = 32            # longer overlap for each further 10 ms of loss
+    MOST_PERIODS = 3
+    MARGIN = 1200               # half a period and 10 ms, at 48 kHz
+
+cdef float ALIKE = 0.5          # correlation from which two sides are made to meet in phase
 
 
 cdef void plc_init(Concealer *plc, int rate) noexcept nogil:
@@ -86,11 +94,18 @@ cdef void _begin(Concealer *plc) noexcept nogil:
     """The first sample of a loss is to be made up."""
     cdef int end = SPAN * plc.scale
     memcpy(plc.last, plc.heard, end * sizeof(int16_t))
-    plc.period = _find_period(plc)
-    plc.overlap = plc.period // 4
+    _repeat(plc, _find_period(plc), MOST_PERIODS)
+
+
+cdef void _repeat(Concealer *plc, int period, int most) noexcept nogil:
+    """From here on the end of ``last``."""
+    cdef int end = SPAN * plc.scale
+    plc.period = period
+    plc.most = most
+    plc.overlap = period // 4
     plc.periods = 1
-    plc.place = plc.fading = 0
-    plc.step = <float>(plc.last[end - 1] - plc.last[end - 1 - plc.period])
+    plc.made = plc.place = plc.fading = 0
+    plc.step = <float>(plc.last[end - 1] - plc.last[end - 1 - period])
 
 
 # --- what is made up --------------------------------------------------------------------------------------------------
@@ -109,11 +124,11 @@ cdef inline float _at(const Concealer *plc, int periods, int place) noexcept nog
 
 
 @cdivision(True)
-cdef float _next(Concealer *plc) noexcept nogil:
-    """The next sample of the repetition, at the level that it has after so long a loss."""
+cdef float _repeated(Concealer *plc) noexcept nogil:
+    """The next sample of the repetition."""
     cdef int ten = TEN_MS * plc.scale
     cdef float value, share
-    if plc.made == ten or plc.made == 2 * ten:
+    if (plc.made == ten or plc.made == 2 * ten) and plc.periods < plc.most:
         plc.old_place = plc.place
         plc.place %= plc.period
         plc.periods += 1
@@ -127,10 +142,15 @@ cdef float _next(Concealer *plc) noexcept nogil:
         plc.fading -= 1
     if plc.made < plc.overlap:
         value += plc.step * (1 - <float>(plc.made + 1) / <float>(plc.overlap + 1))
-    if plc.made > ten:
-        value *= 1 - <float>(plc.made - ten) / <float>(GONE * plc.scale - ten)
     plc.made += 1
     return value
+
+
+cdef inline float _next(Concealer *plc) noexcept nogil:
+    """The same at the level that it has after so long a loss."""
+    cdef int ten = TEN_MS * plc.scale, place = plc.made
+    cdef float value = _repeated(plc)
+    return value if place <= ten else value * (1 - <float>(place - ten) / <float>(GONE * plc.scale - ten))
 
 
 cdef inline int16_t _sample(float value) noexcept nogil:
@@ -174,6 +194,97 @@ cdef void plc_hear(Concealer *plc, int16_t *samples, int count) noexcept nogil:
     _remember(plc, samples, count)
 
 
+# --- between two packets ----------------------------------------------------------------------------------------------
+
+
+@cdivision(True)
+cdef int _period_behind(const int16_t *samples, int count, int scale) noexcept nogil:
+    """Of a packet alone: what is not compared with itself is the shorter, the longer the period."""
+    cdef int lag = SHORTEST * scale, most = count * 3 // 4, best = lag, i
+    cdef float product, here, there, likeness, highest = -1e30
+    if most > LONGEST * scale:
+        most = LONGEST * scale
+    while lag <= most:
+        product, here, there = 0.0, 1.0, 1.0
+        for i in range(count - lag):
+            product += <float>samples[i] * samples[i + lag]
+            here += <float>samples[i] * samples[i]
+            there += <float>samples[i + lag] * samples[i + lag]
+        likeness = product / sqrtf(here * there)
+        if likeness > highest:
+            highest = likeness
+            best = lag
+        lag += scale
+    return best
+
+
+@cdivision(True)
+cdef int _shift(const float *ahead, const int16_t *samples, int count, int reach) noexcept nogil:
+    """By how much what goes on must be moved to lie on what came; 0 where they are not alike."""
+    cdef int shift, best = 0, i
+    cdef float product, here, there, likeness, highest = ALIKE
+    for shift in range(-reach, reach + 1):
+        product, here, there = 0.0, 1.0, 1.0
+        for i in range(count):
+            product += ahead[shift + i] * samples[i]
+            here += ahead[shift + i] * ahead[shift + i]
+            there += <float>samples[i] * samples[i]
+        likeness = product / sqrtf(here * there)
+        if likeness > highest:
+            highest = likeness
+            best = shift
+    return best
+
+
+cdef inline float _between(const float *samples, float place) noexcept nogil:
+    cdef int whole = <int>floorf(place)
+    cdef float rest = place - whole
+    return samples[whole] * (1 - rest) + samples[whole + 1] * rest
+
+
+@cdivision(True)
+cdef bint plc_bridge(Concealer *plc, int16_t *samples, int count, const int16_t *behind, int size) noexcept nogil:
+    """The whole of a loss whose end is known: ``behind`` is what came then, to be heard next.
+
+    False, and nothing done, if that is not enough to go by or the loss is too long.
+    """
+    cdef Concealer back
+    cdef float[PLC_BRIDGE + 2 * MARGIN] before, after       # what goes on after the past; what led to what is behind
+    cdef float *forth = before + MARGIN
+    cdef float *come = after + MARGIN
+    cdef int ten = TEN_MS * plc.scale, reach, shift, fade, i
+    cdef float slant, ahead, gone
+    if plc.made or not 0 < count <= PLC_BRIDGE or size < ten:
+        return False
+    if size > SPAN * plc.scale:
+        size = SPAN * plc.scale
+    _begin(plc)
+    plc_init(&back, plc.scale * 8000)
+    for i in range(size):
+        back.last[SPAN * plc.scale - 1 - i] = behind[i]
+    reach = _period_behind(behind, size, plc.scale)
+    _repeat(&back, reach, 1 if size < 2 * reach + reach // 4 else 2)
+    reach = (plc.period if plc.period < count else count) // 2      # half of them at most: time goes forward
+    for i in range(reach + 2):
+        forth[-1 - i] = plc.last[SPAN * plc.scale - 1 - i]
+        come[count + i] = behind[i]
+    for i in range(count + reach + ten):
+        forth[i] = _repeated(plc)
+    for i in range(count + reach + 1):
+        come[count - 1 - i] = _repeated(&back)
+    shift = _shift(forth + count, behind, ten, reach)
+    fade = count if count < GONE * plc.scale else GONE * plc.scale
+    for i in range(count):
+        slant = <float>shift * (i + 1) / (count + 1)
+        ahead = 1 - <float>(i + 1) / (fade + 1)
+        gone = 1 - <float>(count - i) / (fade + 1)
+        samples[i] = _sample((_between(forth, i + slant) * ahead if ahead > 0 else 0)
+                             + (_between(come, i + slant - shift) * gone if gone > 0 else 0))
+    plc.made = 0
+    _remember(plc, samples, count)
+    return True
+
+
 cdef class Conceal:
     """The concealer alone. Raises ``ValueError`` for a rate that is none of the plane's."""
 
@@ -197,4 +308,13 @@ cdef class Conceal:
         """The next ``count`` samples after what was heard or made up."""
         cdef bytes pcm = PyBytes_FromStringAndSize(NULL, 2 * count)
         plc_make(&self.plc, <int16_t *>PyBytes_AS_STRING(pcm), count)
+        return pcm
+
+    def bridge(self, count: int, const uint8_t[::1] behind not None) -> bytes | None:
+        """``count`` samples between what was heard and ``behind``, which is to be heard next; None if that is not
+        enough to go by."""
+        cdef bytes pcm = PyBytes_FromStringAndSize(NULL, 2 * count)
+        if not plc_bridge(&self.plc, <int16_t *>PyBytes_AS_STRING(pcm), count, <const int16_t *>&behind[0],
+                          <int>(behind.shape[0] >> 1)):
+            return None
         return pcm

@@ -108,15 +108,17 @@ cdef void uplink_alive(Uplink *up, int64_t now) noexcept nogil:
 
 
 @cdivision(True)
-cdef void _conceal(Uplink *up, int count, const uint8_t *payload, int size, int64_t now) noexcept nogil:
-    """``count`` samples that were lost before ``payload``, made up by the codec itself where it can."""
+cdef void _conceal(Uplink *up, int count, const uint8_t *payload, int size, const int16_t *behind, int heard,
+                   int64_t now) noexcept nogil:
+    """``count`` samples that were lost before ``payload``, made up by the codec itself where it can; where it cannot,
+    ``behind`` is what it holds."""
     cdef int16_t[CODEC_SAMPLES] made
     cdef int step, frame = up.codec.rate // 50, grain = up.codec.rate // 400
     if up.codec.conceal == NULL:
-        frames_lost(&up.frames, count, now)
+        frames_lost(&up.frames, count, behind, heard, now)
         return
     if count % grain:
-        frames_lost(&up.frames, count % grain, now)
+        frames_lost(&up.frames, count % grain, NULL, 0, now)
         count -= count % grain
     while count > 0:
         # The packet behind a loss tells of the last of it: up to three frames of 20 ms in one packet (RFC 6716 2.1.7).
@@ -127,13 +129,14 @@ cdef void _conceal(Uplink *up, int count, const uint8_t *payload, int size, int6
 
 
 @cdivision(True)
-cdef void _fill(Uplink *up, int count, int lost, const uint8_t *payload, int size, int64_t now) noexcept nogil:
+cdef void _fill(Uplink *up, int count, int lost, const uint8_t *payload, int size, const int16_t *behind, int heard,
+                int64_t now) noexcept nogil:
     """``count`` samples of the codec before ``payload``, of which the last ``lost`` packets held some."""
     cdef int64_t gone = <int64_t>lost * up.packet_samples
     if gone > count:
         gone = count
     frames_unsent(&up.frames, count - <int>gone, now)
-    _conceal(up, <int>gone, payload, size, now)
+    _conceal(up, <int>gone, payload, size, behind, heard, now)
 
 
 @cdivision(True)
@@ -141,7 +144,7 @@ cdef void _audio(Uplink *up, const uint8_t *payload, int size, uint32_t timestam
                  int64_t now) noexcept nogil:
     cdef int16_t[CODEC_SAMPLES] samples
     cdef int64_t gap
-    cdef int count
+    cdef int count = 0
     if up.muted:
         up.fill_at = NEVER
         up.frames.next_timestamp = timestamp + <uint32_t>(up.packet_samples * up.codec.clock / up.codec.rate)
@@ -150,12 +153,15 @@ cdef void _audio(Uplink *up, const uint8_t *payload, int size, uint32_t timestam
         up.started = True
         up.frames.next_timestamp = timestamp
     gap = <int32_t>(timestamp - up.frames.next_timestamp)
+    if up.codec.conceal == NULL:        # what fills a gap then leads to what comes behind it
+        count = up.codec.decode(up.coding, payload, size, samples)
     if 0 < gap and gap * 8000 <= <int64_t>up.options.max_gap * up.codec.clock:
-        _fill(up, <int>(gap * up.codec.rate / up.codec.clock), lost, payload, size, now)
+        _fill(up, <int>(gap * up.codec.rate / up.codec.clock), lost, payload, size, samples, count, now)
     # Behind a larger gap media time goes on as if there was none; a negative one means that silence was handed up while
     # this packet was on its way.
     up.frames.next_timestamp = timestamp
-    count = up.codec.decode(up.coding, payload, size, samples)
+    if up.codec.conceal != NULL:
+        count = up.codec.decode(up.coding, payload, size, samples)
     if count > 0:
         up.packet_samples = count
         up.frames.noise.known = False       # the sender describes each of its silences

@@ -47,7 +47,7 @@ def kernels() -> dict[str, tuple[str, Callable[[], object]]]:
         "G.722 encode": (f"{MODULE}4g722__encode", lambda: wide.encode(PCM[16000])),
         "G.722 decode": (f"{MODULE}4g722__decode", lambda: wide.decode(heard)),
         **{
-            f"resample {low} to {high}": (f"{MODULE}8resample_resample_run", resampling(low, high))
+            f"resample {low} to {high}": ("__pyx_pw_10codecs_ext_8resample_8Resample_*process*", resampling(low, high))
             for low, high in PAIRS
         },
         **{f"seal {suite}": ("srtp_protect", sealed(suite)) for suite in KEY_BYTES},

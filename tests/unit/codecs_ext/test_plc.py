@@ -170,3 +170,74 @@ def test_a_full_scale_signal_does_not_wrap_around() -> None:
 def test_a_rate_that_the_plane_does_not_have() -> None:
     with pytest.raises(ValueError, match="11025"):
         Conceal(11025)
+
+
+def glide(rate: int, count: int) -> list[float]:
+    """A vowel whose pitch rises from 110 to 160 Hz in half a second."""
+    phase, out = 0.0, []
+    for n in range(count):
+        phase += 2 * math.pi * (110 + 100 * n / rate) / rate
+        out.append(3000 * sum(math.sin(k * phase + k) / k for k in range(1, 9)))
+    return out
+
+
+def between(rate: int, signal: list[float], start: int, lost: int, size: int) -> list[int]:
+    conceal = Conceal(rate)
+    conceal.hear(pack(signal[:start]))
+    made = conceal.bridge(lost, pack(signal[start + lost : start + lost + size]))
+    assert made is not None
+    return values(made)
+
+
+def loudness(samples: list[float]) -> float:
+    return math.sqrt(sum(sample * sample for sample in samples) / len(samples))
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("lost_ms", [10, 20, 40])
+def test_between_two_packets_of_a_vowel_it_goes_on(rate: int, lost_ms: int) -> None:
+    signal, start, lost = voice(rate, rate // 2), rate // 10, rate * lost_ms // 1000
+    made = between(rate, signal, start, lost, rate // 50)
+    wanted = signal[start : start + lost]
+    error = sum((a - b) ** 2 for a, b in zip(made, wanted, strict=True)) / sum(b * b for b in wanted)
+    assert 10 * math.log10(1 / error) > 15
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("lost_ms", [20, 40])
+def test_sides_of_different_pitch_meet_in_phase_and_do_not_cancel(rate: int, lost_ms: int) -> None:
+    signal, start, lost = glide(rate, rate // 2), rate // 5, rate * lost_ms // 1000
+    made = between(rate, signal, start, lost, rate // 50)
+    third = lost // 3
+    assert loudness(made[third : 2 * third]) > 0.7 * loudness(signal[start + third : start + 2 * third])
+
+
+@pytest.mark.parametrize("lost", [80, 160, 480, 960])
+def test_nothing_clicks_at_either_side(lost: int) -> None:
+    signal, conceal = glide(8000, 4000), Conceal()
+    steepest = max(abs(a - b) for a, b in itertools.pairwise(signal))
+    behind = pack(signal[800 + lost : 960 + lost])
+    made = conceal.hear(pack(signal[:800])), conceal.bridge(lost, behind), conceal.hear(behind)
+    handed_up = values(b"".join(pcm or b"" for pcm in made))
+    assert made[2] == behind
+    assert max(abs(a - b) for a, b in itertools.pairwise(handed_up)) < 1.3 * steepest
+
+
+def test_a_loss_too_long_or_with_too_little_behind_it_is_left_to_the_past() -> None:
+    ours, other = Conceal(), Conceal()
+    for conceal in (ours, other):
+        conceal.hear(pack(voice(8000, 800)))
+    assert ours.bridge(1921, bytes(320)) is None
+    assert ours.bridge(160, bytes(158)) is None
+    assert ours.make(160) == other.make(160)
+    assert ours.bridge(160, bytes(320)) is None  # something is made up already
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_no_length_of_loss_or_packet_goes_astray(rate: int) -> None:
+    noise = random.Random(rate)
+    for lost in (1, 2, 3, 7, rate // 200, rate // 50, 1919, 1920):
+        for size in (rate // 100, rate // 100 + 1, rate // 50, rate * 60 // 1000):
+            conceal = Conceal(rate)
+            conceal.hear(noise.randbytes(2 * noise.choice([0, 10, rate // 20])))
+            assert len(conceal.bridge(lost, noise.randbytes(2 * size)) or b"") == 2 * lost

@@ -14,6 +14,7 @@ from codecs_ext import rtp
 from codecs_ext.codec import Coder, Kernel
 from codecs_ext.g711 import PCMA, PCMU, linear_to_alaw, linear_to_ulaw, ulaw_to_linear
 from codecs_ext.l16 import L16_16K
+from codecs_ext.plc import Conceal
 from codecs_ext.uplink import Receiver
 
 MS = 1_000_000
@@ -110,6 +111,17 @@ def test_an_overtaken_packet_is_waited_for():
     assert caller.times == [0, 160, 320]
     assert [frame.arrival for frame in caller.frames] == [0, 45 * MS, 40 * MS]
     assert caller.receiver.counts["lost"] == 0
+
+
+def test_a_lost_packet_is_filled_from_both_sides():
+    caller, alone = Caller(), Conceal()
+    for number in range(4):
+        caller.send(number, number * 20 * MS, payload=speech(number))
+        alone.hear(ulaw_to_linear(speech(number)))
+    caller.send(5, 100 * MS, payload=speech(5))
+    caller.tick(140 * MS)
+    assert caller.frames[4].pcm == alone.bridge(160, ulaw_to_linear(speech(5)))
+    assert caller.frames[5].pcm == ulaw_to_linear(speech(5))
 
 
 def test_a_gap_is_concealed_when_the_window_is_over():
