@@ -3,11 +3,12 @@
     python benchmarks/load.py --kind echo --calls 200 --seconds 10
     python benchmarks/load.py --kind multiplexed --calls 200
     python benchmarks/load.py --kind own --calls 200
+    python benchmarks/load.py --kind wss --calls 200
 
 ``echo``: the number ``echo`` (decode, to 16 kHz, back, encode), no WebSocket. ``multiplexed``: a realtime model that
-echoes, all calls on one native connection. ``own``: the same with a connection for each call. The calls are set up by
-SIP, their packets come from ``generator.c``, which is compiled on the way and says how late it was itself. CPU is that
-of the gateway's process.
+echoes (``echo_server.py``), all calls on one native connection. ``own``: the same with a connection for each call;
+``wss``: with TLS on each. The calls are set up by SIP, their packets come from ``generator.c``, which is compiled on
+the way and says how late it was itself. CPU is that of the gateway's process.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import socket
 import subprocess
+import sys
 import tempfile
 from collections import defaultdict
 from contextlib import AsyncExitStack
@@ -29,10 +32,41 @@ from common import Cpu, free_port, machine
 
 from gateway.bench.children import Child
 from gateway.bench.host import quiet_log
-from gateway.bench.voice import start_models
 
 HERE = Path(__file__).resolve().parent
 WARM_UP = 2.0
+OWN = ("own", "wss")
+
+
+class Echo:
+    """``echo_server.py`` as a child."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+        self.pid = process.pid
+        self.url = url
+        self._process = process
+
+    @classmethod
+    async def start(cls, certificate: Path | None) -> Echo:
+        arguments = [sys.executable, str(HERE / "echo_server.py"), *([str(certificate)] if certificate else [])]
+        process = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.PIPE, cwd=HERE.parent)
+        assert process.stdout is not None
+        return cls(process, (await process.stdout.readline()).decode().strip())
+
+    async def stop(self) -> None:
+        self._process.terminate()
+        await self._process.wait()
+
+
+def certificate(directory: Path) -> Path:
+    """For localhost, and trusted by the gateway that is started next."""
+    pem = directory / "localhost.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(pem), "-out", str(directory / "certificate")]
+    subprocess.run([*command.split(), *names], check=True, capture_output=True)
+    pem.write_bytes(pem.read_bytes() + (directory / "certificate").read_bytes())
+    os.environ["SSL_CERT_FILE"] = str(directory / "certificate")
+    return pem
 
 
 def compiled(directory: Path) -> Path:
@@ -42,7 +76,7 @@ def compiled(directory: Path) -> Path:
 
 
 def configuration(kind: str, calls: int, port: int, url: str, shards: int) -> dict[str, Any]:
-    names = ["m"] if kind == "multiplexed" else [f"m{number}" for number in range(calls)] if kind == "own" else []
+    names = ["m"] if kind == "multiplexed" else [f"m{number}" for number in range(calls)] if kind in OWN else []
     plugs: dict[str, Any] = {name: {"kind": "realtime", "model": name} for name in names} or {"echo": {"kind": "echo"}}
     return {
         "sip": {"listen": f"udp://127.0.0.1:{port}"},
@@ -98,8 +132,9 @@ async def measure(kind: str, calls: int, seconds: float, shards: int = 1) -> dic
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url, models = "", None
         if kind != "echo":
-            models, url = await start_models()
-            stack.push_async_callback(models.stop, 1.0)
+            models = await Echo.start(certificate(directory) if kind == "wss" else None)
+            url = models.url
+            stack.push_async_callback(models.stop)
         port, media = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
         path = directory / "linecard.yaml"
         path.write_text(yaml.safe_dump(configuration(kind, calls, port, url, shards)))
@@ -149,7 +184,7 @@ def told(figures: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=("echo", "multiplexed", "own"), default="echo")
+    parser.add_argument("--kind", choices=("echo", "multiplexed", *OWN), default="echo")
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--shards", type=int, default=1)

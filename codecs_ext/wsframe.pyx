@@ -10,6 +10,7 @@ u16. Providers want audio raw, behind a header of their own, or as base64 (RFC 4
 
 import os
 
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -138,6 +139,36 @@ cdef class Writer:
         self._used += 4
         return key
 
+    cdef void _put_audio(self, uint8_t* at, Py_ssize_t head, unsigned long stream, unsigned long sequence,
+                         unsigned long long timestamp, unsigned long request, unsigned int flags, const uint8_t* pcm,
+                         Py_ssize_t size):
+        """A whole frame whose head has ``head`` bytes."""
+        cdef Py_ssize_t payload = HEADER + size
+        cdef uint8_t* body = at + head + (4 if self._masked else 0)
+        cdef uint32_t key
+        _put_head(at, FIN_BINARY, head, payload)
+        _put32(body, <uint32_t>stream)
+        _put32(body + 4, <uint32_t>sequence)
+        _put32(body + 8, <uint32_t>(timestamp >> 32))
+        _put32(body + 12, <uint32_t>timestamp)
+        _put32(body + 16, <uint32_t>request)
+        body[20] = (flags >> 8) & 0xFF
+        body[21] = flags & 0xFF
+        body[22] = 0
+        body[23] = 0
+        memcpy(body + HEADER, pcm, size)
+        if self._masked:
+            key = self._next_key()
+            at[1] |= MASK_BIT
+            memcpy(at + head, &key, 4)
+            _mask(body, payload, at + head)
+
+    cdef Py_ssize_t _audio_size(self, Py_ssize_t size) except -1:
+        """Bytes of a frame with ``size`` bytes of audio."""
+        if size > 65536:
+            raise ValueError(f"{size} bytes of audio in one message; the limit is {MAX_PAYLOAD}")
+        return _head_size(HEADER + size) + (4 if self._masked else 0) + HEADER + size
+
     cpdef bytes audio(
         self,
         unsigned long stream,
@@ -151,33 +182,10 @@ cdef class Writer:
 
         Raises ``ValueError`` for more than ``MAX_PAYLOAD`` bytes of audio.
         """
-        cdef Py_ssize_t audio_bytes = pcm.shape[0]
-        cdef Py_ssize_t payload = HEADER + audio_bytes
-        cdef Py_ssize_t head = _head_size(payload)
-        if audio_bytes > 65536:
-            raise ValueError(f"{audio_bytes} bytes of audio in one message; the limit is {MAX_PAYLOAD}")
-        cdef Py_ssize_t body = head + (4 if self._masked else 0)
-        cdef uint32_t key = 0
-        if self._masked:
-            key = self._next_key()
-        cdef bytes frame = PyBytes_FromStringAndSize(NULL, body + payload)
-        cdef uint8_t* at = <uint8_t*>PyBytes_AS_STRING(frame)
-        _put_head(at, FIN_BINARY, head, payload)
-        _put32(at + body, <uint32_t>stream)
-        _put32(at + body + 4, <uint32_t>sequence)
-        _put32(at + body + 8, <uint32_t>(timestamp >> 32))
-        _put32(at + body + 12, <uint32_t>timestamp)
-        _put32(at + body + 16, <uint32_t>request)
-        at[body + 20] = (flags >> 8) & 0xFF
-        at[body + 21] = flags & 0xFF
-        at[body + 22] = 0
-        at[body + 23] = 0
-        if audio_bytes:
-            memcpy(at + body + HEADER, &pcm[0], audio_bytes)
-        if self._masked:
-            at[1] |= MASK_BIT
-            memcpy(at + head, &key, 4)
-            _mask(at + body, payload, at + head)
+        cdef Py_ssize_t size = pcm.shape[0]
+        cdef bytes frame = PyBytes_FromStringAndSize(NULL, self._audio_size(size))
+        self._put_audio(<uint8_t*>PyBytes_AS_STRING(frame), _head_size(HEADER + size), stream, sequence, timestamp,
+                        request, flags, &pcm[0] if size else NULL, size)
         return frame
 
     cpdef bytes wrapped(self, bytes before, const uint8_t[::1] audio, bytes after, bint base64):
@@ -209,6 +217,93 @@ cdef class Writer:
             memcpy(at + head, &key, 4)
             _mask(at + body, payload, at + head)
         return frame
+
+
+cdef class Outbox:
+    """Audio frames on their way to one connection, gathered until the event loop comes round: however many calls share
+    the connection, a tick of the media thread costs it one write.
+
+    ``schedule`` is asked to call ``flush`` soon; whoever writes anything else to the transport calls it before.
+    """
+
+    def __init__(self, Writer writer not None, transport, schedule, Py_ssize_t limit):
+        self._writer = writer
+        self._transport = transport
+        self._schedule = schedule
+        self._limit = limit
+        self._frames = bytearray()
+        self._size = 0
+        self._flush = self.flush
+
+    cpdef bint audio(
+        self,
+        unsigned long stream,
+        unsigned long sequence,
+        unsigned long long timestamp,
+        unsigned long request,
+        unsigned int flags,
+        const uint8_t[::1] pcm,
+    ) except -1:
+        """False: more than ``limit`` bytes wait already, because the peer does not read fast enough.
+
+        Raises ``ValueError`` for more than ``MAX_PAYLOAD`` bytes of audio.
+        """
+        cdef Py_ssize_t size = pcm.shape[0]
+        cdef Py_ssize_t more = self._writer._audio_size(size)
+        if self._size == 0:
+            if self._transport.get_write_buffer_size() > self._limit:
+                return False
+            self._schedule(self._flush)
+        elif self._size > self._limit:
+            return False
+        if self._size + more > PyByteArray_GET_SIZE(self._frames):
+            PyByteArray_Resize(self._frames, 2 * (self._size + more))
+        self._writer._put_audio(<uint8_t*>PyByteArray_AS_STRING(self._frames) + self._size, _head_size(HEADER + size),
+                                stream, sequence, timestamp, request, flags, &pcm[0] if size else NULL, size)
+        self._size += more
+        return True
+
+    cpdef object flush(self):
+        """Writes what was gathered."""
+        cdef Py_ssize_t size = self._size
+        if size:
+            self._size = 0
+            self._transport.write(PyBytes_FromStringAndSize(PyByteArray_AS_STRING(self._frames), size))
+
+    cpdef object close(self):
+        """The connection is gone, and what was gathered with it."""
+        self._size = 0
+
+
+cdef class Voice:
+    """The audio of one stream on its way to a peer that speaks the native protocol: header, order and credit.
+
+    ``told`` are the flags that are passed on, ``gap`` the one that a frame gets behind frames left out. A frame that the
+    credit does not cover is left out: late audio is worth nothing to a model that listens live.
+    """
+
+    def __init__(self, unsigned long stream, int rate, unsigned int told, unsigned int gap):
+        self._stream = stream
+        self._sequence = 0
+        self._per_tick = rate // 8000
+        self._told = told
+        self._gap = gap
+        self._behind = 0
+        self.credit = 0
+
+    cpdef bint send(self, Outbox outbox, const uint8_t[::1] pcm, unsigned long long media_time,
+                    unsigned int flags) except -1:
+        """False if the frame was left out."""
+        cdef Py_ssize_t size = pcm.shape[0]
+        if (size > self.credit or outbox is None
+                or not outbox.audio(self._stream, self._sequence, media_time * self._per_tick, 0,
+                                    flags & self._told | self._behind, pcm)):
+            self._behind = self._gap
+            return False
+        self.credit -= size
+        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+        self._behind = 0
+        return True
 
 
 cdef class Reader:

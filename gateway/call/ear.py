@@ -29,6 +29,7 @@ class Ear:
         on_secured: Callable[[str | None], None],
     ) -> None:
         self._session = session
+        self.alone()
         self._own_digit = own_digit
         self._way: Literal["rtp", "info"] | None = None
         self.on_closed = on_closed
@@ -56,8 +57,9 @@ class Ear:
             setattr(self, name, _both(getattr(self._session, name), getattr(other, name)))
 
     def alone(self) -> None:
+        """The session hears the far end, and nobody else. Bound once: ``on_audio`` is the path of every frame."""
         for name in _HEARD:
-            self.__dict__.pop(name, None)
+            setattr(self, name, getattr(self._session, name))
 
 
 def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:

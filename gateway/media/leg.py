@@ -202,7 +202,8 @@ class PlaneLeg:
 
     def play(self, audio: bytes, rate: int, encoding: Encoding = Encoding.PCM) -> None:
         """Queues audio. Raises ``MisuseError`` for half a sample, or a rate that the contract does not name."""
-        self._do(self._shard.play, audio, rate, _LAWS[encoding])
+        law = -1 if encoding is Encoding.PCM else _LAWS[encoding]
+        self._do(self._shard.play, audio, rate, law)
 
     def mark(self, number: int) -> None:
         """Asks for ``on_mark`` when everything queued so far was sent."""
@@ -267,7 +268,8 @@ class PlaneLeg:
         if self._closed:
             return
         try:
-            self._verbs.do(verb, self._slot, *arguments)
+            if self._verbs.waiting or not verb(self._slot, *arguments):
+                self._verbs.do(verb, self._slot, *arguments)
         except ValueError as error:
             raise MisuseError(str(error)) from error
 
@@ -277,31 +279,31 @@ class Verbs:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: deque[tuple[Callable[..., bool], tuple[object, ...]]] = deque()
+        self.waiting: deque[tuple[Callable[..., bool], tuple[object, ...]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def do(self, verb: Callable[..., bool], *arguments: object) -> None:
         """Now, or after those that wait already. Raises ``ResourceError`` if too many do."""
-        if not self._waiting and verb(*arguments):
+        if not self.waiting and verb(*arguments):
             return
-        if len(self._waiting) >= _BACKLOG:
+        if len(self.waiting) >= _BACKLOG:
             raise ResourceError(f"the media thread has not run for long: {_BACKLOG} commands wait for it")
-        self._waiting.append((verb, arguments))
+        self.waiting.append((verb, arguments))
         if self._timer is None:
             self._timer = self._loop.call_later(_RETRY_S, self._retry)
 
     def _retry(self) -> None:
         self._timer = None
-        while self._waiting:
-            verb, arguments = self._waiting[0]
+        while self.waiting:
+            verb, arguments = self.waiting[0]
             if not verb(*arguments):
                 self._timer = self._loop.call_later(_RETRY_S, self._retry)
                 return
-            self._waiting.popleft()
+            self.waiting.popleft()
 
     def drop(self) -> None:
         """The shard is going away."""
-        self._waiting.clear()
+        self.waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

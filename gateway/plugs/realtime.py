@@ -68,6 +68,7 @@ class RealtimePlugSession(MeasuredSession):
             opener=lambda upstream, listener: upstream.open_realtime(listener, rate=self.uplink_rate, brief=brief),
             listener=self._on_result,
             on_notice=self._on_notice,
+            play=self._play,
         )
         self._ledger = Ledger(call.providers)
         self._apologising = False
@@ -108,7 +109,15 @@ class RealtimePlugSession(MeasuredSession):
         super().on_flushed(number, sent, position)
         self._session.interrupted(self.played_ms(position))
 
+    def on_speech_ended(self, media_time: Samples, arrival: Nanos) -> None:
+        super().on_speech_ended(media_time, arrival)
+        self._session.attend()
+
     # --- what the model delivers --------------------------------------------------------------------------------------
+
+    def _play(self, pcm: bytes, rate: int) -> None:
+        if self.leg is not None:
+            self.leg.play(pcm, rate)
 
     def _on_result(self, result: RealtimeResult) -> None:
         match result:

@@ -280,6 +280,13 @@ class RealtimeSession(Protocol):
     def close(self) -> None: ...
 
 
+class Straight(Protocol):
+    """A ``RealtimeSession`` that can hand its audio (PCM, and its rate) to ``straight``, while that is set, and not to
+    its listener: fifty times a second for each call, and nothing between model and telephone needs to look at it."""
+
+    straight: Callable[[bytes, int], None] | None
+
+
 class Provider(Protocol):
     """``name`` is the key of its YAML block. Every ``open_`` raises ``ProviderError`` if no session can be had.
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from codecs_ext.wsframe import Outbox
 from gateway.errors import ProviderError, RemoteError
 from gateway.units import SECOND, Nanos
 from gateway.wire.messages import SUBPROTOCOL, decode, encode
@@ -90,8 +91,10 @@ class Connection:
         if self._socket is not None:
             self._socket.send_text(encode(kind, **fields))
 
-    def send_audio(self, stream: int, sequence: int, timestamp: int, flags: int, pcm: bytes) -> bool:
-        return self._socket is not None and self._socket.send_audio(stream, sequence, timestamp, 0, flags, pcm)
+    @property
+    def outbox(self) -> Outbox | None:
+        """Takes audio; None while it cannot be sent."""
+        return None if self._socket is None else self._socket.outbox
 
     def owes(self, stream: Stream) -> None:
         """The stream took audio whose credit is to be given back as it is played."""

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
+from codecs_ext.wsframe import Voice
 from gateway.errors import ProviderError, RemoteError
 from gateway.providers.contract import (
     Failed,
@@ -39,8 +40,8 @@ __all__ = ["Llm", "Realtime", "Session", "Stt", "Tts"]
 
 _R = TypeVar("_R")
 
-_SEQUENCE_MASK: Final = 0xFFFFFFFF
 _BYTES_PER_SAMPLE: Final = 2
+_CREDIT_MAX: Final = 1 << 62
 _BUSY: Final = {"busy", "too_many_requests"}
 """Codes of an error that say no more than "too much at once"."""
 _TOLD: Final = int(Flags.SPEECH | Flags.CONCEALED)
@@ -67,13 +68,11 @@ class Session(Generic[_R]):
         self._pending: dict[int, bool] = {}  # request -> its cancel was sent
         self._timed: dict[int, float] = {}  # request -> when it last made progress
         self._timer: asyncio.TimerHandle | None = None
-        self._credit = 0
         self._allowed = round(rate * _BYTES_PER_SAMPLE * connection.limits.window / SECOND)
         self._owed = 0
-        self._sequence = 0
-        self._gap = 0
         self._choked_since: float | None = None
         self.number = connection.attach(self)
+        self._voice = Voice(self.number, rate, _TOLD, Flags.GAP)
 
     # --- verbs --------------------------------------------------------------------------------------------------------
 
@@ -93,7 +92,7 @@ class Session(Generic[_R]):
             case "opened":
                 self._on_opened(message)
             case "credit":
-                self._credit += message["bytes"]
+                self._voice.credit = min(self._voice.credit + message["bytes"], _CREDIT_MAX)
             case "closed":
                 self.fail("the server closed the session", transient=True)
             case "error":
@@ -158,24 +157,16 @@ class Session(Generic[_R]):
         self._connection.send(kind, stream=self.number, **fields)
 
     def _send_audio(self, pcm: bytes, media_time: int, flags: int) -> None:
-        size = len(pcm)
-        sent = size <= self._credit and self._connection.send_audio(
-            self.number, self._sequence, from_clock(media_time, self._rate), flags & _TOLD | self._gap, pcm
-        )
-        if not sent:
+        if self._voice.send(self._connection.outbox, pcm, media_time, flags):
+            self._choked_since = None
+        else:
             self._choked()
-            return
-        self._credit -= size
-        self._sequence = (self._sequence + 1) & _SEQUENCE_MASK
-        self._gap = 0
-        self._choked_since = None
 
     def _choked(self) -> None:
         """No credit: leave the frame out; a server that takes nothing for a whole timeout has stalled."""
         if self._ended or not self.opened.done():
             return
         self.dropped += 1
-        self._gap = Flags.GAP
         now = self._connection.loop.time()
         if self._choked_since is None:
             self._choked_since = now
@@ -227,7 +218,7 @@ class Session(Generic[_R]):
     def _on_opened(self, message: Mapping[str, Any]) -> None:
         model = message["model"]
         self.model = ModelInfo(str(model.get("name", "?")), str(model.get("version", "?")))
-        self._credit = message["credit"]
+        self._voice.credit = message["credit"]
         if not self.opened.done():
             self.opened.set_result(None)
 
@@ -394,9 +385,13 @@ class Realtime(Session[RealtimeResult]):
     """A speech-to-speech model: it takes the turns, the gateway plays."""
 
     role = "realtime"
+    straight: Callable[[bytes, int], None] | None = None
 
     def audio(self, pcm: bytes, media_time: Samples, flags: int) -> None:
-        self._send_audio(pcm, media_time, flags)
+        if self._voice.send(self._connection.outbox, pcm, media_time, flags):
+            self._choked_since = None
+        else:
+            self._choked()
 
     def interrupted(self, played_ms: int) -> None:
         self._send("interrupted", played_ms=played_ms)
@@ -406,7 +401,10 @@ class Realtime(Session[RealtimeResult]):
         """The protocol knows no tools."""
 
     def on_speech(self, request: int, pcm: bytes) -> None:
-        self._tell(Speech(0, pcm, self._rate))
+        if self.straight is not None:
+            self.straight(pcm, self._rate)
+        else:
+            self._tell(Speech(0, pcm, self._rate))
 
     def on_reply(self, kind: str, message: Mapping[str, Any]) -> None:
         match kind:

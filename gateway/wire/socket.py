@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from codecs_ext.wsframe import Reader, Writer, unpack
+from codecs_ext.wsframe import Outbox, Reader, Writer, unpack
 from gateway.errors import RemoteError
 
 __all__ = ["AudioMessage", "Owner", "WebSocket"]
@@ -62,6 +62,8 @@ class WebSocket(asyncio.Protocol):
         self._writer = Writer(masked=self._client)
         self._reader = self._make_reader()
         self._transport: asyncio.Transport | None = None
+        self.outbox: Outbox | None = None
+        """Takes audio while the connection is open."""
         self._parts: list[bytes] = []
         self._opcode = Opcode.TEXT
         self._head: bytes | None = b""
@@ -107,11 +109,7 @@ class WebSocket(asyncio.Protocol):
         self, stream: int, sequence: int, timestamp: int, request: int, flags: int, pcm: bytes
     ) -> bool:
         """Sends an audio message, or says False: not open, or the peer does not read fast enough."""
-        transport = self._transport
-        if not self._open or transport is None or transport.get_write_buffer_size() > self._send_limit:
-            return False
-        transport.write(self._writer.audio(stream, sequence, timestamp, request, flags, pcm))
-        return True
+        return self.outbox is not None and self.outbox.audio(stream, sequence, timestamp, request, flags, pcm)
 
     def ping(self) -> None:
         if self._open:
@@ -122,7 +120,7 @@ class WebSocket(asyncio.Protocol):
         """Starts the closing handshake; ``on_lost`` follows when the peer has answered. The owner limits the time."""
         self._reason = self._reason or reason
         if self._open:
-            self._open = False
+            self._shut()
             self._core.send_close(code, _short(reason))
             self._flush()
         elif self._transport is not None:
@@ -131,7 +129,7 @@ class WebSocket(asyncio.Protocol):
     def abort(self, reason: str) -> None:
         """Ends the connection without a word; ``on_lost`` follows."""
         self._reason = self._reason or reason
-        self._open = False
+        self._shut()
         if self._transport is not None:
             self._transport.abort()
 
@@ -164,7 +162,7 @@ class WebSocket(asyncio.Protocol):
         self._drain()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._open = False
+        self._shut()
         self._transport = None
         if not self._lost:
             self._lost = True
@@ -209,7 +207,7 @@ class WebSocket(asyncio.Protocol):
                 self._opened()
         self._flush()
         if self._core.close_expected() and self._transport is not None:
-            self._open = False
+            self._shut()
             self._transport.close()
 
     def _accept(self, request: Request) -> None:
@@ -223,7 +221,17 @@ class WebSocket(asyncio.Protocol):
         if self._core.state is not State.OPEN or self._core.handshake_exc is not None:
             return
         self._open = self._upgraded = True
+        if self._transport is not None:
+            soon = asyncio.get_running_loop().call_soon
+            self.outbox = Outbox(self._writer, self._transport, soon, self._send_limit)
         self._owner.on_open()
+
+    def _shut(self) -> None:
+        """No message of ours any more; audio that was gathered still goes out before a close frame."""
+        self._open = False
+        outbox, self.outbox = self.outbox, None
+        if outbox is not None and self._transport is not None and not self._transport.is_closing():
+            outbox.flush()
 
     def _frame(self, frame: Frame) -> None:
         match frame.opcode:
@@ -237,7 +245,7 @@ class WebSocket(asyncio.Protocol):
             case Opcode.PONG:
                 self._owner.on_pong()
             case Opcode.CLOSE:
-                self._open = False
+                self._shut()
 
     def _guard(self, item: Any) -> None:
         """Hands one message over; what is wrong with it ends the connection, never the loop."""
@@ -263,6 +271,8 @@ class WebSocket(asyncio.Protocol):
         if transport is None:
             self._core.data_to_send()
             return
+        if self.outbox is not None:
+            self.outbox.flush()  # audio that was sent before goes before
         try:
             pending = self._core.data_to_send()
         except (ConnectionClosed, InvalidState):

@@ -26,6 +26,8 @@ _PREROLL: Final = 25
 """Frames before speech that are kept: half a second."""
 _PAUSE: Final = 500 * MS
 """Silence after which the model should think of an answer."""
+_OVERLAP: Final = _PREROLL * _FRAME
+"""So long a caller may speak on after the model has begun."""
 _SPEECH: Final = int(Flags.SPEECH)
 
 Frame = tuple[bytes, Samples, int]
@@ -43,16 +45,27 @@ class RealtimeFailover(Failover):
         self._most = max(_PREROLL, options.replay // _FRAME)
         self._spoke: Nanos | None = None
         """When the caller was last heard to speak, until the answer begins."""
+        self._answer_until = 0
+        """What is said over the beginning of an answer belongs to the turn that it answers; it is kept all the same."""
 
     # --- verbs --------------------------------------------------------------------------------------------------------
 
     def audio(self, pcm: bytes, media_time: Samples, flags: int, now: Nanos) -> Candidate | None:
         """Who gets the frame now."""
         self._unanswered.append((pcm, media_time, flags))
-        if flags & _SPEECH:
-            first, self._spoke = self._spoke is None, now
-            if first:
-                self._begin(now)
+        if flags & _SPEECH and self._spoke is not None:
+            self._spoke = now
+        elif flags & _SPEECH and now >= self._answer_until:
+            self._spoke = now
+            self._begin(now)
+        return self._who()
+
+    def silence(self, pcm: bytes, media_time: Samples, flags: int) -> Candidate | None:
+        """Who gets a frame in which nobody speaks."""
+        self._unanswered.append((pcm, media_time, flags))
+        return self._who()
+
+    def _who(self) -> Candidate | None:
         if len(self._unanswered) > (self._most if self._spoke is not None else _PREROLL):
             self._unanswered.popleft()
         return self.current
@@ -108,6 +121,7 @@ class RealtimeFailover(Failover):
             candidate.health.first.add(max(0, now - self._spoke), now)
             self._served(candidate, now)
             self._spoke = None
+            self._answer_until = now + _OVERLAP
             self._unanswered.clear()
             self._rest()
         self._events.append(result)

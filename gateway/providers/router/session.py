@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.errors import ProviderError
 from gateway.machine import Machine
-from gateway.providers.contract import Message, Tool
+from gateway.providers.contract import Message, Speech, Straight, Tool
 from gateway.providers.router.effects import Ask, Close, Effect, Joined, Lost, Moved, Open, Shadowed, Spent
 from gateway.providers.router.failover import Failover
 from gateway.providers.router.gate import Ticket
@@ -245,20 +245,51 @@ class RoutedTts(Routed[TtsFailover]):
 
 
 class RoutedRealtime(Routed[RealtimeFailover]):
-    """Speech to speech."""
+    """Speech to speech. ``play`` gets the audio of an answer that nobody waits for any more without a detour: from its
+    second burst on, or while nobody has spoken. What begins an answer is a ``Speech`` to the listener."""
+
+    def __init__(self, *arguments: Any, play: Callable[[bytes, int], None] | None = None, **more: Any) -> None:
+        self._play = play
+        self._straight: Straight | None = None
+        super().__init__(*arguments, **more)
 
     def audio(self, pcm: bytes, media_time: Samples, flags: int) -> None:
         """The path of every frame."""
-        candidate = self._machine.audio(pcm, media_time, flags, self._drive.now())
+        machine = self._machine
         if flags & _SPEECH:
-            self._drive.poke()
+            working = machine.working
+            candidate = machine.audio(pcm, media_time, flags, self._drive.now())
+            if machine.working and not working:
+                self.attend()
+                self._drive.poke()
+        else:
+            candidate = machine.silence(pcm, media_time, flags)
         if candidate is not None:
             session = self._sessions[candidate.index]
             if session is not None:
                 session.audio(pcm, media_time, flags)
+
+    def attend(self) -> None:
+        """The next audio begins an answer."""
+        if self._straight is not None:
+            self._straight.straight = None
+            self._straight = None
 
     def interrupted(self, played_ms: int) -> None:
         self._do(self._machine.interrupted, played_ms)
 
     def tool_result(self, call: str, text: str) -> None:
         self._do(self._machine.tool_result, call, text)
+
+    def _receive(self, index: int, epoch: int, result: Any) -> None:
+        super()._receive(index, epoch, result)
+        session, candidate = self._sessions[index], self._machine.current
+        if not isinstance(result, Speech) or not hasattr(session, "straight") or self._machine.working:
+            return
+        if candidate is not None and (candidate.index, candidate.epoch) == (index, epoch):
+            self._straight, session.straight = session, self._play
+
+    def _close(self, index: int) -> None:
+        if self._straight is not None and self._sessions[index] is self._straight:
+            self.attend()
+        super()._close(index)

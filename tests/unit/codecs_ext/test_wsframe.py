@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from base64 import b64encode
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from codecs_ext.wsframe import HEADER_BYTES, MAX_PAYLOAD, Reader, Writer, unpack
+from codecs_ext.wsframe import HEADER_BYTES, MAX_PAYLOAD, Outbox, Reader, Voice, Writer, unpack
 
 ids = st.integers(0, 2**32 - 1)
 audio = st.tuples(ids, ids, st.integers(0, 2**64 - 1), ids, st.integers(0, 0xFFFF), st.binary(max_size=400))
@@ -174,3 +175,68 @@ def test_a_plain_reader_leaves_fragments_and_the_oversized_to_websockets() -> No
     large = Frame(Opcode.TEXT, b"x" * 2000).serialize(mask=False)
     reader = Reader(masked=False, plain=True, max_payload=1000)
     assert b"".join(reader.feed(fragments + large)) == fragments + large
+
+
+class Transport:
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.waiting = 0
+        self.due: list[Callable[[], None]] = []
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def outbox(self, limit: int = 4096) -> Outbox:
+        return Outbox(Writer(masked=True), self, self.due.append, limit)
+
+    def heard(self) -> list[tuple[int, int, int, int, int, bytes]]:
+        while self.due:
+            self.due.pop()()
+        reader = Reader(masked=True)
+        return [item for data in self.written for item in reader.feed(data)]
+
+
+@given(items=st.lists(audio, min_size=1, max_size=20))
+def test_what_is_gathered_goes_out_in_one_write_in_order(items: list[tuple[int, int, int, int, int, bytes]]) -> None:
+    transport = Transport()
+    outbox = transport.outbox(limit=1 << 20)
+    assert all(outbox.audio(*item) for item in items)
+    assert len(transport.due) == 1
+    assert transport.heard() == items
+    assert len(transport.written) == 1
+
+
+def test_a_peer_that_does_not_read_is_sent_no_audio() -> None:
+    transport = Transport()
+    outbox = transport.outbox(limit=1000)
+    transport.waiting = 1001
+    assert not outbox.audio(1, 0, 0, 0, 0, bytes(320))
+    transport.waiting = 0
+    assert [outbox.audio(1, number, 0, 0, 0, bytes(640)) for number in range(3)] == [True, True, False]
+    assert [item[1] for item in transport.heard()] == [0, 1]
+    assert outbox.audio(1, 2, 0, 0, 0, bytes(320))
+
+
+def test_a_frame_too_large_costs_what_was_gathered_nothing() -> None:
+    transport = Transport()
+    outbox = transport.outbox(limit=1 << 20)
+    outbox.audio(1, 0, 0, 0, 0, b"")
+    with pytest.raises(ValueError, match="limit"):
+        outbox.audio(1, 1, 0, 0, 0, bytes(MAX_PAYLOAD + 2))
+    assert len(transport.heard()) == 1
+
+
+def test_a_voice_keeps_its_credit_and_marks_what_follows_a_frame_left_out() -> None:
+    transport = Transport()
+    outbox, voice = transport.outbox(), Voice(7, 16000, 3, 4)
+    voice.credit = 700
+    sent = [voice.send(outbox, bytes(640), 160, 1 | 32), voice.send(outbox, bytes(640), 320, 0)]
+    voice.credit += 640
+    sent.append(voice.send(None, bytes(640), 480, 0))
+    sent += [voice.send(outbox, bytes(640), 640, 2), voice.send(outbox, b"", 800, 0)]
+    assert sent == [True, False, False, True, True]
+    assert [item[:5] for item in transport.heard()] == [(7, 0, 320, 0, 1), (7, 1, 1280, 0, 6), (7, 2, 1600, 0, 0)]
+    assert voice.credit == 60

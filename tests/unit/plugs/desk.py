@@ -63,6 +63,7 @@ class Session:
     """A session of any role: the calls made of it, in order."""
 
     model = ModelInfo("model", "1")
+    straight: Callable[[bytes, int], None] | None = None
 
     def __init__(self, listener: Callable[[Any], None]) -> None:
         self.tell = listener

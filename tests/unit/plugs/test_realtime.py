@@ -100,3 +100,37 @@ async def test_the_next_model_hears_what_got_no_answer() -> None:
     other.last("realtime").tell(Speech(0, bytes(3200), 8000))
     assert len(table.leg.played) == 1
     assert not table.call.hung_up
+
+
+async def test_what_goes_on_after_the_beginning_of_an_answer_goes_straight_to_the_leg(table: Table) -> None:
+    session = table.provider.last("realtime")
+    table.turn()
+    assert session.straight is not None
+    session.straight(bytes(320), 8000)
+    assert len(table.leg.played) == 2
+
+
+async def test_what_begins_an_answer_is_measured_and_goes_no_short_way(table: Table) -> None:
+    session = table.provider.last("realtime")
+    session.tell(Speech(0, bytes(320), 8000))
+    assert session.straight is not None
+    table.session.on_audio(bytes(320), Samples(0), table.call.now(), SPEECH)
+    assert session.straight is None  # who answers within its limit is seen by the failover
+    session.tell(Speech(0, bytes(320), 8000))
+    table.session.on_speech_ended(Samples(4000), table.call.now())
+    assert session.straight is None  # the end of speech came after the answer began
+
+
+async def test_a_model_that_was_lost_plays_nothing_more(table: Table) -> None:
+    session = table.provider.last("realtime")
+    table.turn()
+    await table.session.close()
+    assert session.straight is None
+
+
+async def test_speech_over_the_beginning_of_an_answer_begins_no_work(table: Table) -> None:
+    session = table.provider.last("realtime")
+    table.session.on_audio(bytes(320), Samples(0), table.call.now(), SPEECH)
+    session.tell(Speech(0, bytes(320), 8000))
+    table.session.on_audio(bytes(320), Samples(160), table.call.now(), SPEECH)
+    assert session.straight is not None
