@@ -25,11 +25,7 @@ class Connection:
     """One gateway."""
 
     def __init__(self) -> None:
-        self._socket = WebSocket(ServerProtocol(subprotocols=[Subprotocol(SUBPROTOCOL)]), self)
-
-    @classmethod
-    def accept(cls) -> WebSocket:
-        return cls()._socket
+        self.socket = WebSocket(ServerProtocol(subprotocols=[Subprotocol(SUBPROTOCOL)]), self)
 
     def on_open(self) -> None:
         self._send("hello", protocol=1, server={"name": "echo", "version": "1"}, roles={"realtime": {"rates": [16000]}},
@@ -44,8 +40,8 @@ class Connection:
 
     def on_audio(self, message: AudioMessage) -> None:
         stream, sequence, timestamp, _, flags, pcm = message
-        if self._socket.outbox is not None:
-            self._socket.outbox.audio(stream, sequence, timestamp, 1, flags, pcm)
+        if self.socket.outbox is not None:
+            self.socket.outbox.audio(stream, sequence, timestamp, 1, flags, pcm)
 
     def on_pong(self) -> None:
         """Not probed."""
@@ -54,7 +50,7 @@ class Connection:
         """The next one comes."""
 
     def _send(self, kind: str, **fields: Any) -> None:
-        self._socket.send_text(encode(kind, **fields))
+        self.socket.send_text(encode(kind, **fields))
 
 
 async def main() -> None:
@@ -62,7 +58,9 @@ async def main() -> None:
     if len(sys.argv) > 1:
         secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         secure.load_cert_chain(sys.argv[1])
-    server = await asyncio.get_running_loop().create_server(Connection.accept, "127.0.0.1", 0, ssl=secure, backlog=2048)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection().socket, "127.0.0.1", 0, ssl=secure, backlog=2048
+    )
     print(f"{'wss' if secure else 'ws'}://localhost:{server.sockets[0].getsockname()[1]}/", flush=True)
     await server.serve_forever()
 
