@@ -42,6 +42,8 @@ _R = TypeVar("_R")
 
 _BYTES_PER_SAMPLE: Final = 2
 _CREDIT_MAX: Final = 1 << 62
+_GRAINS: Final = 10
+"""While audio comes, credit is given back by the tenth of the window: a message costs as much as much audio does."""
 _BUSY: Final = {"busy", "too_many_requests"}
 """Codes of an error that say no more than "too much at once"."""
 _TOLD: Final = int(Flags.SPEECH | Flags.CONCEALED)
@@ -69,7 +71,12 @@ class Session(Generic[_R]):
         self._timed: dict[int, float] = {}  # request -> when it last made progress
         self._timer: asyncio.TimerHandle | None = None
         self._allowed = round(rate * _BYTES_PER_SAMPLE * connection.limits.window / SECOND)
+        self._grain = self._allowed // _GRAINS
         self._owed = 0
+        self._played = 0
+        """Of what is owed."""
+        self._fresh = False
+        """Audio has come since credit was last looked at: the server does not wait for any."""
         self._choked_since: float | None = None
         self.number = connection.attach(self)
         self._voice = Voice(self.number, rate, _TOLD, Flags.GAP)
@@ -117,6 +124,7 @@ class Session(Generic[_R]):
             return
         self._allowed -= size
         self._owed += size
+        self._fresh = True
         self._connection.owes(self)
         self.on_speech(message[3], message[5])
 
@@ -127,8 +135,10 @@ class Session(Generic[_R]):
         self.fail(reason, transient=True)
 
     def give_credit(self, elapsed: float) -> bool:
-        share = min(self._owed, int(self._rate * elapsed) * _BYTES_PER_SAMPLE)
-        self._return(share)
+        self._played = min(self._owed, self._played + int(self._rate * elapsed) * _BYTES_PER_SAMPLE)
+        if self._played > self._grain or not self._fresh:
+            self._return(self._played)
+        self._fresh = False
         return self._owed > 0
 
     # --- for the roles ------------------------------------------------------------------------------------------------
@@ -212,6 +222,7 @@ class Session(Generic[_R]):
     def _return(self, size: int) -> None:
         if size > 0 and not self._ended:
             self._owed -= size
+            self._played = max(0, self._played - size)
             self._allowed += size
             self._send("credit", bytes=size)
 
