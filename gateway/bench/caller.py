@@ -23,6 +23,7 @@ from gateway.call.dialling import Dial
 from gateway.errors import SdpError
 from gateway.media.contract import Leg, LegObserver
 from gateway.sip.events import Answered, Ended, Event, Reoffered, Ringing
+from gateway.sip.flow import Address
 from gateway.units import MS, SECOND, Nanos
 
 __all__ = ["Caller", "Clips", "Happening", "LegSource", "Phone", "PickedUp", "Rang", "Speaks", "Target"]
@@ -65,6 +66,8 @@ class Target:
     transport: str = "udp"
     dial: Dial | None = None
     """How a trunk wants it dialled; none: nobody in particular, at our own address."""
+    others: tuple[Address, ...] = ()
+    """More servers of the same name, asked in turn where the one before fails (RFC 3263 4.3)."""
     patience: Nanos | None = None
     """How long silence is waited for, if not 64*T1."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -19,14 +19,14 @@ from gateway.media.options import MediaOptions
 from gateway.media.plane import MediaPlane
 from gateway.net.endpoint import EndpointDriver, open_endpoint
 from gateway.net.options import SignallingOptions, TlsOptions
-from gateway.net.resolver import resolve
+from gateway.net.resolver import shared_resolver
 from gateway.net.transport import Listen
 from gateway.sip.events import Ended, Event, Invited, Pinged, Refused, Registered, RegistrationFailed
-from gateway.sip.flow import Hop
+from gateway.sip.flow import Address, Hop
 from gateway.sip.uri import parse_uri
 from gateway.units import Nanos
 
-__all__ = ["CallerHost", "find", "quiet_log"]
+__all__ = ["CallerHost", "alternatives", "find", "quiet_log"]
 
 
 def quiet_log() -> None:
@@ -40,7 +40,14 @@ async def find(typed: str, patience: Nanos | None = None) -> Target:
     if not uri.startswith("sip:"):
         raise RemoteError(f"{typed!r} cannot be called yet; give an address that begins with sip:")
     transport = (parse_uri(uri).parameter("transport") or "udp").lower()
-    return Target(uri, await resolve(uri, transport), transport, patience=patience)
+    first, *others = await shared_resolver().locate(uri, [transport])
+    return Target(uri, first.address, transport, others=alternatives(first, others), patience=patience)
+
+
+def alternatives(first: Hop, others: Sequence[Hop]) -> tuple[Address, ...]:
+    """Servers that the socket of the first one reaches as well."""
+    same = [hop for hop in others if hop.transport == first.transport]
+    return tuple(hop.address for hop in same if (":" in hop.address[0]) == (":" in first.address[0]))
 
 
 def address_towards(target: Target) -> str:
@@ -115,7 +122,7 @@ class CallerHost:
             sdp,
             caller=dial.user if dial and (dial.user or dial.sender) else caller,
             headers=dial.headers if dial else (),
-            remote=[Hop(target.transport, target.remote)],
+            remote=[Hop(target.transport, address) for address in (target.remote, *target.others)],
             credentials=dial.credentials if dial else None,
             sender=dial.sender if dial else "",
             patience=target.patience,

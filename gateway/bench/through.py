@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from gateway.bench.caller import Target
+from gateway.bench.host import alternatives
 from gateway.call.dialling import dial, shown_number
 from gateway.call.targets import Targets
 from gateway.config import Config
@@ -18,7 +19,7 @@ __all__ = ["find_through"]
 async def find_through(
     config: Config, trunk_name: str, number: str, caller: str | None, patience: Nanos | None
 ) -> Target:
-    """The first server of the trunk's first target that can be found. Raises ``ConfigError``, ``RemoteError``."""
+    """The servers of the trunk's first target that can be found. Raises ``ConfigError``, ``RemoteError``."""
     trunk = next((one for one in config.trunks if one.name == trunk_name), None)
     if trunk is None or not trunk.reached_at:
         able = ", ".join(one.name for one in config.trunks if one.reached_at) or "none"
@@ -32,9 +33,10 @@ async def find_through(
     for target in Targets(trunk.reached_at, trunk.health, random.Random()).order():
         placed = dial(trunk, target, number, shown)
         try:
-            hop, *_ = await shared_resolver().locate(target.uri, transports)
+            hop, *others = await shared_resolver().locate(target.uri, transports)
         except RemoteError as error:
             problem = error
             continue
-        return Target(placed.uri, hop.address, hop.transport, placed, patience or trunk.patience)
+        more = alternatives(hop, others)
+        return Target(placed.uri, hop.address, hop.transport, placed, more, patience or trunk.patience)
     raise problem or RemoteError(f"trunk {trunk_name} has no target")

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import structlog
 
 from gateway import cli
-from gateway.bench.host import CallerHost, find
+from gateway.bench.caller import Target
+from gateway.bench.host import CallerHost, alternatives, find
 from gateway.bench.scenario import load_scenario
 from gateway.bench.through import find_through
 from gateway.config import loads
 from gateway.errors import ConfigError, RemoteError
-from gateway.units import MS, Nanos
+from gateway.net.endpoint import open_endpoint
+from gateway.net.options import SignallingOptions
+from gateway.net.transport import Listen
+from gateway.sip.flow import Hop
+from gateway.units import MS, SECOND, Nanos
 
 CONFIG = """
 sip: {listen: [udp://127.0.0.1:5060, tcp://127.0.0.1:5060]}
@@ -46,6 +53,35 @@ async def test_the_trunk_says_how() -> None:
     assert (target.remote, target.transport, target.patience) == (("127.0.0.1", 5099), "tcp", 700 * MS)
     assert target.dial
     assert target.dial.user == "4930991234"
+
+
+def test_more_servers_of_the_same_name_are_asked_by_the_same_socket() -> None:
+    first = Hop("udp", ("192.0.2.1", 5060))
+    others = [Hop("udp", ("192.0.2.2", 5060)), Hop("tcp", ("192.0.2.3", 5060)), Hop("udp", ("2001:db8::1", 5060))]
+    assert alternatives(first, others) == (("192.0.2.2", 5060),)
+
+
+async def test_a_server_that_is_dead_is_followed_by_the_next() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
+        gone.bind(("127.0.0.1", 0))
+        remote = gone.getsockname()
+    async with open_far_end() as (port, invited):
+        target = Target("sip:x@127.0.0.1", remote, others=(("127.0.0.1", port),), patience=Nanos(5 * SECOND))
+        async with CallerHost(target) as host:
+            call = host.invite(target, b"", "caller", lambda event: None)
+            await asyncio.wait_for(invited.wait(), 20)
+            host.hang_up(call, "enough")
+
+
+@asynccontextmanager
+async def open_far_end() -> AsyncIterator[tuple[int, asyncio.Event]]:
+    invited = asyncio.Event()
+    listen = [Listen("udp", "127.0.0.1", 0)]
+    sip = await open_endpoint(SignallingOptions(), listen=listen, on_event=lambda event: invited.set())
+    try:
+        yield sip.local[1], invited
+    finally:
+        await sip.close()
 
 
 async def test_what_the_trunk_does_not_allow_is_not_dialled() -> None:

@@ -179,5 +179,5 @@ async def test_the_address_of_a_host_in_a_session_description() -> None:
         resolver = asking(server)
         assert await resolver.address("b.example.org.", ipv6=False) == "192.0.2.20"
         assert await resolver.address("b.example.org", ipv6=True) == "2001:db8::20"
-        with pytest.raises(RemoteError, match="a.example.org has no address for IPv6"):
+        with pytest.raises(RemoteError, match=r"a\.example\.org has no address for IPv6"):
             await resolver.address("a.example.org", ipv6=True)
