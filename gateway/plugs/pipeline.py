@@ -19,6 +19,7 @@ from gateway.plugs.session import BaseSession
 from gateway.plugs.sounds import Sounds
 from gateway.plugs.wav import Clip
 from gateway.providers.contract import (
+    Bye,
     Failed,
     Generated,
     LlmResult,
@@ -166,6 +167,8 @@ class PipelineSession(BaseSession):
                 self._conversation.token(request, text, now, elapsed)
             case Generated(request, cancelled, hang_up) if not cancelled:
                 self._conversation.generated(request, now, hang_up=hang_up)
+            case Bye():
+                self._conversation.bye()
             case Failed():
                 self._failed()
         self._drive.poke()
@@ -285,6 +288,8 @@ class PipelineSession(BaseSession):
                 llm.generate(request, messages)
             case do.CancelGenerate(request):
                 llm.cancel(request)
+            case do.TellInterrupted(text, played_ms):
+                llm.interrupted(text, played_ms)
             case do.Speak(request, text):
                 self._speak(request, text)
             case do.CancelSpeak(request):

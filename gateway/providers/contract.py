@@ -21,6 +21,7 @@ from gateway.units import Nanos, Samples
 __all__ = [
     "NO_BRIEF",
     "Brief",
+    "Bye",
     "Failed",
     "Generated",
     "Interrupted",
@@ -135,6 +136,11 @@ class Generated:
 
 
 @dataclass(frozen=True, slots=True)
+class Bye:
+    """The LLM wants the call to end, and says so beside its answers: once what it said before was played."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """The LLM asks for a tool; ``Generated`` follows. The result goes back in a ``Message`` of role ``tool``."""
 
@@ -215,7 +221,7 @@ class Failed:
 
 
 SttResult = Transcript | TurnHint | Usage | Failed
-LlmResult = Token | ToolCall | Generated | Usage | Failed
+LlmResult = Token | ToolCall | Generated | Bye | Usage | Failed
 TtsResult = Speech | Words | SpeechDone | Usage | Failed
 RealtimeResult = Speech | SpeechDone | Interrupted | Transcript | Said | ToolCall | Usage | Failed
 
@@ -250,6 +256,9 @@ class LlmSession(Protocol):
 
     def cancel(self, request: int) -> None:
         """Acknowledged by ``Generated(cancelled=True)``."""
+
+    def interrupted(self, text: str, played_ms: int) -> None:
+        """The caller broke in: so much of the last answer was heard. For one who remembers the conversation himself."""
 
     def close(self) -> None: ...
 

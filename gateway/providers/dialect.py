@@ -27,6 +27,7 @@ __all__ = [
     "Envelope",
     "Fault",
     "Flushed",
+    "HangUp",
     "Heard",
     "HttpReply",
     "HttpRequest",
@@ -34,6 +35,8 @@ __all__ = [
     "Life",
     "LlmDialect",
     "LlmEvent",
+    "LlmSocketDialect",
+    "LlmSocketEvent",
     "Model",
     "Opening",
     "Ready",
@@ -287,9 +290,10 @@ class SttDialect(Dialect):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A piece of the answer."""
+    """A piece of the answer; ``context`` names it where the protocol does."""
 
     text: str
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +303,15 @@ class Use:
     use: ToolUse
 
 
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """The call is to end, once what was said before was played; of an answer that was cancelled it counts no more."""
+
+    context: str = ""
+
+
 LlmEvent = Text | Use | Model | Spent | Fault | Done
+LlmSocketEvent = LlmEvent | Ready | Reply | Retire | HangUp
 
 
 class LlmDialect:
@@ -320,6 +332,22 @@ class LlmDialect:
     def end(self) -> Iterable[LlmEvent]:
         """The stream is at its end: ``Done``, or the ``Fault`` that it ended too early."""
         return (Fault("the answer broke off", transient=True),)
+
+
+class LlmSocketDialect(Dialect):
+    """One call's connection to one who answers in text. The session asks one thing at a time; a *context* is the number
+    of a request, and a protocol without such numbers leaves it empty in its events."""
+
+    def ask(self, request: int, messages: Sequence[Message], tools: Sequence[Tool]) -> Iterable[Wire]:
+        raise NotImplementedError
+
+    def cancel(self, request: int) -> Iterable[Wire]:
+        """The answer is not wanted any more."""
+        return ()
+
+    def interrupted(self, text: str, played_ms: int) -> Iterable[Wire]:
+        """The caller broke in, and heard so much of the last answer."""
+        return ()
 
 
 # --- text to speech ---------------------------------------------------------------------------------------------------

@@ -348,6 +348,9 @@ class Llm(Session[LlmResult]):
     def cancel(self, request: int) -> None:
         self._cancel(request)
 
+    def interrupted(self, text: str, played_ms: int) -> None:
+        """The messages of the next request say so."""
+
     def on_reply(self, kind: str, message: Mapping[str, Any]) -> None:
         if kind == "token" and self._wanted(message["request"]):
             self._progress()

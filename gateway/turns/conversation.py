@@ -36,6 +36,7 @@ from gateway.turns.effects import (
     MarkAnswer,
     Report,
     Speak,
+    TellInterrupted,
     Trim,
     TurnDone,
 )
@@ -49,6 +50,7 @@ __all__ = ["MODEL_FAILED", "Conversation"]
 
 MODEL_FAILED: Final = "a model failed"
 """The reason to hang up with when nobody could answer."""
+_MODEL_ENDED: Final = "the model ended the call"
 _PACKET: Final = 20 * MS
 """A packet stamped with its arrival holds this much speech before the stamp."""
 
@@ -235,9 +237,17 @@ class Conversation:
             return
         answer.generating = None
         if hang_up:
-            answer.hang_up = "the model ended the call"
+            answer.hang_up = _MODEL_ENDED
         self._speak(answer, answer.splitter.finish(), now)
         self._settle(now)
+
+    def bye(self) -> None:
+        """The LLM ends the call, beside its answers: once what is being said was played."""
+        if self._answer is not None:
+            self._answer.hang_up = self._answer.hang_up or _MODEL_ENDED
+        elif not self._over:
+            self._over = True
+            self._effects.append(HangUp(_MODEL_ENDED))
 
     def speech(self, request: int, samples: int, now: Nanos, elapsed: Nanos | None = None) -> bool:
         """A burst of the TTS, ``samples`` long at 8 kHz. True: play it. False: it comes too late."""
@@ -335,7 +345,11 @@ class Conversation:
             return
         self._playback.flushed(position)
         said = heard_of(cut.sentences, position)
-        if cut.onset is not None and Stamp.FIRST_PACKET in self._timeline.turn(cut.answer.turn).stamps:
+        first = self._timeline.turn(cut.answer.turn).stamps.get(Stamp.FIRST_PACKET)
+        if cut.onset is not None:
+            played = 0 if first is None else max(0, sent - first) // MS
+            self._effects.append(TellInterrupted(said, played))
+        if cut.onset is not None and first is not None:
             self._timeline.restamp(cut.answer.turn, Stamp.LAST_PACKET, sent)
             self._reports.append(Interrupted(Interruption(cut.answer.turn, cut.onset, cut.at, sent)))
         self._close(cut.answer, said, interrupted=True)

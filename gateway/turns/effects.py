@@ -25,6 +25,7 @@ __all__ = [
     "MarkAnswer",
     "Report",
     "Speak",
+    "TellInterrupted",
     "ToLeg",
     "ToModel",
     "Trim",
@@ -66,6 +67,14 @@ class Generate:
 @dataclass(frozen=True, slots=True)
 class CancelGenerate:
     request: int
+
+
+@dataclass(frozen=True, slots=True)
+class TellInterrupted:
+    """To the LLM: the caller broke in, and heard this of the answer."""
+
+    text: str
+    played_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +130,7 @@ class HangUp:
     reason: str
 
 
-ToModel = BeginTurn | EndTurn | CancelTurn | Generate | CancelGenerate | Speak | CancelSpeak
+ToModel = BeginTurn | EndTurn | CancelTurn | Generate | CancelGenerate | TellInterrupted | Speak | CancelSpeak
 ToLeg = Flush | Trim | CoverGap | MarkAnswer | Apologise
 Effect = ToModel | ToLeg | HangUp
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gateway.providers.contract import NO_BRIEF, Message, Tool, ToolUse
-from gateway.providers.dialect import ServerEvent
+from gateway.providers.dialect import LlmDialect, ServerEvent
 from gateway.registry import PROVIDERS, load
 
 DATA = Path(__file__).parents[1] / "data/providers"
@@ -69,6 +69,8 @@ def do(dialect: Any, step: dict[str, Any]) -> None:
         assert fits(step.get("headers", {}), dict(request.headers))
         assert fits(step.get("body", {}), dict(request.body)), request.body
         return
+    elif verb == "ask":
+        sent = list(dialect.ask(arguments[0], [message(one) for one in arguments[1]], ()))
     else:
         sent = list(getattr(dialect, verb)(*arguments))
     wanted = step.get("send", [])
@@ -95,7 +97,8 @@ def test_an_exchange_is_understood(path: Path) -> None:
             events = list(dialect.end())
         else:
             text = step["receive"] if isinstance(step["receive"], str) else json.dumps(step["receive"])
-            events = list(dialect.decode(ServerEvent(step.get("event", ""), text) if found["role"] == "llm" else text))
+            streamed = isinstance(dialect, LlmDialect)
+            events = list(dialect.decode(ServerEvent(step.get("event", ""), text) if streamed else text))
         check_events(step, events)
 
 

@@ -81,9 +81,9 @@ class Heard(list[Any]):
 
 
 @asynccontextmanager
-async def playing(part: Part, fault: Fault = Fault.NONE) -> AsyncIterator[tuple[Provider, Stage]]:
+async def playing(part: Part, fault: Fault = Fault.NONE, **more: Any) -> AsyncIterator[tuple[Provider, Stage]]:
     async with staged(part.script, fault) as (stage, at):
-        made = create(part, at)
+        made = create(part, at, **more)
         await made.start()
         try:
             yield made, stage
@@ -94,7 +94,9 @@ async def playing(part: Part, fault: Fault = Fault.NONE) -> AsyncIterator[tuple[
 def create(part: Part, at: str, **more: Any) -> Provider:
     spec = load(PROVIDERS, part.kind)
     assert isinstance(spec, ProviderSpec)
-    block = {"api_key": "key", "base_url": part.base_url.format(at=at), **SHORT, **part.block, **more}
+    url = part.base_url.format(at=at)
+    where = {"url": url} if part.bot else {"api_key": "key", "base_url": url}
+    block = {**where, **SHORT, **part.block, **more}
     return spec.create("tested", spec.options.model_validate(block))
 
 
@@ -138,8 +140,8 @@ async def answered(part: Part, heard: Heard, request: int = 1) -> Any:
             return await heard.until(Speech, count=5 * request)
 
 
-def parts(*roles: str) -> Any:
-    chosen = [part for part in CAST if not roles or part.role in roles]
+def parts(*roles: str, bots: bool = True) -> Any:
+    chosen = [part for part in CAST if (not roles or part.role in roles) and (bots or not part.bot)]
     return pytest.mark.parametrize("part", chosen, ids=[part.id for part in chosen])
 
 
@@ -208,7 +210,7 @@ async def test_a_wideband_call_is_heard_as_well(part: Part) -> None:
         assert (await answered(part, heard)).text == "400 ms"
 
 
-@parts("llm")
+@parts("llm", bots=False)
 async def test_tokens_come_in_order_with_what_they_cost(part: Part) -> None:
     heard = Heard()
     async with playing(part) as (made, _):
@@ -224,7 +226,7 @@ async def test_tokens_come_in_order_with_what_they_cost(part: Part) -> None:
     assert heard[-1] is done
 
 
-@parts("llm")
+@parts("llm", bots=False)
 async def test_a_tool_is_asked_for_and_its_result_goes_back(part: Part) -> None:
     heard = Heard()
     tool = Tool("weather", "What it is like outside", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -246,7 +248,7 @@ async def test_a_tool_is_asked_for_and_its_result_goes_back(part: Part) -> None:
     assert call.use.call in str(body)
 
 
-@parts("llm")
+@parts("llm", bots=False)
 async def test_requests_share_one_connection_which_is_made_before_the_first(part: Part) -> None:
     heard = Heard()
     async with playing(part) as (made, stage):

@@ -11,6 +11,7 @@ from tests.played import (
     assemblyai,
     azure,
     cartesia,
+    conversation_relay,
     deepgram,
     elevenlabs,
     gemini,
@@ -18,6 +19,7 @@ from tests.played import (
     inworld,
     openai,
     openai_chat,
+    retell,
     rime,
     sherpa_onnx,
     soniox,
@@ -41,6 +43,8 @@ class Part:
     """What its YAML block needs beside the base URL, the key and short limits."""
     base_url: str = "http://{at}"
     name: str = ""
+    bot: bool = False
+    """A bot in text: it has an address instead of a key, remembers by itself, and counts nothing."""
     interrupts: bool = True
     """A realtime model that says when the caller broke in."""
 
@@ -61,6 +65,7 @@ CAST = [
     Part("cartesia", "stt", cartesia.Ink, name="ink"),
     Part("cartesia", "stt", cartesia.InkManual, {"stt": {"model": "ink-whisper"}}, name="ink-manual"),
     Part("cartesia", "tts", cartesia.Sonic),
+    Part("conversation-relay", "llm", conversation_relay.Relay, base_url="ws://{at}/relay", bot=True),
     Part("deepgram", "stt", deepgram.Nova, name="nova"),
     Part("deepgram", "stt", deepgram.Flux, {"stt": {"model": "flux-general-en"}}, name="flux"),
     Part("deepgram", "tts", deepgram.Aura, name="aura"),
@@ -82,6 +87,7 @@ CAST = [
     Part("openai-live", "realtime", openai.Live, base_url="http://{at}/v1", interrupts=False),
     Part("rime", "tts", rime.Ws3),
     Part("sherpa-onnx", "stt", sherpa_onnx.OnlineServer, base_url="ws://{at}"),
+    Part("retell-llm", "llm", retell.CustomLlm, base_url="ws://{at}/llm-websocket", bot=True),
     Part("soniox", "stt", soniox.Transcribe),
     Part("soniox", "tts", soniox.Voice),
     Part("speechmatics", "stt", speechmatics.RealTime),

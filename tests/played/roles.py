@@ -237,6 +237,47 @@ class LlmScript(Script):
         return False
 
 
+class TextBotScript(Script):
+    """A bot in text: like an LLM, but of the messages it gets only what the caller said. ``goodbye`` ends the call."""
+
+    talking: asyncio.Task[None] | None = None
+
+    def token(self, text: str) -> Iterable[Message]:
+        raise NotImplementedError
+
+    def finish(self) -> Iterable[Message]:
+        raise NotImplementedError
+
+    def goodbye(self) -> Iterable[Message]:
+        raise NotImplementedError
+
+    def begin(self, text: str) -> None:
+        self.talking = asyncio.create_task(self.talk(text))
+
+    def stop(self) -> None:
+        if self.talking is not None:
+            self.talking.cancel()
+
+    async def talk(self, text: str) -> None:
+        if await self.misbehave():
+            return
+        for number, word in enumerate(f"You said: {text}".split(" ")):
+            await self.say(self.token(word if number == 0 else f" {word}"))
+            await asyncio.sleep(0.002 if len(text) > 500 else 0)
+            if self.fault is Fault.DROP:
+                self.drop()
+                return
+        await self.say(self.finish())
+        if self.fault is Fault.DUPLICATE:
+            await self.say(self.finish())
+        if text == "goodbye":
+            await self.say(self.goodbye())
+
+    def error(self) -> Iterable[Message]:
+        self.drop()
+        return ()
+
+
 class HttpTtsScript(Script):
     """Raw audio in the body."""
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +15,7 @@ from gateway.plugs.bots.options import BotOptions
 from gateway.plugs.bots.session import Bot, BotSession
 from gateway.plugs.bots.twilio_rest import TwilioRest
 from gateway.plugs.contract import CallView, Plug, PlugSpec
+from gateway.providers.conversation_relay import signature
 from gateway.providers.dialect import Opening, Wire
 from gateway.providers.options import dumps, secret
 
@@ -46,8 +44,7 @@ class TwilioDialect(NumberedDialect):
     def opening(self) -> Opening:
         headers = {"User-Agent": "Twilio.TmeWs/1.0"}
         if token := secret(self._options.auth_token):
-            digest = hmac.new(token.encode(), self._options.url.encode(), hashlib.sha1).digest()
-            headers["X-Twilio-Signature"] = base64.b64encode(digest).decode()
+            headers["X-Twilio-Signature"] = signature(self._options.url, token)
         return Opening(self._options.url, {**headers, **self._options.headers})
 
     def hello(self) -> Iterable[Wire]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from gateway.errors import ProviderError
 from gateway.machine import earliest
-from gateway.providers.contract import Failed, Generated, Message, Token, Tool, ToolCall, Usage
+from gateway.providers.contract import Bye, Failed, Generated, Message, Token, Tool, ToolCall, Usage
 from gateway.providers.router.echo import Echo
 from gateway.providers.router.effects import Spent
 from gateway.providers.router.failover import Candidate, Failover
@@ -90,6 +90,10 @@ class LlmFailover(Failover):
     def cancel(self, request: int, now: Nanos) -> None:
         if self._work is not None and self._work.request == request:
             self._drop_work(now)
+
+    def interrupted(self, text: str, played_ms: int, now: Nanos) -> None:
+        if self.current is not None:
+            self._ask(self.current, "interrupted", text, played_ms)
 
     # --- the machine's parts ------------------------------------------------------------------------------------------
 
@@ -185,6 +189,13 @@ class LlmFailover(Failover):
     # --- results ------------------------------------------------------------------------------------------------------
 
     def _result(self, candidate: Candidate, result: Any, now: Nanos) -> None:
+        if not isinstance(result, Bye):
+            self._requested(candidate, result, now)
+        elif candidate is self.current:
+            self._events.append(result)
+
+    def _requested(self, candidate: Candidate, result: Any, now: Nanos) -> None:
+        """Of one of the requests."""
         work = self._work
         number = result.request
         attempt = None

@@ -233,6 +233,9 @@ class RoutedLlm(Routed[LlmFailover]):
     def cancel(self, request: int) -> None:
         self._both("cancel", request)
 
+    def interrupted(self, text: str, played_ms: int) -> None:
+        self._do(self._machine.interrupted, text, played_ms)
+
 
 class RoutedTts(Routed[TtsFailover]):
     """Sentences in, speech out."""

@@ -47,6 +47,9 @@ class LlmHttp(BaseSession[LlmResult]):
             task.cancel()
             self._tell(Generated(request, cancelled=True))
 
+    def interrupted(self, text: str, played_ms: int) -> None:
+        """The messages of the next request say so."""
+
     def close(self) -> None:
         if not self._ended:
             self._end()

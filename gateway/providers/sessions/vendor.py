@@ -23,25 +23,33 @@ from gateway.providers.contract import (
     SttResult,
     TtsResult,
 )
-from gateway.providers.dialect import HttpTtsDialect, LlmDialect, RealtimeDialect, SttDialect, TtsDialect
+from gateway.providers.dialect import (
+    HttpTtsDialect,
+    LlmDialect,
+    LlmSocketDialect,
+    RealtimeDialect,
+    SttDialect,
+    TtsDialect,
+)
 from gateway.providers.options import VendorOptions
 from gateway.providers.sessions.base import Work
 from gateway.providers.sessions.http import Http
 from gateway.providers.sessions.link import Limits
 from gateway.providers.sessions.llm import LlmHttp
+from gateway.providers.sessions.llm_socket import LlmSocket
 from gateway.providers.sessions.pool import Pool
 from gateway.providers.sessions.realtime import RealtimeSocket
 from gateway.providers.sessions.shared import Shared
 from gateway.providers.sessions.stt import SttSocket
 from gateway.providers.sessions.tts import TtsHttp, TtsSocket
 
-_S = TypeVar("_S", SttSocket, TtsSocket, RealtimeSocket)
+_S = TypeVar("_S", LlmSocket, SttSocket, TtsSocket, RealtimeSocket)
 
 __all__ = ["Roles", "Vendor", "adapter"]
 
 MakeStt = Callable[[Any, int, str], SttDialect]
 """(options, rate of the call's audio, language)"""
-MakeLlm = Callable[[Any], LlmDialect]
+MakeLlm = Callable[[Any], LlmDialect | LlmSocketDialect]
 MakeTts = Callable[[Any, int, str], TtsDialect | HttpTtsDialect]
 """(options, the most that the caller's codec carries, language)"""
 MakeRealtime = Callable[[Any, int, Brief], RealtimeDialect]
@@ -91,9 +99,12 @@ class Vendor:
         make = partial(self._role("stt", self._roles.stt), self._options, rate, language)
         return await _opened(SttSocket(self._shared, make, listener, rate=rate, timeout=self._options.stt_timeout))
 
-    async def open_llm(self, listener: Callable[[LlmResult], None]) -> LlmHttp:
+    async def open_llm(self, listener: Callable[[LlmResult], None]) -> LlmHttp | LlmSocket:
         make = partial(self._role("llm", self._roles.llm), self._options)
-        self._warm(make().request((), ()).url)
+        made = make()
+        if isinstance(made, LlmSocketDialect):
+            return await _opened(LlmSocket(self._shared, made, listener, self._options.llm_timeout))
+        self._warm(made.request((), ()).url)
         return LlmHttp(self._shared, make, listener, self._options.llm_timeout)
 
     async def open_tts(self, listener: Callable[[TtsResult], None], *, rate: int, language: str) -> TtsSocket | TtsHttp:

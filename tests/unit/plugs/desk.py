@@ -91,8 +91,8 @@ class Session:
     def cancel(self, request: int) -> None:
         self.asked.append(("cancel", request))
 
-    def interrupted(self, played_ms: int) -> None:
-        self.asked.append(("interrupted", played_ms))
+    def interrupted(self, *heard: object) -> None:
+        self.asked.append(("interrupted", *heard))
 
     def tool_result(self, call: str, text: str) -> None:
         self.asked.append(("tool_result", call, text))

@@ -232,6 +232,17 @@ class TestBargeIn:
         assert interrupted[0].interruption.stop == 105 * MS
         assert desk.conversation.history.messages()[-1] == Message("assistant", "one two")
 
+    def test_a_model_that_remembers_is_told_what_was_heard(self) -> None:
+        desk, _, _ = self.answering()
+        desk.start_speaking()
+        desk.keep_speaking(120)
+        flush = desk.take(do.Flush)
+        desk.none(do.TellInterrupted)
+        desk.conversation.flushed(flush.number, desk.now, Samples(3 * SECOND_OF_AUDIO), desk.now)
+        told = desk.take(do.TellInterrupted)
+        assert told.text == "one two"
+        assert told.played_ms > 0
+
     def test_a_late_burst_of_a_cancelled_sentence_is_not_played(self) -> None:
         desk, _, speak = self.answering()
         desk.start_speaking()
@@ -362,6 +373,28 @@ def test_the_call_ends_after_the_last_word_when_the_model_says_so() -> None:
     assert desk.take(do.HangUp)
 
 
+def test_a_model_that_ends_the_call_beside_its_answer_is_heard_to_the_end() -> None:
+    desk = Desk()
+    desk.greet()
+    generate = desk.say("goodbye")
+    desk.conversation.token(generate.request, "Bye!", desk.now)
+    desk.conversation.generated(generate.request, desk.now)
+    desk.speak(desk.take(do.Speak).request, 1.0)
+    desk.conversation.bye()
+    desk.none(do.HangUp)
+    desk.play(2.0, start_s=1.0)
+    assert desk.take(do.HangUp)
+
+
+def test_a_model_may_end_the_call_while_nobody_speaks() -> None:
+    desk = Desk()
+    desk.greet()
+    desk.conversation.bye()
+    assert desk.take(do.HangUp)
+    desk.conversation.bye()
+    desk.none(do.HangUp)
+
+
 @pytest.mark.parametrize("hang_up", [True, False])
 def test_a_lost_model_is_apologised_for_once(hang_up: bool) -> None:
     desk = Desk()
@@ -435,6 +468,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data(), text=st.sampled_from(["a", "Yes. ", "No! Why? "]))
     def token(self, data: st.DataObject, text: str) -> None:
         self.desk.conversation.token(data.draw(st.sampled_from(self.requests)), text, self.desk.now)
+
+    @rule()
+    def bye(self) -> None:
+        self.desk.conversation.bye()
 
     @rule(data=st.data(), hang_up=st.booleans())
     def generated(self, data: st.DataObject, hang_up: bool) -> None:
