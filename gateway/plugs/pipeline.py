@@ -263,17 +263,8 @@ class PipelineSession(BaseSession):
 
     def _hang_up(self, reason: str) -> None:
         failure = self._options.on_failure
-        if reason == MODEL_FAILED and failure.then == "transfer" and failure.transfer_to:
-            self.call.spawn(self._transfer(failure.transfer_to))
-        else:
-            self.call.hang_up(reason)
-
-    async def _transfer(self, target: str) -> None:
-        """Somebody else may help the caller; who cannot be had is hung up on as always."""
-        result = await self.call.transfer(target)
-        self.call.log("failure.transfer", status=result.status, reason=result.reason)
-        if not result.succeeded:
-            self.call.hang_up(MODEL_FAILED)
+        then = failure.then if reason == MODEL_FAILED else "hang_up"
+        self.part(then, failure.transfer_to, reason)
 
     def _to_model(self, effect: do.ToModel) -> None:
         stt, llm, tts = self._models.stt, self._models.llm, self._models.tts

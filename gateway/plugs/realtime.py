@@ -7,6 +7,11 @@ heard, and measures: the model's whole thinking counts to the stage ``tts``, up 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
 
 from gateway.errors import ProviderError
 from gateway.media.contract import Leg
@@ -14,16 +19,34 @@ from gateway.options import Options
 from gateway.plugs.contract import CallView, PlugSpec
 from gateway.plugs.ledger import Ledger
 from gateway.plugs.measured import MeasuredSession
+from gateway.plugs.model_sessions import TTS_RATE
+from gateway.plugs.phrases import Phrases, in_language
+from gateway.plugs.pipeline_options import FailureOptions
+from gateway.plugs.recollection import Recollection
 from gateway.plugs.roles import Names
-from gateway.plugs.wav import apology
+from gateway.plugs.wav import Clip, apology, read_wav
 from gateway.providers.contract import Brief, Failed, Interrupted, RealtimeResult, Said, Speech
 from gateway.providers.router.effects import Lost, Moved
 from gateway.providers.router.options import FailoverOptions
 from gateway.providers.router.realtime import RealtimeFailover
 from gateway.providers.router.session import Notice, RoutedRealtime
+from gateway.providers.router.upstream import Upstream
 from gateway.units import Nanos, Samples, to_ms
 
 __all__ = ["SPEC", "Realtime", "RealtimeOptions", "RealtimePlugSession"]
+
+
+class RealtimeFailureOptions(FailureOptions):
+    """What happens when no model of the list can serve a call."""
+
+    voice: Names | None = None
+    """Provider of text to speech that makes `say`, at start; or a list. A realtime model says nothing word by word."""
+
+    @model_validator(mode="after")
+    def _somebody_to_say_it(self) -> Self:
+        if self.say and not self.voice:
+            raise ValueError("say needs voice; name a provider of text to speech, or give a recording as play")
+        return self
 
 
 class RealtimeOptions(Options):
@@ -40,6 +63,13 @@ class RealtimeOptions(Options):
     """Language of the conversation (BCP 47); empty leaves it to the model."""
     failover: FailoverOptions = FailoverOptions()
     """When the next provider of a list is asked."""
+    takeover_prompt: str = (
+        "You take over a telephone call from a colleague whose line broke. Go on where the conversation stands, in the "
+        "same role. Do not greet again, and do not mention the change. This was said so far:"
+    )
+    """What the next model is told behind `prompt`, followed by what the model before it wrote down of the call."""
+    on_failure: RealtimeFailureOptions = RealtimeFailureOptions()
+    """When nobody is left to ask."""
 
 
 class Realtime:
@@ -47,25 +77,46 @@ class Realtime:
 
     def __init__(self, options: RealtimeOptions) -> None:
         self._options = options
+        failure = options.on_failure
+        language = options.language or "en"
+        self._sorry = in_language(failure.say, language) if failure.say else ""
+        self._recorded = read_wav(failure.play) if failure.play else apology()
+        self._phrases = Phrases([self._sorry], language=language, rate=TTS_RATE)
 
     def open(self, call: CallView) -> RealtimePlugSession:
-        return RealtimePlugSession(call, self._options)
+        return RealtimePlugSession(call, self._options, self)
+
+    async def prepare(self, providers: Mapping[str, Upstream], cache: Path | None) -> None:
+        voice = self._options.on_failure.voice
+        if voice:
+            names = [voice] if isinstance(voice, str) else voice
+            await self._phrases.prepare([providers[name] for name in names], cache)
+
+    @property
+    def apology(self) -> Clip:
+        """When nobody can answer."""
+        return self._phrases.get(self._sorry) or self._recorded
 
 
 class RealtimePlugSession(MeasuredSession):
     """One call on a realtime model."""
 
-    def __init__(self, call: CallView, options: RealtimeOptions) -> None:
+    def __init__(self, call: CallView, options: RealtimeOptions, plug: Realtime) -> None:
         super().__init__(call)
+        self._plug = plug
+        self._failure = options.on_failure
         names = [options.model] if isinstance(options.model, str) else options.model
         brief = Brief(options.prompt, options.greeting, options.language)
+        self._recollection = Recollection(brief, options.takeover_prompt)
         upstreams = [call.providers[name] for name in names]
         healths = [upstream.health("realtime") for upstream in upstreams]
         self._session = RoutedRealtime(
             RealtimeFailover(healths, options.failover, random.Random()),
             upstreams,
             call,
-            opener=lambda upstream, listener: upstream.open_realtime(listener, rate=self.uplink_rate, brief=brief),
+            opener=lambda upstream, listener: upstream.open_realtime(
+                listener, rate=self.uplink_rate, brief=self._recollection.brief
+            ),
             listener=self._on_result,
             on_notice=self._on_notice,
             play=self._play,
@@ -103,7 +154,9 @@ class RealtimePlugSession(MeasuredSession):
     def on_playout_idle(self, sent: Nanos, position: Samples) -> None:
         super().on_playout_idle(sent, position)
         if self._apologising:
-            self.call.hang_up("a model failed")
+            self._apologising = False
+            if self._failure.then != "continue":
+                self.part(self._failure.then, self._failure.transfer_to, "a model failed")
 
     def on_flushed(self, number: int, sent: Nanos, position: Samples) -> None:
         super().on_flushed(number, sent, position)
@@ -120,6 +173,7 @@ class RealtimePlugSession(MeasuredSession):
             self.leg.play(pcm, rate)
 
     def _on_result(self, result: RealtimeResult) -> None:
+        self._recollection.note(result)
         match result:
             case Speech(_, audio, rate, elapsed, encoding) if self.leg is not None:
                 self._name_model()
@@ -133,13 +187,13 @@ class RealtimePlugSession(MeasuredSession):
                 self._lost()
 
     def _lost(self) -> None:
-        """Nobody is left: the caller hears the recorded sentence, and the call ends."""
+        """Nobody is left: the caller hears the sentence that was made ahead, and then what `on_failure` says."""
         if self.leg is None:
             return
         self._apologising = True
-        clip = apology()
+        clip = self._plug.apology
         self.leg.flush(self.turn)
         self.leg.play(clip.pcm, clip.rate)
 
 
-SPEC = PlugSpec("realtime", RealtimeOptions, Realtime, provider_roles={"model": "realtime"})
+SPEC = PlugSpec("realtime", RealtimeOptions, Realtime, provider_roles={"model": "realtime", "on_failure.voice": "tts"})

@@ -30,6 +30,20 @@ class BaseSession:
     async def close(self) -> None:
         self.leg = None
 
+    def part(self, then: str, target: str | None, reason: str) -> None:
+        """The end of a call that nobody can serve: somebody else may help the caller (``transfer``)."""
+        if then == "transfer" and target:
+            self.call.spawn(self._transfer(target, reason))
+        else:
+            self.call.hang_up(reason)
+
+    async def _transfer(self, target: str, reason: str) -> None:
+        """Who cannot be had is hung up on as always."""
+        result = await self.call.transfer(target)
+        self.call.log("failure.transfer", status=result.status, reason=result.reason)
+        if not result.succeeded:
+            self.call.hang_up(reason)
+
     def on_audio(self, pcm: bytes, media_time: Samples, arrival: Nanos, flags: int) -> None:
         """Not listened to."""
 

@@ -246,10 +246,7 @@ class Failover(ABC):
     def _begin(self, now: Nanos) -> None:
         """New work: everybody has a clean sheet, and the first of the list who is well gets it. One who comes before
         the one that serves now and is not connected is called back in the background."""
-        self._lost_at = self._retry_at = None
-        for candidate in self.candidates:
-            candidate.attempts = 0
-            candidate.refused = False
+        self._wipe()
         for candidate in self.candidates:
             if not candidate.health.available(now) or candidate.not_before > now:
                 continue
@@ -258,6 +255,13 @@ class Failover(ABC):
                 return
             self._open(candidate, now)
         self._seek(now)
+
+    def _wipe(self) -> None:
+        """What happened with the work before this one counts no more."""
+        self._lost_at = self._retry_at = None
+        for candidate in self.candidates:
+            candidate.attempts = 0
+            candidate.refused = False
 
     def _able(self, candidate: Candidate, now: Nanos) -> bool:
         tried = candidate.refused or candidate.attempts >= self._options.attempts

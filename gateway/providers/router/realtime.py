@@ -1,6 +1,8 @@
 """Failing over a speech-to-speech model: what the caller said and got no answer to is said to the next one.
 
-The next model gets the same brief and does not know what was spoken before; it goes on from the caller's last words.
+An answer that broke off was none: the caller's words before it are said again. What was spoken before that, the next
+model is told by its brief, if the models wrote it down. It keeps the call for as long as it lives, for the first one,
+should it return, knows less of it.
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway.errors import ProviderError
-from gateway.providers.contract import Failed, Speech, Usage
+from gateway.providers.contract import Failed, Interrupted, Speech, SpeechDone, Usage
 from gateway.providers.router.effects import Spent
-from gateway.providers.router.failover import Candidate, Failover
+from gateway.providers.router.failover import Candidate, Failover, Link
 from gateway.providers.router.health import Health
 from gateway.providers.router.options import FailoverOptions
 from gateway.units import MS, Nanos, Samples
@@ -47,6 +49,8 @@ class RealtimeFailover(Failover):
         """When the caller was last heard to speak, until the answer begins."""
         self._answer_until = 0
         """What is said over the beginning of an answer belongs to the turn that it answers; it is kept all the same."""
+        self._question: tuple[Frame, ...] = ()
+        """What the answer that is being spoken is about, until all of it came."""
 
     # --- verbs --------------------------------------------------------------------------------------------------------
 
@@ -56,7 +60,7 @@ class RealtimeFailover(Failover):
         if flags & _SPEECH and self._spoke is not None:
             self._spoke = now
         elif flags & _SPEECH and now >= self._answer_until:
-            self._spoke = now
+            self._spoke, self._question = now, ()
             self._begin(now)
         return self._who()
 
@@ -83,6 +87,20 @@ class RealtimeFailover(Failover):
     @property
     def working(self) -> bool:
         return self._spoke is not None
+
+    def _begin(self, now: Nanos) -> None:
+        if self.current is not None and self.current.link is Link.OPEN:
+            self._wipe()
+            self._use(self.current, now)
+        else:
+            super()._begin(now)
+
+    def _session_lost(self, candidate: Candidate, error: ProviderError, now: Nanos) -> None:
+        if candidate is self.current and self._question:
+            self._unanswered.extendleft(reversed(self._question))
+            self._question = ()
+            self._spoke = now
+        super()._session_lost(candidate, error, now)
 
     def _issue(self, candidate: Candidate, now: Nanos) -> None:
         if self._lost_at is None:
@@ -122,6 +140,9 @@ class RealtimeFailover(Failover):
             self._served(candidate, now)
             self._spoke = None
             self._answer_until = now + _OVERLAP
+            self._question = tuple(self._unanswered)
             self._unanswered.clear()
             self._rest()
+        elif isinstance(result, SpeechDone | Interrupted):
+            self._question = ()
         self._events.append(result)

@@ -108,6 +108,8 @@ class Provider:
         self.name = name
         self.up = True
         self._opened = asyncio.Event()
+        self.briefs: list[Brief] = []
+        """Of the realtime sessions that were asked for."""
         self.sessions: dict[str, list[Session]] = {"stt": [], "llm": [], "tts": [], "realtime": []}
 
     def _open(self, role: str, listener: Callable[[Any], None]) -> Session:
@@ -144,6 +146,7 @@ class Provider:
     async def open_realtime(
         self, listener: Callable[[RealtimeResult], None], *, rate: int, brief: Brief = NO_BRIEF
     ) -> Session:
+        self.briefs.append(brief)
         return self._open("realtime", listener)
 
     def last(self, role: str) -> Session:

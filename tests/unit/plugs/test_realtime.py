@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.errors import ProviderError
+from gateway.plugs.contract import TransferResult
 from gateway.plugs.realtime import SPEC, RealtimeOptions, RealtimePlugSession
-from gateway.providers.contract import Failed, Interrupted, Speech
+from gateway.plugs.wav import Clip, write_wav
+from gateway.providers.contract import Failed, Interrupted, Said, Speech, SpeechDone, Transcript
 from gateway.units import MS, Nanos, Samples
 from tests.unit.plugs.desk import Call, Leg, Provider
 
@@ -26,6 +30,13 @@ class Table:
     async def connect(self) -> None:
         await self.session.start(self.leg)
         self.session.answered()
+
+    def lose(self, provider: Provider) -> None:
+        provider.last("realtime").tell(Failed(ProviderError(provider.name, "gone", transient=True)))
+
+    def speak(self, frames: int = 5) -> None:
+        for frame in range(frames):
+            self.session.on_audio(bytes(320), Samples(160 * frame), self.call.now(), SPEECH)
 
     def turn(self) -> Nanos:
         """The caller speaks, the model answers; returns when the caller had finished."""
@@ -134,3 +145,133 @@ async def test_speech_over_the_beginning_of_an_answer_begins_no_work(table: Tabl
     session.tell(Speech(0, bytes(320), 8000))
     table.session.on_audio(bytes(320), Samples(160), table.call.now(), SPEECH)
     assert session.straight is not None
+
+
+async def test_the_next_model_is_told_what_was_said_and_greets_nobody_again() -> None:
+    other = Provider("others")
+    table = Table(other, prompt="You sell pizza.", greeting="Hello!")
+    await table.connect()
+    [brief] = table.provider.briefs
+    assert (brief.prompt, brief.greeting) == ("You sell pizza.", "Hello!")
+    tell = table.provider.last("realtime").tell
+    for result in (Speech(0, bytes(320), 8000), Said("Hello!", final=True), SpeechDone(0)):
+        tell(result)
+    tell(Transcript(1, "A large one.", final=True))
+    tell(Said("With mush", final=False))
+    table.lose(table.provider)
+    await other.have("realtime", 1)
+    [brief] = other.briefs
+    assert brief.greeting == ""
+    assert brief.prompt.startswith("You sell pizza.\n\nYou take over")
+    assert brief.prompt.endswith("\nAgent: Hello!\nCaller: A large one.\nAgent: With mush ...")
+
+
+async def test_a_greeting_that_nobody_heard_is_said_by_the_next_model() -> None:
+    other = Provider("others")
+    table = Table(other, greeting="Hello!")
+    await table.connect()
+    table.lose(table.provider)
+    await other.have("realtime", 1)
+    assert other.briefs[0].greeting == "Hello!"
+
+
+async def test_an_answer_that_broke_off_is_asked_of_the_next_model() -> None:
+    other = Provider("others")
+    table = Table(other)
+    await table.connect()
+    table.speak()
+    table.provider.last("realtime").tell(Speech(0, bytes(320), 8000))
+    table.lose(table.provider)
+    await other.have("realtime", 1)
+    async with asyncio.timeout(5):
+        while not other.last("realtime").asked:
+            await asyncio.sleep(0)
+    assert ("audio", 320) in other.last("realtime").asked
+
+
+async def test_an_answer_that_came_whole_is_not_asked_for_again() -> None:
+    other = Provider("others")
+    table = Table(other)
+    await table.connect()
+    table.speak()
+    table.provider.last("realtime").tell(Speech(0, bytes(320), 8000))
+    table.provider.last("realtime").tell(SpeechDone(0))
+    table.lose(table.provider)
+    await other.have("realtime", 1)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not other.last("realtime").asked
+
+
+async def test_who_took_the_call_over_keeps_it() -> None:
+    other = Provider("others")
+    table = Table(other)
+    await table.connect()
+    table.lose(table.provider)
+    await other.have("realtime", 1)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    for _ in range(2):
+        table.speak()
+        other.last("realtime").tell(Speech(0, bytes(320), 8000))
+        other.last("realtime").tell(SpeechDone(0))
+    assert len(table.provider.sessions["realtime"]) == 1
+    assert not other.last("realtime").closed
+
+
+async def fail(tmp_path: Path, **failure: object) -> Table:
+    """A call whose only model is lost while an answer is owed; the sentence was played."""
+    write_wav(tmp_path / "sorry.wav", Clip(bytes(1600), 8000))
+    failure = {"play": str(tmp_path / "sorry.wav"), **failure}
+    table = Table(failover={"attempts": 1}, on_failure=failure)
+    await table.connect()
+    table.provider.up = False
+    table.speak()
+    table.lose(table.provider)
+    assert table.leg.played == [(bytes(1600), 8000)]
+    return table
+
+
+async def test_the_configured_sentence_is_played_and_the_caller_goes_on(tmp_path: Path) -> None:
+    table = await fail(tmp_path, then="continue")
+    table.session.on_playout_idle(table.call.now(), Samples(800))
+    assert not table.call.hung_up
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_or_somebody_else_gets_the_caller(tmp_path: Path, taken: bool) -> None:
+    table = await fail(tmp_path, then="transfer", transfer_to="tel:+4930123456")
+    targets: list[str] = []
+
+    async def transfer(target: str, **_: Any) -> TransferResult:
+        targets.append(target)
+        return TransferResult(200 if taken else 486, "")
+
+    table.call.transfer = transfer  # type: ignore[attr-defined]
+    table.session.on_playout_idle(table.call.now(), Samples(800))
+    await asyncio.gather(*table.call.tasks)
+    assert targets == ["tel:+4930123456"]
+    assert table.call.hung_up == ([] if taken else ["a model failed"])
+
+
+def test_a_sentence_needs_somebody_to_say_it() -> None:
+    with pytest.raises(ValueError, match="say needs voice"):
+        RealtimeOptions.model_validate({"model": "m", "on_failure": {"say": "Sorry."}})
+
+
+async def test_the_sentence_is_made_ahead_by_the_voice_in_the_calls_language() -> None:
+    voice = Provider("voice")
+    say = {"en": "Sorry.", "de": "Leider nicht."}
+    options = {"model": "models", "language": "de-AT", "on_failure": {"say": say, "voice": "voice"}}
+    call = Call(Provider(), voice)
+    plug: Any = SPEC.create(RealtimeOptions.model_validate(options))
+    preparing = asyncio.create_task(plug.prepare(call.providers, None))
+    await voice.have("tts", 1)
+    session = voice.last("tts")
+    while not session.asked:
+        await asyncio.sleep(0)
+    assert session.asked == [("speak", 1, "Leider nicht.")]
+    session.tell(Speech(1, bytes(480), 8000))
+    session.tell(SpeechDone(1))
+    await preparing
+    assert plug.apology.pcm == bytes(480)
