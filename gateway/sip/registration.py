@@ -172,7 +172,7 @@ class Registration:
         # Room for a lost request and its successor (64*T1 each) where the interval allows it.
         ahead = min(granted // 2, max(70, granted // 10))
         self._sleep_until(Nanos(now + max(1, granted - ahead) * SECOND))
-        self.routes = tuple(response.all("Service-Route")[:_MAX_ROUTES])
+        self.routes = _readable(response.all("Service-Route")[:_MAX_ROUTES])
         asked_s = seconds(response.get("Flow-Timer"))
         self._keep_alive.start(self._flow, Nanos(asked_s * SECOND) if asked_s else self._options.keep_alive, now)
         self._agreed = self._outbound and "outbound" in response.all("Require")
@@ -231,3 +231,13 @@ class Registration:
     def _sleep_until(self, when: Nanos) -> None:
         self.wake = when
         self._context.wakeups.arm(self)
+
+
+def _readable(routes: Sequence[str]) -> tuple[str, ...]:
+    """The route, or none if part of it cannot be read: half of a way leads nowhere."""
+    try:
+        for route in routes:
+            parse_address(route).uri  # noqa: B018  parsed here, so that no call fails for it
+    except SipError:
+        return ()
+    return tuple(routes)

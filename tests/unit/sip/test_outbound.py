@@ -124,6 +124,15 @@ def test_a_route_that_is_a_name_goes_to_the_server_that_has_registered_us() -> N
     assert datagram.flow.remote == THEM
 
 
+@pytest.mark.parametrize("route", ["<sip:10.0.0.8;lr>, <<", "<sip:10.0.0.8:99999999;lr>"])
+def test_a_route_that_cannot_be_read_is_not_taken(route: str) -> None:
+    wire = Wire()
+    registered(wire, f"Service-Route: {route}\r\n")
+    wire.endpoint.invite("sip:bob@10.0.0.2:5070", SDP, wire.now, caller="alice", registration=account())
+    (datagram,) = wire.endpoint.outgoing()
+    assert (datagram.flow.remote, parse(datagram.data).all("Route")) == (THEM, [])
+
+
 class TestSips:
     """RFC 3261 26.2.2, RFC 5630: no downgrade."""
 
