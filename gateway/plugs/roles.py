@@ -37,7 +37,7 @@ class RoleOptions(Options):
     """Language of the conversation (BCP 47)."""
     hedge: list[Literal["llm", "tts"]] = Field(default_factory=list)
     """Roles whose second provider is asked as well when the first passes its own 95th percentile; who is first
-    answers, and both are paid for."""
+    answers, and both are paid for. A session with the second one is kept open for it."""
     shadow: ShadowOptions = ShadowOptions()
     """Providers that answer along and are never played."""
     failover: FailoverOptions = FailoverOptions()

@@ -95,6 +95,8 @@ class Failover(ABC):
         self._lost_at: Nanos | None = None
         self._lost_by = ""
         self._error: ProviderError | None = None
+        self._hedging = False
+        """A second provider may be asked as well, so one stands by."""
         self._over = False
 
     # --- what a role adds ---------------------------------------------------------------------------------------------
@@ -187,6 +189,7 @@ class Failover(ABC):
             for candidate in self.candidates:
                 self._open(candidate, now)
         self._seek(now)
+        self._open_rival(now)
 
     def close(self) -> None:
         """The call is over: nothing is asked, opened or told after this."""
@@ -301,6 +304,15 @@ class Failover(ABC):
         others = (one for one in self.candidates if one is not candidate and one.link is Link.OPEN)
         return next((one for one in others if self._able(one, now)), None)
 
+    def _open_rival(self, now: Nanos) -> None:
+        """Hedging needs a session that stands already: what must connect first will not be the first to answer."""
+        if not self._hedging or sum(one.link is not Link.IDLE for one in self.candidates) > 1:
+            return
+        idle = (one for one in self.candidates if one.link is Link.IDLE and one.not_before <= now)
+        rival = next((one for one in idle if self._able(one, now)), None)
+        if rival is not None:
+            self._open(rival, now)
+
     def _limit(self, candidate: Candidate, latencies: Latencies, longest: Nanos, now: Nanos) -> Nanos | None:
         """How long to wait for it; None if there is nobody else, so that its own limits are all there is."""
         if self._alternative(candidate, now) is None:
@@ -347,6 +359,7 @@ class Failover(ABC):
             reason = str(self._error or "")
             self._events.append(Moved(self.role, self._lost_by, candidate.name, reason, now - self._lost_at))
         self._issue(candidate, now)
+        self._open_rival(now)
 
     def _not_admitted(self, now: Nanos) -> None:
         """The provider is at its limit: no fault, but somebody else is asked."""

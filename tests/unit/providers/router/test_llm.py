@@ -8,6 +8,7 @@ from typing import Any
 from gateway.errors import ProviderError
 from gateway.providers.contract import Failed, Generated, Message, Token, ToolCall, ToolUse
 from gateway.providers.router.effects import Ask, Lost, Moved, Open, Spent
+from gateway.providers.router.failover import Link
 from gateway.providers.router.health import Health
 from gateway.providers.router.llm import LlmFailover
 from gateway.providers.router.options import FailoverOptions, UpstreamOptions
@@ -26,7 +27,7 @@ class Table:
         self.now = Nanos(SECOND)
         self.machine = LlmFailover(
             self.healths,
-            FailoverOptions(standby=True, **options),
+            FailoverOptions(**{"standby": True, **options}),
             random.Random(1),
             kept=lambda _: self.kept,
             hedge=hedge,
@@ -108,6 +109,18 @@ def test_the_second_is_asked_when_the_first_is_slower_than_usual_and_the_first_t
     assert table.said() == "from the second"
     assert {(spent.provider, spent.part) for spent in table.of(Spent)} == {("p0", "lost"), ("p1", "won")}
     assert not table.of(Lost)
+
+
+def test_hedging_keeps_a_second_session_open_by_itself_and_opens_a_lost_one_anew() -> None:
+    table = Table(providers=3, hedge=True, standby=False)
+    assert [one.link for one in table.machine.candidates] == [Link.OPEN, Link.OPEN, Link.IDLE]
+    table.tell(1, Failed(ProviderError("p1", "gone", transient=True)))
+    table.wait(5000)
+    answers(table, took_ms=200)
+    assert table.machine.candidates[1].link is Link.OPEN
+    table.generate()
+    table.wait(210)
+    assert [ask.index for ask in table.asked] == [0, 1]
 
 
 def test_of_two_that_were_asked_one_may_fail_unheard() -> None:
