@@ -17,6 +17,8 @@ _KEYED: Final = frozenset({"digit"})
 """What a caller keys in may be a card number: nothing of it is told."""
 _KEPT: Final = frozenset({"call_id", "timestamp", "event", "level", "stamps", "stages_ms", "model_ms", "versions"})
 """Ids and times are made of digits, and are nobody's number."""
+_FIGURES: Final = (int, float)
+"""The most of a record. Asked for first, because an abstract class like ``Mapping`` is slow to ask for."""
 _NUMBER: Final = re.compile(r"(?<![\w.])\+?\d{5,}(\d{2})(?![\w.]|-\d)")
 _SHORT_NUMBER: Final = re.compile(r"\+?\d{2,}(\d{2})(?!\d)")
 
@@ -27,16 +29,20 @@ def redacted(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _redact(key: str, value: Any) -> Any:
-    if key in _KEPT or value is None:
+    if value is None or key in _KEPT:
         return value
     if key in _SAID or key in _KEYED:
         return f"({len(str(value).split())} words)" if key in _SAID else "*"
+    if isinstance(value, str):
+        return _shorten(value) if key in _NUMBERS else _NUMBER.sub(r"…\1", value)
+    return value if isinstance(value, _FIGURES) else _redact_inside(value)
+
+
+def _redact_inside(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _redact(str(name), item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_redact("", item) for item in value]
-    if isinstance(value, str):
-        return _shorten(value) if key in _NUMBERS else _NUMBER.sub(r"…\1", value)
     return value
 
 

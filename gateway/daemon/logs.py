@@ -22,6 +22,8 @@ __all__ = ["configure", "hide_secrets", "redact"]
 
 _SECRETS: Final = frozenset({"password", "secret", "token", "key", "api_key", "authorization", "proxy_authorization"})
 _HIDDEN: Final = "**********"
+_PLAIN: Final = (str, int, float, type(None))
+"""Nearly all values. Asked for first, because an abstract class like ``Mapping`` is slow to ask for."""
 
 
 def configure(options: LogOptions, stream: TextIO | None = None) -> None:
@@ -79,7 +81,11 @@ def hide_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def _hide(key: str, value: Any) -> Any:
-    if isinstance(value, SecretStr) or (key.lower() in _SECRETS and value is not None):
+    if value is not None and key.lower() in _SECRETS:
+        return _HIDDEN
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, SecretStr):
         return _HIDDEN
     if isinstance(value, Mapping):
         return {name: _hide(str(name), item) for name, item in value.items()}
