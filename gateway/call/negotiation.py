@@ -41,9 +41,9 @@ class Negotiation:
         self._formats = house.codecs.get(trunk.name, house.media.formats)
         self._ours_first = trunk.codec_choice == "ours"
         # One key per suite for the whole call: a refresh of the session must not rekey what goes on (RFC 4568 7.1.4).
-        keys = {suite: secrets.token_bytes(size) for suite, size in SUITES.items()}
-        shaken = trunk.srtp != "off" and "dtls" in trunk.srtp_keys
-        fingerprint = house.media.fingerprint if shaken else ""
+        secured = trunk.srtp != "off"
+        keys = {suite: secrets.token_bytes(size) for suite, size in SUITES.items()} if secured else {}
+        fingerprint = house.media.fingerprint if secured and "dtls" in trunk.srtp_keys else ""
         self._srtp = SrtpTerms(trunk.srtp, keys, trunk.srtp_keys, fingerprint)
         self._session_id = secrets.randbits(31)
         self._said = Said()
