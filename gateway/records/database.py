@@ -200,10 +200,14 @@ def _common(record: Record) -> dict[str, Any]:
 def _bound(values: Mapping[str, Any]) -> tuple[Any, ...]:
     """Text from the wire may hold half a character, which SQLite refuses."""
     return tuple(
-        value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+        value.encode(errors="backslashreplace").decode() if isinstance(value, str) and not value.isascii() else value
         for value in values.values()
     )
 
 
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, default=str).encode
+"""``json.dumps`` makes an encoder for each record."""
+
+
 def _json(record: Record) -> str:
-    return json.dumps(record, ensure_ascii=False, default=str)
+    return _ENCODE(record)

@@ -21,6 +21,9 @@ Record = Mapping[str, Any]
 _LIMIT: Final = 10_000
 """Records that wait for the disk at most."""
 _BATCH: Final = 1000
+_GATHER: Final = 0.05
+"""Seconds that a record waits for others. One transaction for each would cost a call more than its signalling does, and
+hold the interpreter's lock meanwhile."""
 _HOUSEKEEPING: Final = 60.0
 """Seconds between two calls of ``Store.tidy``."""
 
@@ -49,7 +52,9 @@ class Records:
     def __init__(self, stores: Sequence[Store] = (), limit: int = _LIMIT) -> None:
         self.lost = 0
         self._stores = tuple(stores)
-        self._queue: queue.Queue[Record | None] = queue.Queue(limit)
+        self._limit = limit
+        self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        self._last = threading.Event()
         self._thread: threading.Thread | None = None
         self._listeners: list[Callable[[Record], None]] = []
 
@@ -76,20 +81,20 @@ class Records:
                 structlog.get_logger().error("records.unheard", record=record.get("event"), exc_info=error)
         if self._thread is None:
             return
-        try:
-            self._queue.put_nowait(stamped)
-        except queue.Full:
+        if self._queue.qsize() >= self._limit:
             self.lost += 1
+        else:
+            self._queue.put(stamped)
 
     def close(self, timeout: float = 0.5) -> None:
         """Writes what is queued, for ``timeout`` seconds at most."""
         if self._thread is None:
             return
-        try:
-            self._queue.put(None, timeout=timeout)
-        except queue.Full:
-            self.lost += self._queue.qsize()
+        self._last.set()
+        self._queue.put(None)
         self._thread.join(timeout)
+        if self._thread.is_alive():  # what waits behind a disk that hangs
+            self.lost += max(0, self._queue.qsize() - 1)
         self._thread = None
         if self.lost:
             structlog.get_logger().error("records.lost", records=self.lost)
@@ -110,10 +115,11 @@ class Records:
             store.close()
 
     def _next_batch(self) -> tuple[list[Record], bool]:
-        """What waits, at most a thousand; True if it is the last."""
+        """What waits or comes within a moment, at most a thousand; True if it is the last."""
         batch: list[Record] = []
         try:
             record = self._queue.get(timeout=_HOUSEKEEPING)
+            self._last.wait(_GATHER)
             while record is not None:
                 batch.append(record)
                 if len(batch) == _BATCH:
