@@ -53,7 +53,7 @@ async def test_unknown_trunk(tmp_path: Path) -> None:
 
 async def test_too_many_calls(tmp_path: Path) -> None:
     config = configuration()
-    config["limits"] = {"concurrent_calls": 1}
+    config["limits"]["concurrent_calls"] = 1
     async with house(tmp_path, config) as built:
         first = await Phone(built.sip, "echo").dial()
         second = await Phone(built.sip, "echo").open()

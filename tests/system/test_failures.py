@@ -97,7 +97,7 @@ async def test_models_that_work(tmp_path: Path) -> None:
         await built.gateway.line("call.ended")
         assert await built.gateway.stop() == 0
         records = [json.loads(record) for record in (tmp_path / "records.jsonl").read_text().splitlines()]
-        assert [record["event"] for record in records] == ["turn", "turn", "call.ended"]
+        assert [record["event"] for record in records] == ["call.started", "turn", "turn", "call.ended"]
         assert records[1].items() <= line.items()
         assert line["call_id"] == phone.call_id
 
