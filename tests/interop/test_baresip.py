@@ -1,4 +1,4 @@
-"""baresip as a caller, with each codec and with SRTP: it hears its own tone back from the echo number."""
+"""baresip as a caller, with each codec and with SRTP: it hears its own tone back from the echo number; and as called."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gateway.sdp import accept, offer
+from gateway.sip.events import Answered, Ended, OfferAnswered
+from tests.interop.peer import RTP, switch, until_it_is_bound
 from tests.system.house import configuration, free_port, house
 
 MODULES = Path("/usr/lib/baresip/modules")
@@ -123,3 +126,32 @@ async def test_it_hears_its_tone_keyed_by_a_handshake(tmp_path: Path, profile: s
     recordings = list(directory.glob("dump-*-dec.wav"))
     assert len(recordings) == 1, said
     assert loudest_hz(recordings[0]) == pytest.approx(440, abs=3)
+
+
+async def test_it_answers_and_is_held_and_hung_up(tmp_path: Path) -> None:
+    port, first = free_port(), free_port() // 10 * 10
+    text = CONFIG.format(sip=port, first=first, last=first + 9, modules=MODULES, directory=tmp_path, mux="no")
+    (tmp_path / "config").write_text(text)
+    (tmp_path / "accounts").write_text("<sip:bob@127.0.0.1>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1\n")
+    (tmp_path / "contacts").write_text("")
+    process = await asyncio.create_subprocess_exec(
+        "baresip", "-4", "-f", str(tmp_path),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        await until_it_is_bound(port, 10)
+        async with switch() as us:
+            call = us.sip.invite(f"sip:bob@127.0.0.1:{port}", offer(RTP, 9), caller="us")
+            (answered,) = await us.until(Answered)
+            assert isinstance(answered, Answered)
+            assert accept(answered.sdp or b"", offer(RTP, 9)).codec == "PCMU"
+            hold = offer(RTP, 9, version=2, direction="sendonly")
+            us.sip.reoffer(call, hold)
+            (held,) = await us.until(OfferAnswered)
+            assert isinstance(held, OfferAnswered)
+            assert not accept(held.sdp or b"", hold).receive
+            us.sip.hang_up(call, "enough")
+            await us.until(Ended)
+    finally:
+        process.kill()
+        await process.wait()
