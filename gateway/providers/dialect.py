@@ -431,6 +431,13 @@ class RealtimeDialect(Dialect):
         """The next ``opening`` is to take up a session that was lost. False: the protocol cannot."""
         return False
 
+    def booking(self) -> HttpRequest | None:
+        """What is asked for over HTTP before the connection, by a provider that gives each call an address."""
+        return None
+
+    def booked(self, answer: dict[str, Any]) -> None:
+        """The JSON that answered it, before ``opening``."""
+
     def interrupted(self, played_ms: int) -> Iterable[Wire]:
         """The gateway has flushed; so much of the answer at work was heard."""
         return ()

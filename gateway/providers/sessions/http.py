@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -24,6 +25,7 @@ _KEEP: Final = 75.0
 noticed before it is used."""
 _DRAIN: Final = 1.0
 _REFUSAL_BYTES: Final = 64 * 1024
+_ANSWER_BYTES: Final = 1024 * 1024
 
 
 class Progress:
@@ -100,6 +102,20 @@ class Http:
                 yield Answer(self._name, response)
         except (aiohttp.ClientError, OSError) as error:
             raise ProviderError(self._name, f"cannot be reached: {error}", transient=True) from error
+
+    async def ask(self, request: HttpRequest) -> Any:
+        """The JSON of a short answer, within the time for connecting. Raises ``ProviderError``, and ``ValueError`` for
+        what is no JSON."""
+        try:
+            async with asyncio.timeout(self._connect), self.post(request) as answer:
+                body = bytearray()
+                async for piece in answer.pieces():
+                    body += piece
+                    if len(body) > _ANSWER_BYTES:
+                        raise ValueError("the answer is too long")
+        except TimeoutError as error:
+            raise ProviderError(self._name, "no answer in time", transient=True) from error
+        return json.loads(body)
 
     def open(self) -> None:
         """Makes the pool, so that no call waits for the certificates of the authorities to be read."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gateway.errors import ProviderError
+from gateway.providers import faults
 from gateway.providers.contract import (
     Interrupted,
     RealtimeResult,
@@ -18,7 +19,7 @@ from gateway.providers.contract import (
 )
 from gateway.providers.dialect import Done, Fault, Heard, RealtimeDialect, Resumable, Sound, Spent, Use
 from gateway.providers.sessions.base import BaseSession, Converter
-from gateway.providers.sessions.link import Link
+from gateway.providers.sessions.link import READ_ERRORS, Link
 from gateway.providers.sessions.shared import Shared
 from gateway.units import Samples
 
@@ -54,6 +55,12 @@ class RealtimeSocket(BaseSession[RealtimeResult]):
         self._resumed = 0  # times, since the model has last said or heard something
 
     async def open(self) -> None:
+        booking = self._dialect.booking()
+        if booking is not None:
+            try:
+                self._dialect.booked(await self._shared.http.ask(booking))
+            except READ_ERRORS as error:
+                raise faults.to_error(self._name, faults.broken(error)) from error
         await self._link.open()
         self.model = self._link.model
 
