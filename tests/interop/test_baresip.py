@@ -17,6 +17,7 @@ from tests.interop.peer import RTP, switch, until_it_is_bound
 from tests.system.house import configuration, free_port, house
 
 MODULES = Path("/usr/lib/baresip/modules")
+OPUS = (MODULES / "opus.so").exists()
 
 pytestmark = [
     pytest.mark.interop,
@@ -36,6 +37,7 @@ module_path {modules}
 module g711.so
 module g722.so
 module l16.so
+{opus}
 module ausine.so
 module aubridge.so
 module sndfile.so
@@ -52,8 +54,9 @@ async def call(directory: Path, target: str, account: str, *, mux: bool = False)
     """Runs baresip for some seconds; returns what it printed."""
     first = free_port() // 10 * 10
     text = CONFIG.format(
-        sip=free_port(), first=first, last=first + 9, modules=MODULES, directory=directory, mux="yes" if mux else "no"
-    )
+        sip=free_port(), first=first, last=first + 9, modules=MODULES, directory=directory, mux="yes" if mux else "no",
+        opus="module opus.so" if OPUS else "",
+    )  # fmt: skip
     (directory / "config").write_text(text)
     (directory / "accounts").write_text(f"<sip:bob@127.0.0.1>;regint=0;{account}\n")
     (directory / "contacts").write_text("")
@@ -81,10 +84,16 @@ def loudest_hz(file: Path) -> float:
 
 
 @pytest.mark.parametrize(
-    ("codec", "ours"),
-    [("PCMU/8000/1", "pcmu"), ("PCMA/8000/1", "pcma"), ("G722/16000/1", "g722"), ("L16/16000/1", "l16-16k")],
+    ("codec", "ours", "secure"),
+    [
+        ("PCMU/8000/1", "pcmu", False),
+        ("PCMU/8000/1", "pcmu", True),
+        ("PCMA/8000/1", "pcma", False),
+        ("G722/16000/1", "g722", False),
+        ("L16/16000/1", "l16-16k", False),
+        pytest.param("opus/48000/2", "opus", True, marks=pytest.mark.skipif(not OPUS, reason="baresip has no Opus")),
+    ],
 )
-@pytest.mark.parametrize("secure", [False, True])
 async def test_it_hears_its_tone(tmp_path: Path, codec: str, ours: str, secure: bool) -> None:
     config: dict[str, Any] = configuration()
     config["media"]["codecs"] = [ours]
