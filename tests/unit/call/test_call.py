@@ -22,7 +22,7 @@ from gateway.sdp.types import G711
 from gateway.sip.events import Confirmed, Ended, Invited, Refused, Reoffered
 from gateway.sip.flow import Flow
 from gateway.sip.message import Header, Request
-from gateway.units import Nanos
+from gateway.units import Nanos, Samples
 from tests.unit.call.inquiries import invite, policy
 
 THEM = ("10.0.0.2", 4000)
@@ -83,6 +83,12 @@ class Rig:
     secured = False
 
     async def start(self, leg: object) -> None: ...
+
+    def on_audio(self, pcm: bytes, media_time: Samples, arrival: Nanos, flags: int) -> None: ...
+
+    def on_speech_started(self, media_time: Samples, arrival: Nanos) -> None: ...
+
+    def on_speech_ended(self, media_time: Samples, arrival: Nanos) -> None: ...
 
     def on_digit(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
         self.told.append(("digit", digit, duration_ms))
