@@ -1,4 +1,4 @@
-"""`make test` runs on two workers. What talks to real peers in real time stays on one of them, one test after the other:
+"""`make test` runs on two workers. What talks to real peers in real time stays on one of them, one test after another:
 it waits most of the time, while the other worker computes."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""baresip as a caller, with each codec and with SRTP: it hears its own tone back from the echo number; and as called."""
+"""baresip as a caller, with each codec and with SRTP: it hears its tone back from the echo number; and as called."""
 
 from __future__ import annotations
 
