@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gateway.call.trunk_options import TrunkOptions
 from gateway.config.addresses import advertised, rtp_pairs, warnings
 from gateway.config.blocks import attribute, find_spec
+from gateway.config.languages import language_warnings
 from gateway.config.model import Config
 
 __all__ = ["describe"]
@@ -14,7 +15,8 @@ __all__ = ["describe"]
 
 def describe(config: Config) -> str:
     """Addresses, ports, providers, plugs and routes, one per line; then what is seldom meant. Shows no secret."""
-    return "\n".join([*_addresses(config), *_blocks(config), *(f"warning: {text}" for text in warnings(config))])
+    seldom_meant = (*warnings(config), *language_warnings(config))
+    return "\n".join([*_addresses(config), *_blocks(config), *(f"warning: {text}" for text in seldom_meant)])
 
 
 def _addresses(config: Config) -> Iterator[str]:

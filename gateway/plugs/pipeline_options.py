@@ -19,7 +19,7 @@ class FailureOptions(Options):
 
     say: str | dict[str, str] | None = None
     """A sentence that the caller hears then, or one for each language; synthesised at start and played without any
-    model."""
+    model. None: a built-in one in the plug's language (cs, da, de, en, es, fr, it, nl, pl, pt, sv)."""
     play: WavFile | None = None
     """A WAV file (16-bit mono) instead, or until the sentence was made; none plays the built-in sentence."""
     then: Literal["hang_up", "continue", "transfer"] = "hang_up"

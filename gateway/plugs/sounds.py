@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.plugs.model_sessions import TTS_RATE
 from gateway.plugs.phrases import Phrases, in_language
 from gateway.plugs.pipeline_options import PipelineOptions
+from gateway.plugs.sorry import built_in_apology
 from gateway.plugs.wav import Clip, apology, read_wav
 
 __all__ = ["Sounds"]
@@ -15,7 +16,8 @@ class Sounds:
 
     def __init__(self, options: PipelineOptions) -> None:
         failure, bridge = options.on_failure, options.bridge
-        self._sorry = in_language(failure.say, options.language) if failure.say else ""
+        built_in = "" if failure.play else built_in_apology(options.language)
+        self._sorry = in_language(failure.say, options.language) if failure.say else built_in
         self._moment = bridge.say if bridge else ""
         self._recorded_sorry = read_wav(failure.play) if failure.play else apology()
         self._recorded_moment = read_wav(bridge.play) if bridge and bridge.play else None

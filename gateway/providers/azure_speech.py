@@ -75,6 +75,11 @@ class AzureTtsRole(RoleOptions):
     rate: str | None = None
     """Of speaking, as SSML has it: ``+10%``."""
 
+    @property
+    def voice_language(self) -> str:
+        tied = "multilingual" not in self.voice.lower() and self.voice.count("-") >= 2
+        return self.voice.partition("-")[0] if tied else ""
+
 
 class AzureSpeechOptions(VendorOptions):
     """A provider of kind ``azure-speech``."""

@@ -36,6 +36,11 @@ class DeepgramTts(RoleOptions):
     model: str = "aura-2-thalia-en"
     """The voice is in the name; one that begins with ``flux-`` speaks in turns."""
 
+    @property
+    def voice_language(self) -> str:
+        language = self.model.rpartition("-")[2]
+        return language if len(language) == 2 else ""
+
 
 class _Speaking(TtsDialect):
     """One utterance at a time, any number after each other."""

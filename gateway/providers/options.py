@@ -24,6 +24,11 @@ class RoleOptions(Options):
     extra: dict[str, Any] = Field(default_factory=dict)
     """Merged into the JSON that opens a session or asks for something; null removes a key."""
 
+    @property
+    def voice_language(self) -> str:
+        """The one language that the chosen voice speaks, where its name tells; `linecard check` looks at it."""
+        return ""
+
 
 class VendorOptions(Options):
     """What every provider's block takes."""
