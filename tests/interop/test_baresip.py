@@ -139,7 +139,7 @@ async def test_it_hears_its_tone_keyed_by_a_handshake(tmp_path: Path, profile: s
 
 async def test_it_answers_and_is_held_and_hung_up(tmp_path: Path) -> None:
     port, first = free_port(), free_port() // 10 * 10
-    text = CONFIG.format(sip=port, first=first, last=first + 9, modules=MODULES, directory=tmp_path, mux="no")
+    text = CONFIG.format(sip=port, first=first, last=first + 9, modules=MODULES, directory=tmp_path, mux="no", opus="")
     (tmp_path / "config").write_text(text)
     (tmp_path / "accounts").write_text("<sip:bob@127.0.0.1>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1\n")
     (tmp_path / "contacts").write_text("")
