@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from gateway.plugs.contract import CallView
 from gateway.plugs.roles import RoleOptions
-from gateway.providers.contract import LlmResult, SttResult, TtsResult
+from gateway.providers.contract import LlmResult, Party, SttResult, TtsResult
 from gateway.providers.router.llm import LlmFailover
 from gateway.providers.router.options import Role
 from gateway.providers.router.session import Notice, Routed, RoutedLlm, RoutedStt, RoutedTts
@@ -51,7 +51,7 @@ class ModelSessions:
             return upstream.open_stt(listener, rate=self.rate, language=language)
 
         def open_llm(upstream: Upstream, listener: Callable[[Any], None]) -> Any:
-            return upstream.open_llm(listener)
+            return upstream.open_llm(listener, party=Party(call.caller, call.called))
 
         def open_tts(upstream: Upstream, listener: Callable[[Any], None]) -> Any:
             return upstream.open_tts(listener, rate=TTS_RATE, language=language)

@@ -19,6 +19,7 @@ from gateway.turns.history import Message, Tool, ToolUse
 from gateway.units import Nanos, Samples
 
 __all__ = [
+    "NOBODY",
     "NO_BRIEF",
     "Brief",
     "Bye",
@@ -28,6 +29,7 @@ __all__ = [
     "LlmSession",
     "Message",
     "ModelInfo",
+    "Party",
     "Provider",
     "ProviderSpec",
     "RealtimeSession",
@@ -68,6 +70,17 @@ class Brief:
 
 
 NO_BRIEF: Final = Brief()
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who talks with whom, for a model that is a bot and wants to know."""
+
+    caller: str = ""
+    called: str = ""
+
+
+NOBODY: Final = Party()
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +328,7 @@ class Provider(Protocol):
 
     async def open_stt(self, listener: Callable[[SttResult], None], *, rate: int, language: str) -> SttSession: ...
 
-    async def open_llm(self, listener: Callable[[LlmResult], None]) -> LlmSession: ...
+    async def open_llm(self, listener: Callable[[LlmResult], None], *, party: Party = NOBODY) -> LlmSession: ...
 
     async def open_tts(self, listener: Callable[[TtsResult], None], *, rate: int, language: str) -> TtsSession: ...
 

@@ -11,7 +11,7 @@ import hmac
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -44,15 +44,24 @@ class ConversationRelay(LlmSocketDialect):
         self._news = News()
         self._cut = False  # an answer that the bot may still be giving
         self.model = ModelInfo("conversation-relay", "")
-        session, call = f"VX{uuid.uuid4().hex}", f"CA{uuid.uuid4().hex}"
-        setup = {
+        self._session, self._call = f"VX{uuid.uuid4().hex}", f"CA{uuid.uuid4().hex}"
+
+    def opening(self) -> Opening:
+        headers = {"User-Agent": "TwilioProxy/1.1"}
+        if token := secret(self._options.auth_token):
+            headers["X-Twilio-Signature"] = signature(self._options.url, token)
+        return Opening(self._options.url, {**headers, **self._options.headers}, (dumps(self.setup()),))
+
+    def setup(self) -> dict[str, Any]:
+        options = self._options
+        body = {
             "type": "setup",
-            "sessionId": session,
+            "sessionId": self._session,
             "accountSid": options.account_sid,
             "parentCallSid": "",
-            "callSid": call,
-            "from": "",
-            "to": "",
+            "callSid": self._call,
+            "from": self.party.caller,
+            "to": self.party.called,
             "forwardedFrom": "",
             "callType": "SIP",
             "callerName": "",
@@ -60,13 +69,7 @@ class ConversationRelay(LlmSocketDialect):
             "callStatus": "IN-PROGRESS",
             "customParameters": options.parameters,
         }
-        self._setup = dumps(merged(setup, options.extra))
-
-    def opening(self) -> Opening:
-        headers = {"User-Agent": "TwilioProxy/1.1"}
-        if token := secret(self._options.auth_token):
-            headers["X-Twilio-Signature"] = signature(self._options.url, token)
-        return Opening(self._options.url, {**headers, **self._options.headers}, (self._setup,))
+        return merged(body, options.extra)
 
     def ask(self, request: int, messages: Sequence[Message], tools: Sequence[Tool]) -> Iterable[Wire]:
         prompt = {"voicePrompt": self._news.of(messages), "lang": self._options.language, "last": True}

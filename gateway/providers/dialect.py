@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal
 
 from gateway.audio import AudioFormat
-from gateway.providers.contract import Brief, Interrupted, Message, ModelInfo, Said, Tool, ToolUse, Word
+from gateway.providers.contract import NOBODY, Brief, Interrupted, Message, ModelInfo, Party, Said, Tool, ToolUse, Word
 from gateway.units import SECOND, Nanos
 
 __all__ = [
@@ -337,6 +337,9 @@ class LlmDialect:
 class LlmSocketDialect(Dialect):
     """One call's connection to one who answers in text. The session asks one thing at a time; a *context* is the number
     of a request, and a protocol without such numbers leaves it empty in its events."""
+
+    party: Party = NOBODY
+    """Set before ``opening``."""
 
     def ask(self, request: int, messages: Sequence[Message], tools: Sequence[Tool]) -> Iterable[Wire]:
         raise NotImplementedError

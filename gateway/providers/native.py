@@ -23,7 +23,17 @@ from websockets.uri import WebSocketURI, parse_uri
 
 from gateway.errors import MisuseError, ProviderError
 from gateway.options import Duration, Options, Secret
-from gateway.providers.contract import NO_BRIEF, Brief, LlmResult, ProviderSpec, RealtimeResult, SttResult, TtsResult
+from gateway.providers.contract import (
+    NO_BRIEF,
+    NOBODY,
+    Brief,
+    LlmResult,
+    Party,
+    ProviderSpec,
+    RealtimeResult,
+    SttResult,
+    TtsResult,
+)
 from gateway.providers.native_connection import Connection, Limits
 from gateway.providers.native_sessions import Llm, Realtime, Session, Stt, Tts
 from gateway.units import SECOND
@@ -117,7 +127,7 @@ class NativeProvider:
         await self._open(session, rate=rate, language=language)
         return session
 
-    async def open_llm(self, listener: Callable[[LlmResult], None]) -> Llm:
+    async def open_llm(self, listener: Callable[[LlmResult], None], *, party: Party = NOBODY) -> Llm:
         session = Llm(self._ready("llm"), listener, timeout=self._options.llm_timeout)
         await self._open(session)
         return session

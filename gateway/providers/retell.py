@@ -75,8 +75,8 @@ class RetellLlm(LlmSocketDialect):
                 "call_id": self._call,
                 "direction": "inbound",
                 "call_status": "ongoing",
-                "from_number": "",
-                "to_number": "",
+                "from_number": self.party.caller,
+                "to_number": self.party.called,
                 "metadata": self._options.parameters,
                 "retell_llm_dynamic_variables": self._options.parameters,
             }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.providers.contract import Bye, Generated, Message, Token
+from gateway.providers.contract import Bye, Generated, Message, Party, Token
 from tests.contract.test_providers import LIMIT, Heard, answered, ask, opened, playing
 from tests.played.cast import CAST, Part
 from tests.played.stage import Stage
@@ -91,6 +91,18 @@ async def test_a_relay_bot_is_told_what_was_heard() -> None:
         session.interrupted("You said: one", 640)
         found = await told(stage, "type", "interrupt")
     assert found == {"type": "interrupt", "utteranceUntilInterrupt": "You said: one", "durationUntilInterruptMs": 640}
+
+
+@bots
+async def test_a_bot_is_told_who_calls_whom(part: Part) -> None:
+    async with playing(part) as (made, stage):
+        await made.open_llm(Heard(), party=Party("+4930123", "+4930456"))
+        if part is RELAY:
+            found = await told(stage, "type", "setup")
+            assert (found["from"], found["to"]) == ("+4930123", "+4930456")
+        else:
+            found = (await told(stage, "interaction_type", "call_details"))["call"]
+            assert (found["from_number"], found["to_number"]) == ("+4930123", "+4930456")
 
 
 async def test_a_retell_bot_gets_the_transcript_as_it_was_heard_and_the_call_s_details() -> None:

@@ -17,11 +17,13 @@ import structlog
 from gateway.errors import ProviderError
 from gateway.providers.contract import (
     NO_BRIEF,
+    NOBODY,
     Brief,
     Failed,
     LlmResult,
     LlmSession,
     Message,
+    Party,
     Provider,
     RealtimeResult,
     RealtimeSession,
@@ -116,8 +118,8 @@ class Upstream:
     async def open_stt(self, listener: Callable[[SttResult], None], *, rate: int, language: str) -> SttSession:
         return await self._timed("stt", self._provider.open_stt(listener, rate=rate, language=language))
 
-    async def open_llm(self, listener: Callable[[LlmResult], None]) -> LlmSession:
-        return await self._timed("llm", self._provider.open_llm(listener))
+    async def open_llm(self, listener: Callable[[LlmResult], None], *, party: Party = NOBODY) -> LlmSession:
+        return await self._timed("llm", self._provider.open_llm(listener, party=party))
 
     async def open_tts(self, listener: Callable[[TtsResult], None], *, rate: int, language: str) -> TtsSession:
         return await self._timed("tts", self._provider.open_tts(listener, rate=rate, language=language))

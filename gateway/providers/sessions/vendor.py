@@ -16,8 +16,10 @@ from gateway.errors import MisuseError, ProviderError
 from gateway.options import Options
 from gateway.providers.contract import (
     NO_BRIEF,
+    NOBODY,
     Brief,
     LlmResult,
+    Party,
     ProviderSpec,
     RealtimeResult,
     SttResult,
@@ -99,10 +101,11 @@ class Vendor:
         make = partial(self._role("stt", self._roles.stt), self._options, rate, language)
         return await _opened(SttSocket(self._shared, make, listener, rate=rate, timeout=self._options.stt_timeout))
 
-    async def open_llm(self, listener: Callable[[LlmResult], None]) -> LlmHttp | LlmSocket:
+    async def open_llm(self, listener: Callable[[LlmResult], None], *, party: Party = NOBODY) -> LlmHttp | LlmSocket:
         make = partial(self._role("llm", self._roles.llm), self._options)
         made = make()
         if isinstance(made, LlmSocketDialect):
+            made.party = party
             return await _opened(LlmSocket(self._shared, made, listener, self._options.llm_timeout))
         self._warm(made.request((), ()).url)
         return LlmHttp(self._shared, make, listener, self._options.llm_timeout)

@@ -13,10 +13,12 @@ from gateway.media.contract import Stream
 from gateway.net.driver import Driver, monotonic
 from gateway.providers.contract import (
     NO_BRIEF,
+    NOBODY,
     Brief,
     LlmResult,
     Message,
     ModelInfo,
+    Party,
     RealtimeResult,
     SttResult,
     Tool,
@@ -137,7 +139,7 @@ class Provider:
     async def open_stt(self, listener: Callable[[SttResult], None], *, rate: int, language: str) -> Session:
         return self._open("stt", listener)
 
-    async def open_llm(self, listener: Callable[[LlmResult], None]) -> Session:
+    async def open_llm(self, listener: Callable[[LlmResult], None], *, party: Party = NOBODY) -> Session:
         return self._open("llm", listener)
 
     async def open_tts(self, listener: Callable[[TtsResult], None], *, rate: int, language: str) -> Session:
