@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Final, Literal
 from gateway.audio import AudioFormat
 from gateway.providers.contract import NOBODY, Brief, Interrupted, Message, ModelInfo, Party, Said, Tool, ToolUse, Word
 from gateway.units import SECOND, Nanos
+from gateway.wire.tcp import Framing
 
 __all__ = [
     "RAW",
@@ -55,6 +56,7 @@ __all__ = [
     "TtsDialect",
     "TtsEvent",
     "TurnEvent",
+    "TurnSttDialect",
     "Use",
     "Wire",
 ]
@@ -203,6 +205,8 @@ class Dialect:
     """What the dialects of every role that lives on a WebSocket share."""
 
     life: ClassVar[Life] = Life()
+    framing: ClassVar[Framing | None] = None
+    """Of a protocol on plain TCP (an ``Opening`` to ``tcp://host:port``)."""
     envelope: Envelope = RAW
     model: ModelInfo
     """As asked for; ``Model`` brings what the provider says."""
@@ -283,6 +287,14 @@ class SttDialect(Dialect):
     def cancel(self) -> Iterable[Wire]:
         """What was said is of no interest any more."""
         return self.end()
+
+
+class TurnSttDialect(SttDialect):
+    """One connection that hears one turn, and is of no use after it."""
+
+    def begin(self) -> Iterable[Wire]:
+        """A turn begins: its audio follows."""
+        return ()
 
 
 # --- language model ---------------------------------------------------------------------------------------------------

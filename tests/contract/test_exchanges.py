@@ -98,7 +98,8 @@ def test_an_exchange_is_understood(path: Path) -> None:
         else:
             text = step["receive"] if isinstance(step["receive"], str) else json.dumps(step["receive"])
             streamed = isinstance(dialect, LlmDialect)
-            events = list(dialect.decode(ServerEvent(step.get("event", ""), text) if streamed else text))
+            wire = text.encode() if getattr(dialect, "framing", None) else text
+            events = list(dialect.decode(ServerEvent(step.get("event", ""), text) if streamed else wire))
         check_events(step, events)
 
 

@@ -95,7 +95,8 @@ def create(part: Part, at: str, **more: Any) -> Provider:
     spec = load(PROVIDERS, part.kind)
     assert isinstance(spec, ProviderSpec)
     url = part.base_url.format(at=at)
-    where = {"url": url} if part.bot else {"api_key": "key", "base_url": url}
+    key = {"api_key": "key"} if part.refuses else {}
+    where = {"url": url} if part.bot else {**key, "base_url": url}
     block = {**where, **SHORT, **part.block, **more}
     return spec.create("tested", spec.options.model_validate(block))
 
@@ -140,8 +141,12 @@ async def answered(part: Part, heard: Heard, request: int = 1) -> Any:
             return await heard.until(Speech, count=5 * request)
 
 
-def parts(*roles: str, bots: bool = True) -> Any:
-    chosen = [part for part in CAST if (not roles or part.role in roles) and (bots or not part.bot)]
+def parts(*roles: str, bots: bool = True, refusing: bool = False) -> Any:
+    chosen = [
+        part
+        for part in CAST
+        if (not roles or part.role in roles) and (bots or not part.bot) and (part.refuses or not refusing)
+    ]
     return pytest.mark.parametrize("part", chosen, ids=[part.id for part in chosen])
 
 
@@ -458,20 +463,20 @@ async def failure(part: Part, fault: Fault) -> tuple[ProviderError, list[Any]]:
     return failed.error, results
 
 
-@parts()
+@parts(refusing=True)
 async def test_a_wrong_key_is_permanent(part: Part) -> None:
     error, _ = await failure(part, Fault.WRONG_KEY)
     assert not error.transient
     assert "401" in str(error)
 
 
-@parts()
+@parts(refusing=True)
 async def test_too_many_requests_are_told_with_the_pause_that_is_asked_for(part: Part) -> None:
     error, _ = await failure(part, Fault.BUSY)
     assert (error.transient, error.busy, error.retry_after) == (True, True, 2 * SECOND)
 
 
-@parts()
+@parts(refusing=True)
 async def test_a_server_that_is_down_is_transient(part: Part) -> None:
     error, _ = await failure(part, Fault.DOWN)
     assert (error.transient, error.busy) == (True, False)

@@ -29,6 +29,7 @@ from tests.played import (
     ultravox,
     vapi,
     vosk,
+    wyoming,
     xai,
 )
 from tests.played.stage import Script
@@ -51,6 +52,8 @@ class Part:
     """A bot in text: it has an address instead of a key, remembers by itself, and counts nothing."""
     interrupts: bool = True
     """A realtime model that says when the caller broke in."""
+    refuses: bool = True
+    """It knows keys, and has words for refusing a connection."""
 
     @property
     def id(self) -> str:
@@ -100,6 +103,8 @@ CAST = [
     Part("ultravox", "realtime", ultravox.Calls),
     Part("vapi", "realtime", vapi.Transport, {"realtime": {"assistant": "a1"}}),
     Part("vosk", "stt", vosk.AsrServer, base_url="ws://{at}"),
+    Part("wyoming", "stt", wyoming.Stt, base_url="tcp://{at}", refuses=False),
+    Part("wyoming", "tts", wyoming.Tts, base_url="tcp://{at}", refuses=False),
     Part("xai", "stt", xai.Listen, base_url="http://{at}/v1"),
     Part("xai", "llm", openai_chat.Chat, base_url="http://{at}/v1"),
     Part("xai", "tts", xai.Speak, base_url="http://{at}/v1"),

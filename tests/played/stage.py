@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import Enum
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
 
 from aiohttp import WSMsgType, web
 
@@ -128,6 +129,44 @@ class Script:
         return False
 
 
+class _TcpSocket:
+    """What a script needs of a WebSocket, on a plain stream."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+
+    @property
+    def closed(self) -> bool:
+        return self._writer.is_closing()
+
+    async def send_str(self, text: str) -> None:
+        await self.send_bytes(f"{text}\n".encode())
+
+    async def send_bytes(self, data: bytes) -> None:
+        with suppress(ConnectionError):
+            self._writer.write(data)
+            await self._writer.drain()
+
+    async def close(self, **_: Any) -> None:
+        self._writer.close()
+
+
+class TcpScript(Script):
+    """A connection on plain TCP; subclasses cut it into messages."""
+
+    async def read(self, reader: asyncio.StreamReader) -> Message | None:
+        """The next message; None at the end."""
+        raise NotImplementedError
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.socket: Any = _TcpSocket(writer)
+        self.request = cast("web.Request", SimpleNamespace(transport=writer.transport))
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while (message := await self.read(reader)) is not None:
+                self.stage.received.append(message)
+                await self.on_message(message)
+
+
 class Stage:
     """The server. ``received`` is every message that came, ``requests`` every HTTP request with its body."""
 
@@ -162,6 +201,10 @@ class Stage:
 async def staged(script: type[Script], fault: Fault = Fault.NONE) -> AsyncIterator[tuple[Stage, str]]:
     """The stage, and ``host:port`` where it is."""
     stage = Stage(script, fault)
+    if issubclass(script, TcpScript):
+        async with _on_tcp(stage) as at:
+            yield stage, at
+        return
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", stage.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
@@ -172,3 +215,28 @@ async def staged(script: type[Script], fault: Fault = Fault.NONE) -> AsyncIterat
         yield stage, f"127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def _on_tcp(stage: Stage) -> AsyncIterator[str]:
+    running: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running[task] = writer
+        stage.connections += 1
+        script = cast("type[TcpScript]", stage.script)(stage, cast("web.Request", None))
+        stage.scripts.append(script)
+        await script.serve(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        host, port = server.sockets[0].getsockname()
+        yield f"{host}:{port}"
+    finally:
+        server.close()
+        for writer in running.values():
+            writer.transport.abort()
+        await asyncio.gather(*running, return_exceptions=True)

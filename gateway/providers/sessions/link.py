@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidURI
 
@@ -20,6 +21,7 @@ from gateway.providers import faults
 from gateway.providers.dialect import SILENCE_MS, Dialect, Envelope, Fault, Model, Ready, Reply, Retire, Wire
 from gateway.units import MS, SECOND, Nanos
 from gateway.wire.plain import PlainSocket, client
+from gateway.wire.tcp import TcpSocket
 
 __all__ = ["READ_ERRORS", "Limits", "Link", "Role", "tls"]
 
@@ -62,7 +64,7 @@ class Link:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
-        self._socket: PlainSocket | None = None
+        self._socket: PlainSocket | TcpSocket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
         self._born = self._sent = self._flowed = self._heard = self._probed = self._loop.time()
@@ -155,6 +157,11 @@ class Link:
 
     async def _dial(self) -> None:
         opening = self.dialect.opening()
+        if self.dialect.framing is not None:
+            line = self._socket = TcpSocket(self.dialect.framing, self)
+            where = urlsplit(opening.url)
+            await self._loop.create_connection(lambda: line, where.hostname or "", where.port or 0)
+            return
         core = client(opening.url, dict(opening.headers), opening.subprotocols)
         socket = self._socket = PlainSocket(core, self)
         uri = core.uri

@@ -32,6 +32,7 @@ from gateway.providers.dialect import (
     RealtimeDialect,
     SttDialect,
     TtsDialect,
+    TurnSttDialect,
 )
 from gateway.providers.options import VendorOptions
 from gateway.providers.sessions.base import Work
@@ -43,9 +44,10 @@ from gateway.providers.sessions.pool import Pool
 from gateway.providers.sessions.realtime import RealtimeSocket
 from gateway.providers.sessions.shared import Shared
 from gateway.providers.sessions.stt import SttSocket
+from gateway.providers.sessions.stt_turns import SttTurns
 from gateway.providers.sessions.tts import TtsHttp, TtsSocket
 
-_S = TypeVar("_S", LlmSocket, SttSocket, TtsSocket, RealtimeSocket)
+_S = TypeVar("_S", LlmSocket, SttSocket, SttTurns, TtsSocket, RealtimeSocket)
 
 __all__ = ["Roles", "Vendor", "adapter"]
 
@@ -97,9 +99,14 @@ class Vendor:
 
     # --- sessions -----------------------------------------------------------------------------------------------------
 
-    async def open_stt(self, listener: Callable[[SttResult], None], *, rate: int, language: str) -> SttSocket:
+    async def open_stt(
+        self, listener: Callable[[SttResult], None], *, rate: int, language: str
+    ) -> SttSocket | SttTurns:
         make = partial(self._role("stt", self._roles.stt), self._options, rate, language)
-        return await _opened(SttSocket(self._shared, make, listener, rate=rate, timeout=self._options.stt_timeout))
+        timeout = self._options.stt_timeout
+        if isinstance(make(), TurnSttDialect):
+            return await _opened(SttTurns(self._shared, make, listener, rate=rate, timeout=timeout))
+        return await _opened(SttSocket(self._shared, make, listener, rate=rate, timeout=timeout))
 
     async def open_llm(self, listener: Callable[[LlmResult], None], *, party: Party = NOBODY) -> LlmHttp | LlmSocket:
         make = partial(self._role("llm", self._roles.llm), self._options)
