@@ -11,11 +11,12 @@ CONFIG ?= config/linecard.yaml
 BIN := .venv/bin
 CYTHON := $(wildcard codecs_ext/*.pyx codecs_ext/*.pxd codecs_ext/*.h codecs_ext/*.pxi)
 
-.PHONY: help setup run test bench lint format docs clean
+.PHONY: help setup run test interop-pipecat bench lint format docs clean
 
 help:
 	@echo 'make run      set up, start gateway and models, place a talking call (ONCE=1: end after it)'
 	@echo 'make test     set up and run every test (ARGS="-k sip" for some)'
+	@echo 'make interop-pipecat  a real call with a bot made with Pipecat (half a gigabyte, in .venv-pipecat)'
 	@echo 'make bench    the table of figures, with the ratio to the baseline (ARGS="--heavy" for all of it)'
 	@echo 'make lint     formatting, lint, types, stubs, import floors'
 	@echo 'make format   let ruff mend what it can'
@@ -43,6 +44,14 @@ run: setup
 test: setup
 	@.ci/system sipp openssl tshark baresip kamailio ip nft >/dev/null
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+interop-pipecat: setup .venv-pipecat/installed
+	@LINECARD_PIPECAT_PYTHON=$(CURDIR)/.venv-pipecat/bin/python $(BIN)/python -m pytest tests/interop/pipecat $(ARGS)
+
+.venv-pipecat/installed:
+	@$(BIN)/python -m venv --clear .venv-pipecat
+	@.venv-pipecat/bin/python -m pip install -qq --disable-pip-version-check 'pipecat-ai>=1.14,<2'
+	@touch $@
 
 lint: setup
 	@.ci/lint
