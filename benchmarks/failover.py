@@ -127,6 +127,11 @@ async def seen(bench: Bench, event: str, times: dict[str, float], began: float, 
             await asyncio.sleep(0.005)
 
 
+def runnable(pid: int) -> float:
+    """Seconds that a process' main thread has waited for a processor: what a busy machine adds to every hop."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
 def moves(lines: list[LogLine]) -> Counter[str]:
     """By role and reason; numbers in it do not count."""
     found = (move for line in lines for move in line.fields.get("failovers", ()))
@@ -138,7 +143,9 @@ async def main(options: argparse.Namespace) -> int:
     print(machine())
     async with two_providers(0.0 if options.off else options.faults) as (bench, first):
         switching = asyncio.create_task(switch_off(bench, first)) if options.off else None
+        waited, began = runnable(bench.gateway.pid), time.monotonic()
         results, gateway, *_ = await place_all(bench, options.calls, scenario(options.turns))
+        waited = (runnable(bench.gateway.pid) - waited) / (time.monotonic() - began)
         turns = [turn for result in results for turn in result.turns]
         heard = [to_ms(turn.gap) for turn in turns if turn.gap is not None]
         failed = [result.failure for result in results if result.failure]
@@ -153,6 +160,7 @@ async def main(options: argparse.Namespace) -> int:
             print(row(f"  stage {stage}", [turn.stages_ms[stage] for turn in inside if stage in turn.stages_ms]))
         print(f"over 2 s: {sum(gap > 2000 for gap in heard)}")
         print(f"gateway {gateway:.1%} of a core, {gateway / options.calls:.2%} a call")
+        print(f"its event loop was ready to run and had no processor for {waited:.1%} of the time")
         if switching is not None:
             for name, seconds in sorted((await switching).items()):
                 print(f"  breaker of {name} after {seconds * 1000:.0f} ms")
