@@ -59,6 +59,8 @@ class _Line:
     """Samples from the provider that has it now."""
     audio: list[Speech] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)
+    unsettled: Candidate | None = None
+    """Who was asked for it and may yet lose against a second voice: until then nobody knows what to call its cost."""
 
 
 class TtsFailover(Failover):
@@ -79,6 +81,7 @@ class TtsFailover(Failover):
         self._hedging = hedge
         self._hedge_at: Nanos | None = None
         self._rival: tuple[Candidate, int] | None = None
+        self._rival_cost = Usage()
         self._number = 0
         self._lines: list[_Line] = []
 
@@ -96,11 +99,18 @@ class TtsFailover(Failover):
     def cancel(self, request: int, now: Nanos) -> None:
         for line in [line for line in self._lines if line.request == request]:
             self._lines.remove(line)
+            self._settle(line)
             if self._engaged and self.current is not None:
                 self._ask(self.current, "cancel", line.number)
         if not self._lines:
             self._end_hedge()
             self._rest()
+
+    def close(self) -> None:
+        for line in self._lines:
+            self._settle(line)
+        self._end_hedge()
+        super().close()
 
     # --- the machine's parts ------------------------------------------------------------------------------------------
 
@@ -118,18 +128,30 @@ class TtsFailover(Failover):
         self._number += 1
         line.number, line.asked, line.last = self._number, now, None
         self._ask(candidate, "speak", self._number, line.text)
-        spent = Usage(line.request, characters=len(line.text))
-        self._events.append(Spent(self.role, candidate.name, spent))
+        if self._hedging:
+            line.unsettled = candidate
+        else:
+            self._spend(candidate, line)
+
+    def _spend(self, candidate: Candidate, line: _Line, part: str = "won") -> None:
+        self._events.append(Spent(self.role, candidate.name, Usage(line.request, characters=len(line.text)), part))
+
+    def _settle(self, line: _Line, part: str = "won") -> None:
+        """What its first voice had of the sentence is counted, as won or lost."""
+        asked, line.unsettled = line.unsettled, None
+        if asked is not None:
+            self._spend(asked, line, part)
 
     def _retract(self, candidate: Candidate, now: Nanos) -> bool:
         for line in self._lines:
             self._ask(candidate, "cancel", line.number)
+            self._settle(line)
         self._cut_first(candidate)
         for line in self._lines:
             line.number = 0
         if self._rival is not None and self._rival[0] is not candidate and self._lines:
             rival, number = self._rival
-            self._rival = None
+            self._dismiss(rival, "won")
             self.current = rival
             self._take_over(rival, number, now)
             return True
@@ -195,8 +217,13 @@ class TtsFailover(Failover):
             return
         self._number += 1
         self._rival = rival, self._number
+        self._rival_cost = Usage(line.request, characters=len(line.text))
         self._ask(rival, "speak", self._number, line.text)
-        self._events.append(Spent(self.role, rival.name, Usage(line.request, characters=len(line.text)), "lost"))
+
+    def _dismiss(self, rival: Candidate, part: str) -> None:
+        """It is the rival no more; what it was asked for is counted."""
+        self._rival = None
+        self._events.append(Spent(self.role, rival.name, self._rival_cost, part))
 
     def _take_over(self, rival: Candidate, number: int, now: Nanos) -> None:
         """The second voice has the first sentence, and gets those behind it."""
@@ -206,8 +233,10 @@ class TtsFailover(Failover):
             self._say(rival, line, now)
 
     def _rival_speaks(self, rival: Candidate, number: int, now: Nanos) -> None:
-        loser, self._rival = self.current, None
+        self._dismiss(rival, "won")
+        loser = self.current
         for line in self._lines:
+            self._settle(line, "lost")
             if loser is not None:
                 self._ask(loser, "cancel", line.number)
         self.current = rival
@@ -217,12 +246,12 @@ class TtsFailover(Failover):
         self._hedge_at = None
         if self._rival is not None:
             rival, number = self._rival
-            self._rival = None
+            self._dismiss(rival, "lost")
             self._ask(rival, "cancel", number)
 
     def _side_lost(self, candidate: Candidate, now: Nanos) -> None:
         if self._rival is not None and self._rival[0] is candidate:
-            self._rival = None
+            self._dismiss(candidate, "lost")
 
     # --- results ------------------------------------------------------------------------------------------------------
 
@@ -249,7 +278,7 @@ class TtsFailover(Failover):
 
     def _rival_result(self, rival: Candidate, result: Any, now: Nanos) -> None:
         if isinstance(result, Failed):
-            self._rival = None
+            self._dismiss(rival, "lost")
             self._blame(rival, result.error, now)
         elif isinstance(result, Speech):
             self._rival_speaks(rival, result.request, now)
@@ -257,6 +286,7 @@ class TtsFailover(Failover):
     def _heard(self, candidate: Candidate, line: _Line, burst: Speech, now: Nanos) -> None:
         if line.last is None:
             candidate.health.first.add(now - line.asked, now)
+            self._settle(line)
             if self._lines[0] is line:
                 self._end_hedge()
         else:
@@ -273,6 +303,7 @@ class TtsFailover(Failover):
             candidate.health.spoke(line.delivered, len(line.text))
         self._served(candidate, now)
         self._lines.remove(line)
+        self._settle(line)
         self._events.append(SpeechDone(line.request))
         if self._lines:  # the next one's turn begins now, however long ago it was asked for
             self._lines[0].asked = max(self._lines[0].asked, now)

@@ -76,6 +76,10 @@ class Table:
         """The sentences of which there was audio, in order."""
         return [event.request for event in self.told if isinstance(event, Speech)]
 
+    def spent(self) -> list[tuple[str, str, int]]:
+        """Provider, part and characters."""
+        return sorted((spent.provider, spent.part, spent.usage.characters) for spent in self.of(Spent))
+
     def of(self, kind: type) -> list[Any]:
         return [event for event in self.told if isinstance(event, kind)]
 
@@ -98,9 +102,7 @@ def test_a_second_voice_is_asked_late_and_says_all_of_it_if_it_is_first() -> Non
     table.tell(1, SpeechDone(second))
     assert table.heard() == [1, 2]
     assert [done.request for done in table.of(SpeechDone)] == [1, 2]
-    assert sorted((spent.provider, spent.usage.characters) for spent in table.of(Spent)) == [
-        ("p0", 4), ("p0", 4), ("p1", 4), ("p1", 4)
-    ]  # fmt: skip
+    assert table.spent() == [("p0", "lost", 4)] * 2 + [("p1", "won", 4)] * 2
 
 
 def test_the_second_voice_is_cancelled_if_the_first_one_speaks_after_all() -> None:
@@ -114,6 +116,16 @@ def test_the_second_voice_is_cancelled_if_the_first_one_speaks_after_all() -> No
     table.tell(1, Speech(rival, AUDIO, 8000))
     table.tell(0, SpeechDone(number))
     assert table.heard() == [1]
+    assert table.spent() == [("p0", "won", 4), ("p1", "lost", 4)]
+
+
+def test_what_was_asked_for_is_counted_when_the_call_ends() -> None:
+    table = Table()
+    table.speak("One.")
+    table.wait(210)
+    table.machine.close()
+    table.settle()
+    assert table.spent() == [("p0", "won", 4), ("p1", "lost", 4)]
 
 
 def test_the_second_voice_goes_on_if_the_first_one_fails() -> None:
