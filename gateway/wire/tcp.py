@@ -9,7 +9,10 @@ from websockets.http11 import Response
 
 from gateway.wire.plain import PlainOwner
 
-__all__ = ["Framing", "TcpSocket"]
+__all__ = ["CLOSED", "Framing", "TcpSocket"]
+
+CLOSED: Final = "connection closed"
+"""The reason of an end that nobody broke."""
 
 _UNSENT_LIMIT: Final = 4 * 1024 * 1024
 
@@ -92,4 +95,4 @@ class TcpSocket(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
-        self._owner.on_lost(self._reason or (str(error) if error else "connection closed"))
+        self._owner.on_lost(self._reason or (str(error) if error else CLOSED))

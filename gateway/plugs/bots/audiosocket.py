@@ -5,31 +5,26 @@ There is no flush and there are no marks: a bot that wants to be interrupted sen
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator
-from typing import Final, Literal, cast
+from typing import ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import field_validator
 
 from gateway.audio import AudioFormat, Encoding
-from gateway.errors import ProviderError
 from gateway.plugs.bots.dialect import LEFT, BotCall, BotDialect, BotEvent, HangUp, Play
 from gateway.plugs.bots.options import BotOptions
 from gateway.plugs.bots.session import bot
-from gateway.providers import faults
-from gateway.providers.dialect import Envelope, Fault, Opening, Wire
-from gateway.providers.sessions.link import READ_ERRORS, Limits, Role
-from gateway.units import SECOND
+from gateway.providers.dialect import Envelope, Fault, Life, Opening, Wire
+from gateway.wire.tcp import CLOSED
 
-__all__ = ["SPEC", "AudioSocketDialect", "AudioSocketOptions", "TcpLink"]
+__all__ = ["SPEC", "AudioSocketDialect", "AudioSocketOptions"]
 
 _HANG_UP, _ID, _DTMF, _ERROR = 0x00, 0x01, 0x03, 0xFF
 _RATES: Final = {0x10: 8000, 0x12: 16000, 0x13: 24000, 0x16: 48000}
 """Kind -> Hz, of those that the plane plays as they are."""
 _KINDS: Final = {rate: kind for kind, rate in _RATES.items()}
 _HEAD: Final = 3
-_UNSENT_LIMIT: Final = 1 << 20
 
 
 class AudioSocketOptions(BotOptions):
@@ -55,8 +50,19 @@ def frame(kind: int, payload: bytes = b"") -> bytes:
     return bytes([kind]) + len(payload).to_bytes(2, "big") + payload
 
 
+class _Framing:
+    def size(self, waiting: bytearray) -> int | None:
+        return _HEAD + int.from_bytes(waiting[1:_HEAD], "big") if len(waiting) >= _HEAD else None
+
+    def wrap(self, before: bytes, audio: bytes) -> bytes:
+        return before + len(audio).to_bytes(2, "big") + audio
+
+
 class AudioSocketDialect(BotDialect):
     """A message is one frame."""
+
+    framing = _Framing()
+    life: ClassVar[Life] = Life(probe=False)
 
     def __init__(self, options: AudioSocketOptions, call: BotCall) -> None:
         self._options = options
@@ -73,6 +79,10 @@ class AudioSocketDialect(BotDialect):
     def close(self) -> Iterable[Wire]:
         return (frame(_HANG_UP),)
 
+    def closed(self, code: int | None, reason: str) -> Fault | None:
+        """TCP has no codes: whoever closes in an orderly way has nothing more to say."""
+        return LEFT if reason == CLOSED else None
+
     def decode(self, message: Wire) -> Iterator[BotEvent | Fault]:
         if isinstance(message, str):
             raise TypeError("AudioSocket has no text")
@@ -85,94 +95,4 @@ class AudioSocketDialect(BotDialect):
             yield Fault(f"error {payload.hex()}", transient=True)
 
 
-class TcpLink(asyncio.Protocol):
-    """A ``BotLink`` on plain TCP."""
-
-    def __init__(self, name: str, dialect: BotDialect, role: Role, limits: Limits) -> None:
-        self.name = name
-        self.model = dialect.model
-        self._dialect = dialect
-        self._role = role
-        self._limits = limits
-        self._transport: asyncio.Transport | None = None
-        self._waiting = bytearray()
-        self._ended = False
-
-    @property
-    def alive(self) -> bool:
-        return self._transport is not None and not self._ended
-
-    async def open(self) -> None:
-        """Raises ``ProviderError``."""
-        opening = self._dialect.opening()
-        parts = urlsplit(opening.url)
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._limits.connect / SECOND):
-                await loop.create_connection(lambda: self, parts.hostname or "", parts.port or 0)
-        except TimeoutError as error:
-            raise ProviderError(self.name, "cannot connect: no answer in time", transient=True) from error
-        except OSError as error:
-            raise ProviderError(self.name, f"cannot connect: {error}", transient=True) from error
-        self.send(opening.first)
-
-    def send(self, wires: Iterable[Wire]) -> None:
-        for wire in wires:
-            if self._transport is not None and isinstance(wire, bytes):
-                self._transport.write(wire)
-
-    def send_audio(self, audio: bytes, envelope: Envelope | None = None) -> bool:
-        transport = self._transport
-        if transport is None or transport.get_write_buffer_size() > _UNSENT_LIMIT:
-            return False
-        kind = (envelope or self._dialect.envelope).before
-        transport.write(kind + len(audio).to_bytes(2, "big") + audio)
-        return True
-
-    def close(self) -> None:
-        if not self._ended:
-            self._ended = True
-            self.send(self._dialect.close())
-            if self._transport is not None:
-                self._transport.close()
-
-    # --- asyncio ------------------------------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._waiting += data
-        while not self._ended and len(self._waiting) >= _HEAD:
-            size = _HEAD + int.from_bytes(self._waiting[1:_HEAD], "big")
-            if len(self._waiting) < size:
-                return
-            message = bytes(self._waiting[:size])
-            del self._waiting[:size]
-            self._take(message)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
-        self._lose(LEFT if error is None else Fault(f"the connection broke: {error}", transient=True))
-
-    def _take(self, message: bytes) -> None:
-        try:
-            events = list(self._dialect.decode(message))
-        except READ_ERRORS as error:
-            self._lose(faults.broken(error))
-            return
-        for event in events:
-            if isinstance(event, Fault):
-                self._lose(event)
-            elif not self._ended:
-                self._role.on_event(event)
-
-    def _lose(self, fault: Fault) -> None:
-        if not self._ended:
-            self._ended = True
-            if self._transport is not None:
-                self._transport.abort()
-            self._role.on_lost(fault)
-
-
-SPEC: Final = bot("audiosocket", AudioSocketOptions, AudioSocketDialect, TcpLink)
+SPEC: Final = bot("audiosocket", AudioSocketOptions, AudioSocketDialect)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final
 
 from gateway.audio import AudioFormat
 from gateway.errors import ProviderError
@@ -15,10 +15,9 @@ from gateway.plugs.contract import CallView, Plug, PlugSpec
 from gateway.plugs.measured import MeasuredSession
 from gateway.plugs.wav import apology
 from gateway.providers import faults
-from gateway.providers.contract import ModelInfo
-from gateway.providers.dialect import Envelope, Fault, Wire
+from gateway.providers.dialect import Fault
 from gateway.providers.sessions.base import Converter
-from gateway.providers.sessions.link import Limits, Link, Role
+from gateway.providers.sessions.link import Link
 from gateway.units import SECOND, Nanos, Samples
 
 __all__ = ["Bot", "BotSession", "MakeDialect", "bot"]
@@ -27,27 +26,6 @@ MakeDialect = Callable[[Any, BotCall], BotDialect]
 """(options, call) -> dialect."""
 
 
-class BotLink(Protocol):
-    """The connection, as ``providers/sessions/link.py`` makes it of a WebSocket."""
-
-    name: str
-    model: ModelInfo
-
-    @property
-    def alive(self) -> bool: ...
-
-    async def open(self) -> None: ...
-
-    def send(self, wires: Iterable[Wire]) -> None: ...
-
-    def send_audio(self, audio: bytes, envelope: Envelope | None = None) -> bool: ...
-
-    def close(self) -> None: ...
-
-
-MakeLink = Callable[[str, BotDialect, Role, Limits], BotLink]
-"""(name, dialect, role, limits) -> link."""
-
 _MOST_MARKS: Final = 10_000
 _DIGITS: Final = frozenset("0123456789*#ABCD")
 
@@ -55,7 +33,7 @@ _DIGITS: Final = frozenset("0123456789*#ABCD")
 class BotSession(MeasuredSession):
     """One call on one connection."""
 
-    def __init__(self, call: CallView, kind: str, options: BotOptions, make: MakeDialect, connect: MakeLink) -> None:
+    def __init__(self, call: CallView, kind: str, options: BotOptions, make: MakeDialect) -> None:
         super().__init__(call)
         token, stream = secrets.token_hex(16), secrets.token_hex(16)
         about = self.about = BotCall(call.call_id, call.caller, call.called, token, stream, options.parameters)
@@ -63,7 +41,7 @@ class BotSession(MeasuredSession):
         self._dialect = make(options, about)
         self.uplink_rate = max(8000, min(16000, self._dialect.hears.rate))
         self.models["bot"] = kind
-        self._link = connect(kind, self._dialect, self, options.limits)
+        self._link = Link(kind, self._dialect, self, options.limits)
         self._converter = Converter(self.uplink_rate, self._dialect.hears, self._dialect.life.frame_ms)
         self._started = False
         self._frames = 0
@@ -202,20 +180,19 @@ class BotSession(MeasuredSession):
 class Bot:
     """One configured bot, shared by its calls."""
 
-    def __init__(self, kind: str, options: BotOptions, make: MakeDialect, connect: MakeLink = Link) -> None:
+    def __init__(self, kind: str, options: BotOptions, make: MakeDialect) -> None:
         self._kind = kind
         self._options = options
         self._make = make
-        self._connect = connect
 
     def open(self, call: CallView) -> BotSession:
-        return BotSession(call, self._kind, self._options, self._make, self._connect)
+        return BotSession(call, self._kind, self._options, self._make)
 
 
-def bot(kind: str, options: type[BotOptions], make: MakeDialect, connect: MakeLink = Link) -> PlugSpec:
+def bot(kind: str, options: type[BotOptions], make: MakeDialect) -> PlugSpec:
     """The constant that the file of a bot protocol ends in."""
 
     def create(block: BotOptions) -> Plug:
-        return Bot(kind, block, make, connect)
+        return Bot(kind, block, make)
 
     return PlugSpec(kind, options, create, provider_roles={})
