@@ -43,7 +43,7 @@ run: setup
 
 test: setup
 	@.ci/system sipp openssl tshark baresip kamailio ip nft >/dev/null
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
 interop-pipecat: setup .venv-pipecat/installed
 	@LINECARD_PIPECAT_PYTHON=$(CURDIR)/.venv-pipecat/bin/python $(BIN)/python -m pytest tests/interop/pipecat $(ARGS)
