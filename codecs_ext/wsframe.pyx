@@ -156,7 +156,8 @@ cdef class Writer:
         body[21] = flags & 0xFF
         body[22] = 0
         body[23] = 0
-        memcpy(body + HEADER, pcm, size)
+        if size:
+            memcpy(body + HEADER, pcm, size)
         if self._masked:
             key = self._next_key()
             at[1] |= MASK_BIT

@@ -13,12 +13,12 @@ from gateway.errors import SipError
 from gateway.sip.message import Header, Message, Request, Response
 from gateway.sip.names import KNOWN, canonical
 
-__all__ = ["Malformed", "parse"]
+__all__ = ["CONTROL", "Malformed", "parse"]
 
 # The lookbehind keeps a run of blanks from being read again at each of its own characters.
 _FOLD: Final = re.compile(r"(?:(?<![ \t])[ \t]++)?+\r\n[ \t]++")
 # Legal only in a quoted-pair (RFC 3261 25.1); anywhere else they are meant for whoever reads the log.
-_CONTROL: Final = re.compile(r"(?<!\\)[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+CONTROL: Final = re.compile(r"(?<!\\)[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _VERSION: Final = re.compile(r"SIP/\d{1,4}\.\d{1,4}", re.IGNORECASE)
 _METHOD: Final = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 # Headers that must not come twice (RFC 3261 7.3.1 with 20): two of them would let two readers see two calls.
@@ -49,7 +49,7 @@ def parse(data: bytes, *, max_bytes: int = 65_535, max_headers: int = 128, max_h
         fault, lines = fault or _bad("7.3: too many headers", 513, "Message Too Large"), lines[:max_headers]
     if len(text) > max_header_chars and any(len(line) > max_header_chars for line in (start_line, *lines)):
         fault = fault or _bad("7.3: a header is too long", 513, "Message Too Large")
-    if _CONTROL.search(text):
+    if CONTROL.search(text):
         fault = fault or _bad("25.1: control character")
     headers, wrong_line = _headers(lines)
     return _message(start_line, headers, rest, fault or wrong_line)

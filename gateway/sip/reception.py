@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Final
 
 from gateway.errors import SipError
 from gateway.sip.checks import check_acceptable, check_body, check_hops, check_method, check_response, check_syntax
@@ -21,7 +22,7 @@ from gateway.sip.events import Refused
 from gateway.sip.flow import Datagram, Flow, OurSide
 from gateway.sip.incoming import IncomingCall
 from gateway.sip.message import Header, Request, Response
-from gateway.sip.parser import Malformed, parse
+from gateway.sip.parser import CONTROL, Malformed, parse
 from gateway.sip.replaces import replaces_of
 from gateway.sip.responses import ACCEPT, ALLOW, build_response, reply_flow, stamp_via, warning
 from gateway.sip.session import Phase, Session
@@ -37,6 +38,9 @@ Admit = Callable[[Request, Flow, Nanos], object]
 """Asked about every new request that belongs to no dialog of ours; raises ``SipError`` for what is not taken. What it
 returns for an INVITE comes with ``Invited``; its attribute ``advertise``, if it has one, is the address that this peer
 is told."""
+
+
+_COPIED: Final = ("Via", "From", "To", "Call-ID", "CSeq")
 
 
 class Reception:
@@ -85,6 +89,8 @@ class Reception:
         try:
             if not all(request.get(name) for name in ("From", "To", "Call-ID", "CSeq")):
                 raise error
+            if any(CONTROL.search(value) for name in _COPIED for value in request.all(name)):
+                raise error  # a response that copies it would be none
             reply = reply_flow(request.via, flow)
             stamped = stamp_via(request, flow)
         except SipError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from gateway.net.transport import Listen
 from gateway.sdp import answer, offer
 from gateway.sip.events import Event, Invited, Reoffered
 from gateway.sip.reception import Admit
+from tests.ports import free_port
 
 __all__ = ["SCENARIOS", "Switch", "free_port", "needs_sipp", "sipp", "switch", "until_it_is_bound", "until_it_listens"]
 
@@ -72,12 +72,6 @@ async def switch(
         yield house
     finally:
         await house.sip.close()
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def until_it_is_bound(port: int, seconds: float = 5) -> None:

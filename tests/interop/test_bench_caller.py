@@ -15,7 +15,7 @@ from gateway.bench.onset import first_sound
 from gateway.bench.results import CallResult
 from gateway.bench.scenario import Scenario
 from gateway.units import to_ms
-from tests.interop.peer import free_port, needs_sipp
+from tests.interop.peer import free_port, needs_sipp, until_it_is_bound
 from tests.system.house import configuration, house
 from tests.unit.bench.signals import pcm, tone
 
@@ -40,6 +40,7 @@ async def test_sipp_answers_and_its_echo_is_heard(tmp_path: Path) -> None:
         cwd=tmp_path, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
+        await until_it_is_bound(port)
         recording = tmp_path / "call.wav"
         steps = ({"think": "300ms"}, {"say": "hello"}, "listen", "hang_up")
         result = await place(port, *steps, record=recording)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -21,11 +20,9 @@ pytestmark = [pytest.mark.interop, pytest.mark.slow]
 def shipped_on_free_ports(directory: Path) -> Path:
     """The configuration that ships, which would otherwise meet the one that a developer runs."""
     text = Path("config/linecard.yaml").read_text()
-    text = text.replace("127.0.0.1:5060", f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}").replace(
-        "20000-29999", "30000-30199"
-    )
+    text = text.replace("127.0.0.1:5060", f"127.0.0.1:{free_port()}").replace("20000-29999", "30000-30199")
     path = directory / "linecard.yaml"
-    path.write_text(text.replace(":8765/", f":{free_port(socket.SOCK_STREAM)}/"))
+    path.write_text(text.replace(":8765/", f":{free_port()}/"))
     return path
 
 

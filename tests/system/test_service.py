@@ -23,7 +23,7 @@ pytestmark = pytest.mark.interop
 async def service(directory: Path, **environ: str) -> AsyncIterator[tuple[socket.socket, asyncio.subprocess.Process]]:
     """`linecard run` beside a socket that hears what it tells its manager."""
     config = configuration()
-    config["sip"]["listen"] = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
+    config["sip"]["listen"] = f"udp://127.0.0.1:{free_port()}"
     del config["providers"], config["plugs"]["pizza"], config["routes"][0]
     (directory / "c.yaml").write_text(yaml.safe_dump(config))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

@@ -74,7 +74,9 @@ def test_a_shard_that_is_forgotten_ends_by_itself():
         shard().start(realtime=False)
         shard()
     gc.collect()
-    assert (descriptors(), threads()) == before
+    after = descriptors(), threads()
+    assert after[0] <= before[0]  # what an earlier test left to the collector may have gone meanwhile
+    assert after[1] <= before[1]
 
 
 async def test_thousands_of_legs_leave_nothing():
