@@ -4,8 +4,8 @@ or goes on as configured, and the log has one line for each session that was los
 from __future__ import annotations
 
 import json
-import time
 import math
+import time
 import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
