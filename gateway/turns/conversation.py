@@ -346,7 +346,7 @@ class Conversation:
         self._playback.flushed(position)
         said = heard_of(cut.sentences, position)
         first = self._timeline.turn(cut.answer.turn).stamps.get(Stamp.FIRST_PACKET)
-        if cut.onset is not None:
+        if cut.onset is not None and not self._over:
             played = 0 if first is None else max(0, sent - first) // MS
             self._effects.append(TellInterrupted(said, played))
         if cut.onset is not None and first is not None:
