@@ -86,10 +86,17 @@ class Switchboard:
         self._occupancy.enter(call.trunk.name, call.direction)
         if call.handle:
             self.follow(call)
-        task = asyncio.get_running_loop().create_task(call.run(), name=f"call {call.call_id}")
+        task = asyncio.get_running_loop().create_task(self._run(call), name=f"call {call.call_id}")
         self._tasks[task] = call
         task.add_done_callback(self._over)
         return task
+
+    async def _run(self, call: Call) -> None:
+        """A call that is told to be over has left its place: who calls upon that finds it free."""
+        try:
+            await call.run()
+        finally:
+            self._occupancy.leave(call.trunk.name, call.direction)
 
     def follow(self, call: Call) -> None:
         """What is told of ``call.handle`` is told to this call from now on."""
@@ -98,7 +105,6 @@ class Switchboard:
     def _over(self, task: asyncio.Task[None]) -> None:
         call = self._tasks.pop(task)
         self._calls.pop(call.handle, None)
-        self._occupancy.leave(call.trunk.name, call.direction)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("call.fault", exc_info=error)
 
