@@ -15,10 +15,10 @@ import asyncio
 import uvloop
 from common import clips, gateway, machine, row
 
-from gateway.bench.host import CallerHost, find, quiet_log
-from gateway.bench.inside import read_interruption
-from gateway.bench.results import CallResult
-from gateway.bench.scenario import Scenario
+from gateway.bench.callers.host import CallerHost, find, quiet_log
+from gateway.bench.callers.scenario import Scenario
+from gateway.bench.measure.inside import read_interruption
+from gateway.bench.measure.results import CallResult
 from gateway.units import to_ms
 
 SPREAD_S = 2.0

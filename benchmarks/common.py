@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
+from gateway.bench.callers.scenario import Scenario
+from gateway.bench.callers.voice import clips_for, start_models
 from gateway.bench.children import Child
-from gateway.bench.inside import LogLine
-from gateway.bench.results import summarise
-from gateway.bench.scenario import Scenario
-from gateway.bench.voice import clips_for, start_models
+from gateway.bench.measure.inside import LogLine
+from gateway.bench.measure.results import summarise
 
 TICKS = os.sysconf("SC_CLK_TCK")
 

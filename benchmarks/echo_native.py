@@ -18,10 +18,10 @@ from array import array
 import uvloop
 from common import Cpu, gateway, machine, row
 
-from gateway.bench.caller import Caller
-from gateway.bench.host import CallerHost, find, quiet_log
-from gateway.bench.scenario import Scenario
-from gateway.bench.speech import FRAME
+from gateway.bench.callers.caller import Caller
+from gateway.bench.callers.host import CallerHost, find, quiet_log
+from gateway.bench.callers.scenario import Scenario
+from gateway.bench.callers.speech import FRAME
 from gateway.units import SECOND, to_ms
 
 SPREAD_S = 1.0

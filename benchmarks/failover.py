@@ -26,9 +26,9 @@ import yaml
 from call_latency import place_all, scenario
 from common import Bench, PromptModels, free_port, machine, row
 
+from gateway.bench.callers.host import quiet_log
 from gateway.bench.children import Child
-from gateway.bench.host import quiet_log
-from gateway.bench.inside import LogLine, read_turn
+from gateway.bench.measure.inside import LogLine, read_turn
 from gateway.units import to_ms
 
 ROLES = ("stt", "llm", "tts")

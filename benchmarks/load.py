@@ -30,8 +30,8 @@ import yaml
 from calls import Calls
 from common import Cpu, free_port, machine
 
+from gateway.bench.callers.host import quiet_log
 from gateway.bench.children import Child
-from gateway.bench.host import quiet_log
 
 HERE = Path(__file__).resolve().parent
 WARM_UP = 2.0

@@ -34,7 +34,7 @@ from codecs_ext.g711 import alaw_to_linear, linear_to_alaw, linear_to_ulaw, ulaw
 from codecs_ext.g722 import G722
 from codecs_ext.resample import Resample
 from codecs_ext.srtp import KEY_BYTES
-from gateway.bench.host import quiet_log
+from gateway.bench.callers.host import quiet_log
 from gateway.media.srtp import load_srtp
 
 BASELINE = Path(__file__).with_name("baseline.json")

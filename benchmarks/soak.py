@@ -25,8 +25,8 @@ from common import Cpu, free_port, machine
 from load import configuration, listening, memory_kib
 
 from codecs_ext.rtp import build
+from gateway.bench.callers.host import quiet_log
 from gateway.bench.children import Child
-from gateway.bench.host import quiet_log
 
 GROWTH_KIB = 4096
 """What an allocator may keep more at the end than after the warm-up."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.bench.caller import Happening, PickedUp, Rang, Speaks, Target
-from gateway.bench.host import CallerHost, find, quiet_log
-from gateway.bench.onset import Edge
-from gateway.bench.results import CallResult, spans
-from gateway.bench.scenario import Scenario, load_scenario
+from gateway.bench.callers.caller import Happening, PickedUp, Rang, Speaks, Target
+from gateway.bench.callers.host import CallerHost, find, quiet_log
+from gateway.bench.callers.scenario import Scenario, load_scenario
+from gateway.bench.callers.through import find_through
+from gateway.bench.callers.voice import clips_for
+from gateway.bench.measure.onset import Edge
+from gateway.bench.measure.results import CallResult, spans
 from gateway.bench.summary import outside_rows
 from gateway.bench.terminal import Terminal
-from gateway.bench.through import find_through
-from gateway.bench.voice import clips_for
 from gateway.config import Config
 from gateway.errors import ConfigError
 from gateway.net.options import TlsOptions

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from gateway.bench.inside import LogLine, read_line
+from gateway.bench.measure.inside import LogLine, read_line
 from gateway.errors import MisuseError, ResourceError
 
 __all__ = ["Child"]

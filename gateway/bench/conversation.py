@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.bench.caller import Caller, Happening, PickedUp, Rang, Speaks
-from gateway.bench.inside import (
+from gateway.bench.callers.caller import Caller, Happening, PickedUp, Rang, Speaks
+from gateway.bench.measure.inside import (
     InsideInterruption,
     InsideTurn,
     LogLine,
@@ -17,7 +17,7 @@ from gateway.bench.inside import (
     read_interruption,
     read_turn,
 )
-from gateway.bench.results import TurnResult
+from gateway.bench.measure.results import TurnResult
 from gateway.bench.terminal import Terminal
 from gateway.units import to_ms
 

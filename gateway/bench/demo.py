@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+from gateway.bench.callers.host import CallerHost, find, quiet_log
+from gateway.bench.callers.scenario import load_scenario
+from gateway.bench.callers.voice import clips_for, start_models
 from gateway.bench.children import Child
 from gateway.bench.conversation import Conversation
-from gateway.bench.host import CallerHost, find, quiet_log
-from gateway.bench.results import CallResult
-from gateway.bench.scenario import load_scenario
+from gateway.bench.measure.results import CallResult
 from gateway.bench.summary import inside_rows, outside_rows
 from gateway.bench.terminal import Terminal
 from gateway.bench.verdict import faults
-from gateway.bench.voice import clips_for, start_models
 from gateway.config import Config
 from gateway.errors import ConfigError, ResourceError
 from gateway.net.transport import Listen

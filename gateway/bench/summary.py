@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gateway.bench.inside import InsideInterruption, InsideTurn
-from gateway.bench.results import CallResult, summarise
+from gateway.bench.measure.inside import InsideInterruption, InsideTurn
+from gateway.bench.measure.results import CallResult, summarise
 from gateway.bench.terminal import Row
 from gateway.bench.waterfall import LABELS
 from gateway.units import to_ms

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.bench.inside import InsideTurn
-from gateway.bench.results import Summary
+from gateway.bench.measure.inside import InsideTurn
+from gateway.bench.measure.results import Summary
 from gateway.bench.waterfall import bars
 
 __all__ = ["Row", "Terminal"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from gateway.bench.inside import InsideInterruption, InsideTurn, joined
-from gateway.bench.results import CallResult, TurnResult
+from gateway.bench.measure.inside import InsideInterruption, InsideTurn, joined
+from gateway.bench.measure.results import CallResult, TurnResult
 from gateway.units import to_ms
 
 __all__ = ["faults"]

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bench.host import CallerHost, find
-from gateway.bench.onset import first_sound
-from gateway.bench.results import CallResult
-from gateway.bench.scenario import Scenario
+from gateway.bench.callers.host import CallerHost, find
+from gateway.bench.callers.scenario import Scenario
+from gateway.bench.measure.onset import first_sound
+from gateway.bench.measure.results import CallResult
 from gateway.units import to_ms
 from tests.interop.peer import free_port, needs_sipp, until_it_is_bound
 from tests.system.house import configuration, house
-from tests.unit.bench.signals import pcm, tone
+from tests.unit.bench.measure.signals import pcm, tone
 
 pytestmark = pytest.mark.interop
 

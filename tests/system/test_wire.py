@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from gateway.bench.caller import Caller
-from gateway.bench.host import CallerHost, find
-from gateway.bench.scenario import load_scenario
-from gateway.bench.voice import clips_for
+from gateway.bench.callers.caller import Caller
+from gateway.bench.callers.host import CallerHost, find
+from gateway.bench.callers.scenario import load_scenario
+from gateway.bench.callers.voice import clips_for
 from gateway.timeline import STAGES
 from tests.system.house import House, Line, configuration, house
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.bench.children import Child
-from gateway.bench.inside import LogLine
+from gateway.bench.measure.inside import LogLine
 from gateway.errors import ResourceError
 
 LIVES = """

@@ -8,10 +8,10 @@ import json
 
 from rich.console import Console
 
-from gateway.bench.caller import PickedUp, Speaks
+from gateway.bench.callers.caller import PickedUp, Speaks
 from gateway.bench.conversation import Conversation
-from gateway.bench.inside import InsideTurn, LogLine
-from gateway.bench.results import CallResult, summarise
+from gateway.bench.measure.inside import InsideTurn, LogLine
+from gateway.bench.measure.results import CallResult, summarise
 from gateway.bench.summary import inside_rows, outside_rows
 from gateway.bench.terminal import Row, Terminal
 from gateway.units import SECOND, Nanos

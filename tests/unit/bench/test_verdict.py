@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.bench.inside import InsideInterruption, InsideTurn
-from gateway.bench.onset import Edge
-from gateway.bench.results import CallResult, Saying, Span, TurnResult
+from gateway.bench.measure.inside import InsideInterruption, InsideTurn
+from gateway.bench.measure.onset import Edge
+from gateway.bench.measure.results import CallResult, Saying, Span, TurnResult
 from gateway.bench.verdict import faults
 from gateway.units import MS, SECOND, Nanos, Samples
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from gateway.bench.caller import Target
+from gateway.bench.callers.caller import Target
 from gateway.media.contract import LegObserver, LegStats, Stream
 from gateway.sdp import answer
 from gateway.sip.events import Answered, Ended, Event, Ringing
 from gateway.units import Nanos, Samples
-from tests.unit.bench.signals import pcm, silence, tone
-from tests.unit.bench.virtual import VirtualLoop
+from tests.unit.bench.callers.virtual import VirtualLoop
+from tests.unit.bench.measure.signals import pcm, silence, tone
 
 LOUD, QUIET = pcm(tone(20)), pcm(silence(20))
 TARGET = Target("sip:agent@127.0.0.1", ("127.0.0.1", 5060))

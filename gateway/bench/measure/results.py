@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.bench.onset import Edge
+from gateway.bench.measure.onset import Edge
 from gateway.media.contract import LegStats
 from gateway.units import Nanos
 

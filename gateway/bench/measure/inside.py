@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.bench.results import TurnResult
+from gateway.bench.measure.results import TurnResult
 from gateway.units import SECOND
 
 __all__ = ["InsideInterruption", "InsideTurn", "LogLine", "joined", "read_line"]

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable
 from typing import Final
 
-from gateway.bench.onset import first_sound, last_sound
+from gateway.bench.measure.onset import first_sound, last_sound
 from gateway.errors import ProviderError
 from gateway.providers.contract import Failed, Provider, Speech, SpeechDone, TtsResult
 

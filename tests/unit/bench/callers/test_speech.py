@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.bench.speech import FRAME, RATE, prepare, synthesise
+from gateway.bench.callers.speech import FRAME, RATE, prepare, synthesise
 from gateway.errors import ProviderError
 from gateway.providers.contract import Failed, ModelInfo, Provider, Speech, SpeechDone, TtsResult
-from tests.unit.bench.signals import pcm, silence, voice
+from tests.unit.bench.measure.signals import pcm, silence, voice
 
 CLIP = pcm(silence(130) + voice(500, -33, pitch=200) + silence(170))
 

@@ -4,13 +4,13 @@ import wave
 from array import array
 from pathlib import Path
 
-from gateway.bench.caller import Caller
-from gateway.bench.onset import first_sound
-from gateway.bench.recording import interleave, write_recording
-from gateway.bench.scenario import Scenario
-from tests.unit.bench.fake_agent import TARGET, FakeAgent
-from tests.unit.bench.signals import pcm, tone
-from tests.unit.bench.virtual import run
+from gateway.bench.callers.caller import Caller
+from gateway.bench.callers.recording import interleave, write_recording
+from gateway.bench.callers.scenario import Scenario
+from gateway.bench.measure.onset import first_sound
+from tests.unit.bench.callers.fake_agent import TARGET, FakeAgent
+from tests.unit.bench.callers.virtual import run
+from tests.unit.bench.measure.signals import pcm, tone
 
 
 def test_pieces_lie_where_they_belong() -> None:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway import sdp
-from gateway.bench.ear import Ear
-from gateway.bench.results import CallResult, Saying, measure, spans
-from gateway.bench.scenario import HangUp, Interrupt, Listen, Say, Scenario, Silence, Step, Think
-from gateway.bench.speech import RATE
+from gateway.bench.callers.ear import Ear
+from gateway.bench.callers.scenario import HangUp, Interrupt, Listen, Say, Scenario, Silence, Step, Think
+from gateway.bench.callers.speech import RATE
+from gateway.bench.measure.results import CallResult, Saying, measure, spans
 from gateway.call.dialling import Dial
 from gateway.errors import SdpError
 from gateway.media.contract import Leg, LegObserver

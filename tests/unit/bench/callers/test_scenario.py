@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bench.scenario import HangUp, Interrupt, Listen, Say, Silence, Think, load_scenario, shipped
+from gateway.bench.callers.scenario import HangUp, Interrupt, Listen, Say, Silence, Think, load_scenario, shipped
 from gateway.errors import ConfigError
 from gateway.models import dialogue
 from gateway.units import MS

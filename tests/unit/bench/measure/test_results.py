@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from gateway.bench.onset import Edge
-from gateway.bench.results import CallResult, Saying, Span, Summary, measure, spans, summarise
+from gateway.bench.measure.onset import Edge
+from gateway.bench.measure.results import CallResult, Saying, Span, Summary, measure, spans, summarise
 from gateway.units import MS, Nanos, Samples
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from gateway.bench.caller import Caller
-from gateway.bench.speech import RATE
+from gateway.bench.callers.caller import Caller
+from gateway.bench.callers.speech import RATE
 from gateway.units import SECOND
 
 __all__ = ["interleave", "write_recording"]

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from gateway.bench.onset import Edge, OnsetDetector
+from gateway.bench.measure.onset import Edge, OnsetDetector
 from gateway.media.contract import LegStats
 from gateway.units import MS, Nanos, Samples
 

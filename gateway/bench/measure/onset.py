@@ -4,7 +4,7 @@ The bench must not measure the gateway with the gateway's own ear, so this one s
 of samples, in blocks of 2.5 ms, with hindsight. A start is *reported* when the sound has lasted for ``confirm_ms`` and
 an end when it has been quiet for ``release_ms``, but both are *dated* to the block where the energy crossed the
 threshold, so neither wait shows in a measurement. Against known signals the error is under 5 ms
-(``tests/unit/bench/test_onset.py``).
+(``tests/unit/bench/measure/test_onset.py``).
 
 Every edge has two times. ``packet`` is the arrival of the packet that carried it: what a protocol analyser on the wire
 sees. ``at`` adds the edge's place inside the packet: what a listener without any playout delay hears.

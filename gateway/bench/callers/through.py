@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from gateway.bench.caller import Target
-from gateway.bench.host import alternatives
+from gateway.bench.callers.caller import Target
+from gateway.bench.callers.host import alternatives
 from gateway.call.dialling import dial, shown_number
 from gateway.call.targets import Targets
 from gateway.config import Config

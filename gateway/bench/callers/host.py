@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from gateway.bench.caller import Caller, Clips, Happening, Target
-from gateway.bench.recording import write_recording
-from gateway.bench.results import CallResult
-from gateway.bench.scenario import Scenario
+from gateway.bench.callers.caller import Caller, Clips, Happening, Target
+from gateway.bench.callers.recording import write_recording
+from gateway.bench.callers.scenario import Scenario
+from gateway.bench.measure.results import CallResult
 from gateway.config.model import LogOptions
 from gateway.daemon import logs
 from gateway.errors import MisuseError, RemoteError

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from gateway.bench.caller import Caller, Happening, PickedUp, Rang, Speaks
-from gateway.bench.results import CallResult
-from gateway.bench.scenario import Scenario
+from gateway.bench.callers.caller import Caller, Happening, PickedUp, Rang, Speaks
+from gateway.bench.callers.scenario import Scenario
+from gateway.bench.measure.results import CallResult
 from gateway.units import to_ms
-from tests.unit.bench.fake_agent import TARGET, FakeAgent
-from tests.unit.bench.signals import pcm, tone
-from tests.unit.bench.virtual import run
+from tests.unit.bench.callers.fake_agent import TARGET, FakeAgent
+from tests.unit.bench.callers.virtual import run
+from tests.unit.bench.measure.signals import pcm, tone
 
 CLIPS = {"hello": pcm(tone(800)), "stop": pcm(tone(400))}
 

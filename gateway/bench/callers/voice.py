@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from gateway.bench.callers.scenario import Scenario
+from gateway.bench.callers.speech import synthesise
 from gateway.bench.children import Child
-from gateway.bench.scenario import Scenario
-from gateway.bench.speech import synthesise
 from gateway.errors import ProviderError
 from gateway.providers.contract import Provider
 from gateway.providers.native import SPEC

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.bench.onset import Edge, OnsetDetector, first_sound, last_sound
+from gateway.bench.measure.onset import Edge, OnsetDetector, first_sound, last_sound
 from gateway.units import MS, Nanos, Samples
-from tests.unit.bench.signals import RATE, add, frames, noise, pcm, silence, tone, ulaw, voice
+from tests.unit.bench.measure.signals import RATE, add, frames, noise, pcm, silence, tone, ulaw, voice
 
 T0 = 1_000_000_000_000
 

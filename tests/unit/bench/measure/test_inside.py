@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from gateway.bench.inside import InsideTurn, joined, read_interruption, read_line, read_turn
-from gateway.bench.results import Saying, TurnResult
+from gateway.bench.measure.inside import InsideTurn, joined, read_interruption, read_line, read_turn
+from gateway.bench.measure.results import Saying, TurnResult
 from gateway.units import MS, SECOND, Nanos
 
 LINE = {

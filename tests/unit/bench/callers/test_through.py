@@ -13,10 +13,10 @@ import pytest
 import structlog
 
 from gateway import cli
-from gateway.bench.caller import Target
-from gateway.bench.host import CallerHost, alternatives, find
-from gateway.bench.scenario import load_scenario
-from gateway.bench.through import find_through
+from gateway.bench.callers.caller import Target
+from gateway.bench.callers.host import CallerHost, alternatives, find
+from gateway.bench.callers.scenario import load_scenario
+from gateway.bench.callers.through import find_through
 from gateway.config import loads
 from gateway.errors import ConfigError, RemoteError
 from gateway.net.endpoint import open_endpoint

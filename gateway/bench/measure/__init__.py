@@ -1,0 +1,6 @@
+"""What is made of what callers sent and heard: figures, worked out from stamps.
+
+onset      when sound began and ended in what was received
+results    the turns of a call, from two lists of facts
+inside     the gateway's own view, from its log, to be laid beside it
+"""
