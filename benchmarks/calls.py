@@ -1,4 +1,8 @@
-"""Many calls by hand: INVITE, ACK and BYE over one UDP socket, their media at the generator's port."""
+"""Many calls by hand: INVITE, ACK and BYE over one UDP socket, their media at the generator's port.
+
+The set-up is paced: what is measured are calls that are up, not how many can begin at once (``call_setup.py``). A 503
+means what it says: try again later.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,21 @@ import socket
 
 __all__ = ["Calls"]
 
-_AT_ONCE = 20
+_AT_ONCE = 10
+_PER_SECOND = 100
+_RETRY_S = 0.5
 _SDP = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
     "m=audio {port} RTP/AVP 0\r\na=ptime:20\r\n"
 )
+_WANTED = (r"^To: *(.*?)\r", r"^Contact: *<(.*?)>", r"^m=audio (\d+)")
+
+
+def _field(pattern: str, text: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE | re.IGNORECASE)
+    if found is None:
+        raise RuntimeError(f"{pattern} is missing: {text}")
+    return found[1]
 
 
 class _Socket(asyncio.DatagramProtocol):
@@ -35,9 +49,9 @@ class Calls:
 
     def __init__(self, gateway: tuple[str, int], media_port: int, name: str = "bench") -> None:
         self._gateway = gateway
-        self._media_port = media_port
+        self._sdp = _SDP.format(port=media_port)
         self._name = name
-        self._dialogs: list[tuple[int, str, str]] = []
+        self._dialogs: list[tuple[str, str, str]] = []
 
     async def set_up(self, numbers: list[str]) -> list[int]:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -47,22 +61,24 @@ class Calls:
         self._transport, self._socket = await loop.create_datagram_endpoint(_Socket, sock=sock)
         self._local = f"127.0.0.1:{sock.getsockname()[1]}"
         few = asyncio.Semaphore(_AT_ONCE)
+        began = loop.time()
 
         async def one(number: int) -> int:
+            await asyncio.sleep(began + number / _PER_SECOND - loop.time())
             async with few:
                 return await self._invite(number, numbers[number])
 
         return await asyncio.gather(*(one(number) for number in range(len(numbers))))
 
     async def hang_up(self) -> None:
-        for number, to, target in self._dialogs:
+        for sent, (number, to, target) in enumerate(self._dialogs):
             self._send(self._request("BYE", number, target, to, 2))
-            if number % _AT_ONCE == 0:
+            if sent % _AT_ONCE == 0:
                 await asyncio.sleep(0.005)
         await asyncio.sleep(0.5)
         self._transport.close()
 
-    def _request(self, method: str, number: int, target: str, to: str, sequence: int, body: str = "") -> str:
+    def _request(self, method: str, number: str, target: str, to: str, sequence: int, body: str = "") -> str:
         return (
             f"{method} {target} SIP/2.0\r\n"
             f"Via: SIP/2.0/UDP {self._local};branch=z9hG4bK{method}{number}{self._name}\r\n"
@@ -75,23 +91,30 @@ class Calls:
         self._transport.sendto(text.encode(), self._gateway)
 
     async def _invite(self, number: int, called: str) -> int:
+        """The port of the call's media. A refusal for want of capacity is followed by another call."""
         target = f"sip:{called}@{self._gateway[0]}:{self._gateway[1]}"
-        invite = self._request("INVITE", number, target, f"<{target}>", 1, _SDP.format(port=self._media_port))
-        for _ in range(20):
+        for attempt in range(20):
+            name = f"{number}.{attempt}"
+            text = await self._answer(name, self._request("INVITE", name, target, f"<{target}>", 1, self._sdp))
+            if text.startswith("SIP/2.0 200"):
+                to, contact, port = (_field(pattern, text) for pattern in _WANTED)
+                self._send(self._request("ACK", name, contact, to, 1))
+                self._dialogs.append((name, to, contact))
+                return int(port)
+            self._send(self._request("ACK", name, target, _field(_WANTED[0], text), 1))
+            if not text.startswith("SIP/2.0 503"):
+                raise RuntimeError(text)
+            await asyncio.sleep(_RETRY_S)
+        raise RuntimeError(f"call {number} was refused {attempt + 1} times")
+
+    async def _answer(self, name: str, invite: str) -> str:
+        """The final one."""
+        for _ in range(10):
             answer = asyncio.get_running_loop().create_future()
-            self._socket.waiting[f"{number}@{self._name}"] = answer
+            self._socket.waiting[f"{name}@{self._name}"] = answer
             self._send(invite)
             try:
-                text = await asyncio.wait_for(answer, 2.0)
+                return await asyncio.wait_for(answer, 2.0)
             except TimeoutError:
                 continue
-            to, contact, port = (
-                re.search(pattern, text, re.MULTILINE | re.IGNORECASE)
-                for pattern in (r"^To: *(.*?)\r", r"^Contact: *<(.*?)>", r"^m=audio (\d+)")
-            )
-            if not text.startswith("SIP/2.0 200") or not (to and contact and port):
-                raise RuntimeError(text.partition("\r\n")[0] + " " + text)
-            self._send(self._request("ACK", number, contact[1], to[1], 1))
-            self._dialogs.append((number, to[1], contact[1]))
-            return int(port[1])
-        raise RuntimeError(f"no answer to call {number}")
+        raise RuntimeError(f"no answer to call {name}")

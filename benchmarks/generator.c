@@ -1,11 +1,13 @@
 /* RTP of many calls from one socket: cheap, and honest about its own lateness.
  *
- *   generator SECONDS WARM_UP < ports        one port of 127.0.0.1 per line and call; its own port is argument 3
+ *   generator SECONDS WARM_UP OWN_PORT [pulse] < ports       one port of 127.0.0.1 per line and call
  *
  * Every call sends 160 bytes of PCMU each 20 ms, spread over the 20 ms in steps of 1 ms. The first bytes of a payload carry
  * call and sequence number in codes that G.711 decodes and encodes again without change, so that what comes back through a
- * gateway and a model that echoes is recognised, and its delay is that of the very packet. Stamps of what comes are the
- * kernel's. One line of JSON at the end; the warm-up does not count.
+ * gateway and a model that echoes is recognised, and its delay is that of the very packet. Where samples are changed on the way
+ * (resampled), nothing is recognised: `pulse` sends silence with a click every half second instead, and takes the loudest
+ * sample of what comes back; the filters' own delay is in the figure then. Stamps of what comes are the kernel's. One line of
+ * JSON at the end; the warm-up does not count.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -18,10 +20,10 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { CALLS = 4096, SLOTS = 20, KEPT = 1024, BATCH = 64, MARK = 8, BYTES = 172, BINS = 200000 };
+enum { CALLS = 4096, SLOTS = 20, KEPT = 1024, BATCH = 64, MARK = 8, BYTES = 172, BINS = 200000, EVERY = 25 };
 
-static struct { struct sockaddr_in to; uint16_t sequence; int64_t sent[KEPT]; int heard; uint16_t last; } call[CALLS];
-static int calls, by_port[65536];
+static struct { struct sockaddr_in to; uint16_t sequence; int64_t sent[KEPT], click; int heard; uint16_t last; } call[CALLS];
+static int calls, by_port[65536], pulse;
 static uint32_t delay[BINS], own[BINS];          /* histograms in steps of 10 us */
 static int64_t sent_count, received, missing, echoed, foreign;
 
@@ -46,6 +48,21 @@ static int read_mark(const uint8_t *at, int *number, uint16_t *sequence) {
     return *number < calls;
 }
 
+/* Where the click lies in a packet, or -1. A code with its bits inverted grows with loudness, the sign apart. */
+static int find_click(const uint8_t *payload, int size) {
+    int best = 0x48, at = -1;
+    for (int i = 0; i < size; i++) if ((~payload[i] & 0x7F) > best) best = ~payload[i] & 0x7F, at = i;
+    return at;
+}
+
+static void heard_click(int i, const uint8_t *payload, int size, int64_t at) {
+    int place = call[i].click ? find_click(payload, size) : -1;
+    if (place < 0) return;
+    echoed++;
+    count(delay, at + place * 125000LL - call[i].click);
+    call[i].click = 0;
+}
+
 static void send_slot(int fd, int slot, uint32_t frame) {
     static uint8_t packets[BATCH][BYTES];
     static struct iovec parts[BATCH];
@@ -59,7 +76,9 @@ static void send_slot(int fd, int slot, uint32_t frame) {
         memset(p, 0xA5, BYTES);
         p[0] = 0x80; p[1] = 0; p[2] = sequence >> 8; p[3] = sequence & 255;
         memcpy(p + 4, &timestamp, 4); memcpy(p + 8, &ssrc, 4);
-        write_mark(p + 12, i, sequence);
+        if (!pulse) write_mark(p + 12, i, sequence);
+        else memset(p + 12, 0xFF, BYTES - 12);
+        if (pulse && (sequence + i) % EVERY == 0) memset(p + 12, 0x80, 4), call[i].click = at;
         call[i].sent[sequence % KEPT] = at;
         parts[n] = (struct iovec){p, BYTES};
         messages[n].msg_hdr = (struct msghdr){.msg_name = &call[i].to, .msg_namelen = sizeof call[i].to, .msg_iov = &parts[n], .msg_iovlen = 1};
@@ -75,7 +94,8 @@ static void heard(const uint8_t *p, int size, int port, int64_t at, int counts) 
         received++;
         if (!call[i].heard) { call[i].heard = 1; call[i].last = sequence; }
         else { missing += (uint16_t)(sequence - call[i].last - 1); call[i].last = sequence; }
-        if (size == BYTES && read_mark(p + 12, &number, &marked) && number == i) { echoed++; count(delay, at - call[i].sent[marked % KEPT]); }
+        if (pulse) heard_click(i, p + 12, size - 12, at);
+        else if (size == BYTES && read_mark(p + 12, &number, &marked) && number == i) { echoed++; count(delay, at - call[i].sent[marked % KEPT]); }
     }
 }
 
@@ -103,6 +123,7 @@ static void receive(int fd, int counts) {
 int main(int argc, char **argv) {
     double seconds = argc > 1 ? atof(argv[1]) : 10, warm_up = argc > 2 ? atof(argv[2]) : 1;
     struct sockaddr_in local = {.sin_family = AF_INET, .sin_port = htons(argc > 3 ? atoi(argv[3]) : 0), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    pulse = argc > 4;
     int fd = socket(AF_INET, SOCK_DGRAM, 0), size = 1 << 24, on = 1, port;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);

@@ -79,7 +79,7 @@ def configuration(kind: str, calls: int, port: int, url: str, shards: int) -> di
     names = ["m"] if kind == "multiplexed" else [f"m{number}" for number in range(calls)] if kind in OWN else []
     plugs: dict[str, Any] = {name: {"kind": "realtime", "model": name} for name in names} or {"echo": {"kind": "echo"}}
     return {
-        "sip": {"listen": f"udp://127.0.0.1:{port}"},
+        "sip": {"listen": f"udp://127.0.0.1:{port}", "max_calls": calls + 1},
         "media": {"address": "127.0.0.1", "ports": "20000-29999", "shards": shards},
         "providers": {name: {"kind": "native", "url": url} for name in names},
         "plugs": plugs,
@@ -146,7 +146,7 @@ async def measure(kind: str, calls: int, seconds: float, shards: int = 1) -> dic
         uac = Calls(("127.0.0.1", port), media)
         ports = await uac.set_up(numbers)
         generator = await asyncio.create_subprocess_exec(
-            str(compiled(directory)), str(seconds), str(WARM_UP), str(media),
+            str(compiled(directory)), str(seconds), str(WARM_UP), str(media), *(["pulse"] if kind == "echo" else []),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         told = asyncio.get_running_loop().create_task(generator.communicate("\n".join(map(str, ports)).encode()))
