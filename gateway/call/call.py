@@ -209,6 +209,10 @@ class Call:
             await self._take_down()
         self._write_down(ended, await self._tapes.close(failed=self._failed(ended)))
 
+    def never_began(self) -> None:
+        """Its task was cancelled before the first step of ``run``: the far end is not left waiting."""
+        self.shut_down()
+
     async def _set_up(self) -> None:
         """Up to the answer."""
         raise NotImplementedError

@@ -8,6 +8,7 @@ from typing import Final, Literal, cast
 
 from gateway.call.call import Call, CallEvent
 from gateway.call.dialling import Dial
+from gateway.call.early import EarlyMedia
 from gateway.call.house import Dialler, House
 from gateway.call.options import RouteOptions
 from gateway.call.placing import AnsweredBy, Order, Result, Results, Screening, result_of
@@ -49,10 +50,10 @@ class OutgoingCall(Call):
         self._follow = follow
         self._target = ""
         self._live = False
-        self._early = False
+        self._early = EarlyMedia()
         self._why: Results | None = None
         self._rang_at: float | None = None
-        self._answer: asyncio.Future[bytes | None] = loop.create_future()
+        self._answer: asyncio.Future[Answered] = loop.create_future()
         self._attempt: asyncio.Future[Ended] | None = None
         self._screening: Screening | None = None
         self._answered_by = AnsweredBy.UNKNOWN
@@ -61,11 +62,11 @@ class OutgoingCall(Call):
 
     def on_event(self, event: CallEvent) -> None:
         match event:
-            case Ringing(_, status, sdp):
-                self._ringing(status, sdp)
-            case Answered(_, sdp):
+            case Ringing():
+                self._ringing(event)
+            case Answered():
                 if not self._answer.done():
-                    self._answer.set_result(sdp)
+                    self._answer.set_result(event)
             case Ended():
                 self._live = False
                 if self._attempt is not None and not self._attempt.done() and not self._answer.done():
@@ -75,14 +76,18 @@ class OutgoingCall(Call):
             case _:
                 super().on_event(event)
 
-    def _ringing(self, status: int, sdp: bytes | None) -> None:
+    def _ringing(self, ringing: Ringing) -> None:
+        sdp: bytes | None = ringing.sdp
         if self._rang_at is None:
             self._rang_at = asyncio.get_running_loop().time()
-            self.log("call.ringing", status=status, early_media=bool(sdp))
-        if sdp and self._order.early_media and not self._answer.done():
+            self.log("call.ringing", status=ringing.status, early_media=bool(sdp))
+        if ringing.status == 199:
+            sdp = self._early.gone(ringing.phone)
+        elif sdp is None or not self._early.began(ringing.phone, sdp):
+            return
+        if sdp is not None and self._order.early_media and not self._answer.done():
             try:
                 self._connect(self._negotiation.take(sdp, last=False))
-                self._early = True
             except SdpError as error:
                 self._log.warning("call.early_media_refused", rule=str(error))
 
@@ -96,6 +101,11 @@ class OutgoingCall(Call):
                 ended = self._ended.result() if self._ended.done() and not self._ended.cancelled() else None
                 what = self._why or (result_of(ended) if ended else Results.FAILED)
                 self.result.set_result(self._result(what, ended))
+
+    def never_began(self) -> None:
+        super().never_began()
+        if not self.result.done():
+            self.result.set_result(self._result(Results.CANCELLED, None))
 
     def hang_up(self, reason: str, headers: Mapping[str, str] | None = None) -> None:
         if not self._answer.done():
@@ -173,13 +183,13 @@ class OutgoingCall(Call):
 
     async def _talk(self, ready: asyncio.Task[None]) -> None:
         """It is answered: media, then whoever screens, then the plug."""
-        sdp = self._answer.result()
+        answered = self._answer.result()
         self._answered()
+        sdp = answered.sdp or self._early.of(answered.phone)
         try:
-            if sdp is not None:
-                self._connect(self._negotiation.take(sdp))
-            elif not self._early:
+            if sdp is None:
                 raise SdpError("the 200 has no answer to our offer (RFC 3261 13.2.1)")
+            self._connect(self._negotiation.take(sdp))
         except SdpError as error:
             self._fail(488, str(error), error.warning)
             return
@@ -222,8 +232,8 @@ class OutgoingCall(Call):
     def _result(self, what: Results, ended: Ended | None) -> Result:
         now = asyncio.get_running_loop().time()
         rang = None if self._rang_at is None else round(now - self._rang_at, 3)
-        status, reason = (ended.status, ended.reason) if ended else (None, "")
-        return Result(what, status, reason, self.call_id, self._target, rang, self._answered_by)
+        status, reason, cause = (ended.status, ended.reason, ended.cause) if ended else (None, "", None)
+        return Result(what, status, reason, self.call_id, self._target, rang, self._answered_by, cause)
 
     def _more_to_write(self) -> dict[str, object]:
         ended = self._ended.result()

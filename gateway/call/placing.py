@@ -58,6 +58,9 @@ class Result:
     rang_s: float | None = None
     """Seconds from the first ringing to the result; None: it did not ring."""
     answered_by: AnsweredBy = AnsweredBy.UNKNOWN
+    cause: int | None = None
+    """Why it was not answered, as the telephone network says it: Q.850's cause of the far end's Reason (RFC 3326), or
+    what its status means (RFC 3398 8.2.6.1). None where the far end has said nothing."""
 
 
 class Screening(Protocol):

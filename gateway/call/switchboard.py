@@ -29,6 +29,7 @@ class Switchboard:
         self._occupancy = occupancy
         self._calls: dict[int, Call] = {}
         self._tasks: dict[asyncio.Task[None], Call] = {}
+        self._counted: set[Call] = set()
         self._log = structlog.get_logger()
         self._throttle = Throttle()
 
@@ -84,6 +85,7 @@ class Switchboard:
     def adopt(self, call: Call) -> asyncio.Task[None]:
         """Runs a call to its end, and counts it while it lasts."""
         self._occupancy.enter(call.trunk.name, call.direction)
+        self._counted.add(call)
         if call.handle:
             self.follow(call)
         task = asyncio.get_running_loop().create_task(self._run(call), name=f"call {call.call_id}")
@@ -96,6 +98,11 @@ class Switchboard:
         try:
             await call.run()
         finally:
+            self._leave(call)
+
+    def _leave(self, call: Call) -> None:
+        if call in self._counted:
+            self._counted.remove(call)
             self._occupancy.leave(call.trunk.name, call.direction)
 
     def follow(self, call: Call) -> None:
@@ -105,6 +112,9 @@ class Switchboard:
     def _over(self, task: asyncio.Task[None]) -> None:
         call = self._tasks.pop(task)
         self._calls.pop(call.handle, None)
+        if call in self._counted:  # cancelled before its first step: nothing of ``_run`` was done
+            self._leave(call)
+            call.never_began()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("call.fault", exc_info=error)
 

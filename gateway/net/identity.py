@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
+from gateway.sip.dialog import is_numeric
+
 __all__ = ["identities", "proves"]
 
 
@@ -22,9 +24,17 @@ def identities(certificate: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(domains | addresses)
 
 
-def proves(certificate: Mapping[str, Any], host: str) -> bool:
-    """Whether it speaks for ``host``. No wildcards: RFC 5922 7.2 forbids them."""
-    return _canonical(host.rstrip(".")) in identities(certificate)
+def proves(certificate: Mapping[str, Any], host: str, *, wildcards: bool = False) -> bool:
+    """Whether it speaks for ``host``. A wildcard counts only where that is asked for, against RFC 5922 7.2, and then as
+    on the web: for one label, the leftmost (RFC 2818 3.1)."""
+    wanted, proved = _canonical(host.rstrip(".")), identities(certificate)
+    return wanted in proved or (wildcards and _wildcard(wanted) in proved)
+
+
+def _wildcard(host: str) -> str:
+    """What would match it; ``""`` for an address, and for a name right under a top-level domain."""
+    _, _, domain = host.partition(".")
+    return f"*.{domain}" if "." in domain and not is_numeric(host) else ""
 
 
 def _sip_domain(uri: str) -> str:

@@ -75,6 +75,9 @@ class TlsOptions(Options):
     verify_client: bool = False
     """Ask who calls for a certificate, and refuse those without a valid one (mutual TLS). Servers that we call are
     always verified, by the rules of RFC 5922."""
+    wildcards: bool = False
+    """Believe a server that we call whose certificate is for ``*.example.net``. RFC 5922 7.2 forbids it, because one
+    stolen key then speaks for every host of the domain; some large carriers have nothing else."""
 
 
 class SignallingOptions(EndpointOptions):

@@ -21,6 +21,7 @@ class Contexts:
 
     def __init__(self, options: TlsOptions) -> None:
         self._options = options
+        self.wildcards = options.wildcards
         self._stamp = self._read_stamp()
         self.server = self._make(ssl.PROTOCOL_TLS_SERVER)
         self.client = self._make(ssl.PROTOCOL_TLS_CLIENT)
@@ -75,7 +76,8 @@ class SipTls(StreamTransport):
         """A peer that we have called must prove the host that was asked for, for each request anew: two domains may
         share an address. One that has called us is answered, whoever it is."""
         certificate = connection.certificate
-        if connection.accepted or (certificate and proves(certificate, host)):
+        wildcards = self._contexts.wildcards
+        if connection.accepted or (certificate and proves(certificate, host, wildcards=wildcards)):
             return ""
         names = ", ".join(sorted(identities(certificate))) if certificate else "nobody"
         return f"TLS: the certificate is not for {host} but for {names} (RFC 5922 7)"

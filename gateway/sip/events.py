@@ -44,6 +44,9 @@ class Ringing:
     call: int
     status: int
     sdp: bytes | None
+    phone: str = field(default="", compare=False)
+    """To tag: which of the phones rings that a proxy has forked the call to (RFC 3261 12.1.2). With 199 it rings no
+    more (RFC 6228)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Answered:
     sdp: bytes | None
     """The answer; ``None`` if the peer broke RFC 3261 13.2.1, or gave it in a provisional response only. If we have
     made no offer it is the peer's, and ``answer`` is owed: the ACK carries it."""
+    phone: str = field(default="", compare=False)
+    """To tag, as in ``Ringing``."""
 
 
 @dataclass(frozen=True, slots=True)

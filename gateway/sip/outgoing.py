@@ -89,8 +89,10 @@ class OutgoingCall(Session):
         return Request("INVITE", self._target, [*fixed, *headers, *described], sdp)
 
     def _supported(self, sdp: bytes) -> Header:
-        """Whoever makes no offer wants it in the 2xx, not in a reliable 183 (RFC 3262 5): one way is enough."""
-        return "Supported", ", ".join(name for name in self._context.extensions if sdp or name != "100rel")
+        """Whoever makes no offer wants it in the 2xx, not in a reliable 183 (RFC 3262 5): one way is enough. A forking
+        proxy may tell which phone rings no more (RFC 6228 4)."""
+        names = [name for name in self._context.extensions if sdp or name != "100rel"]
+        return "Supported", ", ".join([*names, "199"])
 
     def _try_again(self, now: Nanos) -> None:
         request = self._renewed(self._invite.uri)
@@ -226,7 +228,7 @@ class OutgoingCall(Session):
         if self._farewell is not None:
             self._cancel(now)
         elif response.status > 100:
-            self._context.events.append(Ringing(self.handle, response.status, response.sdp))
+            self._context.events.append(Ringing(self.handle, response.status, response.sdp, response.to.tag))
 
     def _acknowledge_provisional(self, response: Response, now: Nanos) -> bool:
         """PRACK (RFC 3262 4). Our INVITE has made the offer, so there is none to answer."""
@@ -276,7 +278,7 @@ class OutgoingCall(Session):
             self.leave(now)  # CANCEL and 200 have crossed
         else:
             self.refresh.start(agree_as_client(response), "uac", now)
-            self._context.events.append(Answered(self.handle, response.sdp))
+            self._context.events.append(Answered(self.handle, response.sdp, tag))
             self.offers.resume(now)
 
     def _acknowledge_invite(self, dialog: Dialog, sdp: bytes, now: Nanos) -> None:

@@ -162,7 +162,7 @@ async def test_an_answered_call_talks_to_its_plug(tmp_path: Path, transport: str
 async def test_a_call_that_is_not_answered_says_why(tmp_path: Path, status: str, what: Results) -> None:
     async with far_end(tmp_path, "refuses.xml", status) as port, rig(port) as one:
         result = await one.call()
-        assert (result.what, result.status) == (what, int(status[:3]))
+        assert (result.what, result.status, result.cause) == (what, int(status[:3]), 34)
         assert "no circuit" in result.reason
 
 

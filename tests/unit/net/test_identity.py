@@ -44,5 +44,23 @@ def test_exactly_the_host_is_proven(host: str, proven: bool) -> None:
     assert proves(certificate(*names), host) is proven
 
 
+@pytest.mark.parametrize(
+    ("host", "proven"),
+    [
+        ("any.wild.example", True),
+        ("ANY.Wild.example", True),
+        ("a.any.wild.example", False),  # RFC 2818 3.1: one label
+        ("wild.example", False),
+        ("any.com", False),
+        ("a.f.example", False),
+        ("192.0.2.1", False),
+    ],
+)
+def test_a_wildcard_is_one_label_and_counts_where_it_is_asked_for(host: str, proven: bool) -> None:
+    names = [("DNS", "*.wild.example"), ("DNS", "*.com"), ("DNS", "a*.f.example"), ("DNS", "*.0.2.1")]
+    assert proves(certificate(*names), host, wildcards=True) is proven
+    assert not proves(certificate(*names), host)
+
+
 def test_nobody_has_shown_one() -> None:
     assert not proves({}, "example.org")

@@ -118,6 +118,13 @@ async def test_a_server_proves_the_name_that_was_asked_for(
         assert pinged.status == (200 if proven else 503)
 
 
+async def test_a_wildcard_is_believed_where_the_operator_says_so(authority: Authority, ours: dict[str, Any]) -> None:
+    theirs = authority.options("wild", "DNS:*.example.org")
+    async with phone("tls", tls={**ours, "wildcards": True}) as caller, phone("tls", tls=theirs) as callee:
+        caller.sip.options_ping("sip:sip.example.org;transport=tls", remote=callee.sip.local)
+        assert (await caller.until(Pinged))[0].status == 200
+
+
 async def test_a_connection_carries_only_what_its_certificate_covers(
     authority: Authority, ours: dict[str, Any]
 ) -> None:

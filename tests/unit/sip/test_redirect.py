@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.sip.auth import Credentials
-from gateway.sip.events import Answered, Ended
+from gateway.sip.events import Answered, Ended, Ringing
 from gateway.sip.message import Message, Request
 from tests.unit.sip.wire import SDP, Wire, reply, statuses
 
@@ -102,3 +102,16 @@ def test_of_a_forked_call_one_answer_is_kept() -> None:
     assert statuses([ack, bye]) == ["ACK", "BYE"]
     assert {message.to.tag for message in (ack, bye)} == {"two"}
     assert [type(event) for event in wire.events()] == [Answered]
+
+
+def test_each_phone_that_rings_is_told_apart() -> None:
+    wire, invite = placed()
+    assert "199" in invite.all("Supported")
+    for tag, status in (("one", 180), ("two", 183), ("two", 199)):
+        wire.send(reply(invite, status, tag=tag))
+    told = [(event.phone, event.status) for event in wire.events() if isinstance(event, Ringing)]
+    assert told == [("one", 180), ("two", 183), ("two", 199)]
+    wire.send(reply(invite, 200, tag="one", more="Contact: <sip:desk@10.0.0.2:5070>\r\n", body=SDP))
+    (answered,) = wire.events()
+    assert isinstance(answered, Answered)
+    assert answered.phone == "one"
