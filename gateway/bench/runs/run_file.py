@@ -130,9 +130,14 @@ class Fault(_Part):
 class FarEnd(_Part):
     """What the far end's RTCP says of the caller's stream."""
 
-    lost: int
+    packets_lost: int
+    """Negative if it got more than was sent."""
+    recent_loss: Finite
     jitter_ms: Finite
-    mos: Finite | None
+    r_factor: Finite
+    mos: Finite
+    reported_r_factor: int | None = None
+    reported_mos: Finite | None = None
 
 
 class Rtp(_Part):
@@ -142,8 +147,12 @@ class Rtp(_Part):
     received: int
     lost: int
     late: int
+    duplicate: int = 0
+    refused: int = 0
+    """Of a codec that was not agreed on, of another source, or not RTP."""
     jitter_ms: Finite
     mos: Finite | None
+    round_trip_ms: Finite | None = None
     far: FarEnd | None = None
 
 
@@ -168,14 +177,22 @@ class Turn(_Part):
 
     number: int
     said: str
+    manner: str = "turn"
+    """``turn``, ``interruption``, ``talk-over``, ``backchannel`` or ``digits``."""
     spoke_s: Finite
     """Its first sample of speech was sent."""
     ended_s: Finite
     """Its last one."""
+    late_ms: Finite = 0.0
+    """How much later than the scenario wanted it began: the generator's fault, not the agent's."""
     gap_ms: Finite | None
-    """From then to the first packet of the answer; null without an answer, negative when talked over."""
+    """From then to the first sample of the answer; null without an answer, negative when talked over."""
+    packet_gap_ms: Finite | None = None
+    """The same between the packets that held those samples, as an analyser on the wire sees it."""
     onset_s: Finite | None = None
-    """The first packet of the answer."""
+    """The first sample of the answer."""
+    awaited: bool = True
+    """The caller waited for an answer."""
     stop_ms: Finite | None = None
     """From the first packet of an interruption to the agent's last one with speech."""
     interrupting: bool = False
@@ -196,6 +213,8 @@ class Call(_Part):
     number: int
     call_id: str
     scenario: str
+    seed: int = 0
+    """Of all that this call drew: think times, noise, losses."""
     phase: str
     warm_up: bool
     due_s: Finite
@@ -225,6 +244,8 @@ class Call(_Part):
     recording: str | None = None
     """Stereo WAV, relative to the run file."""
     dead_air: list[DeadAir] = []
+    heard: list[tuple[Finite, Finite | None]] = []
+    """When the agent spoke; the end is null if it still did when the call ended."""
     turns: list[Turn] = []
 
 
