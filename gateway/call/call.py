@@ -42,6 +42,7 @@ from gateway.sip.events import (
     OfferAnswered,
     OfferRefused,
     Reconfirmed,
+    Redirected,
     Referred,
     Refreshed,
     Reoffered,
@@ -57,7 +58,7 @@ __all__ = ["Call", "CallEvent"]
 
 CallEvent = (
     Confirmed | Reoffered | Reconfirmed | Refreshed | Ended | Ringing | Answered | Digit | OfferAnswered | OfferRefused
-    | Referred | Transferring | Transferred
+    | Redirected | Referred | Transferring | Transferred
 )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from gateway.call.options import RouteOptions
 from gateway.call.placing import AnsweredBy, Order, Result, Results, Screening, result_of
 from gateway.call.trunk_options import TrunkOptions
 from gateway.errors import LinecardError, ProviderError, ResourceError, SdpError
-from gateway.sip.events import Answered, Ended, Ringing
+from gateway.sip.events import Answered, Ended, Redirected, Ringing
+from gateway.sip.values import plain
 from gateway.units import SECOND
 
 __all__ = ["OutgoingCall"]
@@ -64,6 +65,8 @@ class OutgoingCall(Call):
         match event:
             case Ringing():
                 self._ringing(event)
+            case Redirected():
+                self.log("call.redirected", target=plain(event.target))
             case Answered():
                 if not self._answer.done():
                     self._answer.set_result(event)

@@ -17,8 +17,8 @@ from gateway.net.transport import Listen, Transport, transport_spec
 from gateway.sip.auth import Credentials
 from gateway.sip.bodies import Body
 from gateway.sip.endpoint import Endpoint
-from gateway.sip.events import Event, Invited, Refused
-from gateway.sip.flow import Address, Datagram, Flow, Hop, Listener, Remote, flow_to
+from gateway.sip.events import Event, Invited, Redirected, Refused
+from gateway.sip.flow import SECURE, Address, Datagram, Flow, Hop, Listener, Remote, flow_to
 from gateway.sip.options import RegistrationOptions
 from gateway.sip.reception import Admit
 from gateway.units import Nanos
@@ -77,6 +77,7 @@ class EndpointDriver:
         self._sweep: asyncio.TimerHandle | None = None
         self._asking: tuple[str, int] | None = None  # the stranger whose datagram is being answered, and its size
         self._idle: asyncio.Event | None = None
+        self._searches: set[asyncio.Task[None]] = set()
         self.on_message: Callable[[bytes, Flow, bool], None] | None = None
         """Sees each message as it is received or sent (outbound), before anything is made of it."""
         switchyard.driver = self
@@ -107,7 +108,21 @@ class EndpointDriver:
         elif isinstance(event, Invited):
             self._asking = None
             self._defence.trust(event.flow.remote[0], monotonic())
+        elif isinstance(event, Redirected) and event.named:
+            search = self._loop.create_task(self._find_redirected(event), name=f"locate {event.target}")
+            self._searches.add(search)
+            search.add_done_callback(self._searches.discard)
         self._on_event(event)
+
+    async def _find_redirected(self, event: Redirected) -> None:
+        """Where a redirect leads that names a host (RFC 3263), by the transport of the call if nothing else is said."""
+        secure = event.transport in SECURE
+        names = dict.fromkeys((event.transport, *(name for name, _ in self.listeners)))
+        try:
+            hops = await self._servers(event.target, [name for name in names if not secure or name in SECURE])
+        except RemoteError:
+            hops = []
+        self._driver.run(self._endpoint.redirect, event.call, event.target, hops)
 
     def told_of_ban(self, ban: Ban) -> None:
         """One line for the log, through the same throttle as every refusal; the ban ends by itself."""
@@ -190,7 +205,9 @@ class EndpointDriver:
     async def locate(self, target: str) -> list[Hop]:
         """Servers of a SIP URI that our listeners can reach, in the order in which they are to be tried: what the verbs
         take as ``remote``. Answers are kept for their TTL, so ask for each call. Raises ``RemoteError``."""
-        transports = list(dict.fromkeys(name for name, _ in self.listeners))
+        return await self._servers(target, list(dict.fromkeys(name for name, _ in self.listeners)))
+
+    async def _servers(self, target: str, transports: Sequence[str]) -> list[Hop]:
         hops = await self._resolver.locate(target, transports, ipv6=any(":" in at[0] for _, at in self.listeners))
         usable = [hop for hop in hops if flow_to(self.listeners, hop.transport, hop.address) is not None]
         if not usable:
@@ -315,6 +332,9 @@ class EndpointDriver:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), patience)
         self._driver.close()
+        for search in self._searches:
+            search.cancel()
+        await asyncio.gather(*self._searches, return_exceptions=True)
         if self._sweep is not None:
             self._sweep.cancel()
         await asyncio.gather(*(transport.close() for transport in self._transports.values()))

@@ -10,8 +10,8 @@ from gateway.sip.message import Message, Request
 
 __all__ = [
     "Answered", "Confirmed", "Digit", "Ended", "Event", "Invited", "OfferAnswered", "OfferRefused", "Pinged",
-    "Reconfirmed", "Referred", "Refreshed", "Refused", "Registered", "RegistrationFailed", "Reoffered", "Ringing",
-    "Transferred", "Transferring",
+    "Reconfirmed", "Redirected", "Referred", "Refreshed", "Refused", "Registered", "RegistrationFailed", "Reoffered",
+    "Ringing", "Transferred", "Transferring",
 ]  # fmt: skip
 
 
@@ -47,6 +47,18 @@ class Ringing:
     phone: str = field(default="", compare=False)
     """To tag: which of the phones rings that a proxy has forked the call to (RFC 3261 12.1.2). With 199 it rings no
     more (RFC 6228)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """A call that we place goes on to another target, as the one before has asked (3xx)."""
+
+    call: int
+    target: str
+    transport: str
+    """What the one before was reached by."""
+    named: bool
+    """The target is a host name: owed is ``redirect``, with its servers or with none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +236,7 @@ class Pinged:
 Event = (
     Invited
     | Ringing
+    | Redirected
     | Answered
     | Confirmed
     | Reoffered

@@ -55,9 +55,11 @@ class EndpointOptions(Options):
     failover: FailoverOptions = FailoverOptions()
     """From one server of a target to the next."""
     redirects: int = Field(default=0, ge=0, le=4)
-    """How many redirects (3xx) a call that we place may follow; with 0 a redirect ends it."""
+    """How many redirects (3xx) a call that we place may follow; with 0 a redirect ends it. The contacts of one are
+    tried in turn, until one answers or says 6xx."""
     redirect_to: list[str] = Field(default=[], max_length=64)
-    """Hosts that a redirect may name, ``*`` and ``?`` are wildcards; empty: only the one that was called."""
+    """Hosts that a redirect may name, ``*`` and ``?`` are wildcards; empty: only the one that was called. A name is
+    looked up like any other target."""
     transfer_limit: Duration = Field(default="180s", validate_default=True, ge=SECOND)
     """How long a transfer may take from REFER to the final NOTIFY before nobody waits for it any more."""
     udp_limit: int = Field(default=1_300, ge=500)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
 
 from gateway.sip.auth import Login
 from gateway.sip.bodies import Body, sdp_body
 from gateway.sip.context import Context
-from gateway.sip.dialog import Dialog
-from gateway.sip.events import Answered, Ringing
+from gateway.sip.dialog import Dialog, next_hop
+from gateway.sip.events import Answered, Redirected, Ringing
 from gateway.sip.exchange import MAX_TRIES, exchange
 from gateway.sip.failover import Attempts
-from gateway.sip.flow import Datagram, Flow
+from gateway.sip.flow import SECURE, Datagram, Flow, Hop, flow_to
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.reasons import reason_header, refusal_text
-from gateway.sip.redirect import follow
+from gateway.sip.redirect import Redirects
 from gateway.sip.reliable import EarlyDialogs, is_reliable, sequence
 from gateway.sip.responses import ACCEPT, ALLOW
 from gateway.sip.session import Phase, Session
 from gateway.sip.session_timer import LEAST, Role, agree_as_client, least, request_headers
 from gateway.sip.transaction.invite_client import InviteClient
 from gateway.sip.transaction.layer import ClientTransaction
+from gateway.sip.uri import parse_uri
 from gateway.units import SECOND, Nanos
 
 __all__ = ["OutgoingCall"]
@@ -48,8 +50,12 @@ class OutgoingCall(Session):
         self._target = target
         self._login = login
         self._sender = sender
+        self._patience = patience
         self._tries = 1
-        self._tried = [target]  # redirects
+        self._redirects = Redirects(target, context.options.redirects, context.options.redirect_to)
+        self._redirected = False
+        self._locating: str | None = None  # a target whose servers somebody is looking for
+        self._failure: Response | None = None  # what is told if they are not found
         self._least = LEAST
         self._early = EarlyDialogs(context.listeners)
         self._ours = sdp
@@ -136,6 +142,11 @@ class OutgoingCall(Session):
 
     def _give_up(self, now: Nanos, farewell: list[Header]) -> None:
         """CANCEL carries the same headers as a BYE would."""
+        if self._locating is not None:  # nobody is being asked
+            self._locating = None
+            self._stop(now)
+            self._context.forget(self)
+            return
         self._farewell = farewell
         self._attempts.stop()
         self._stop(now)
@@ -175,36 +186,77 @@ class OutgoingCall(Session):
             self._dismiss(dialog, now)
 
     def _on_response(self, response: Response | None, now: Nanos) -> None:
+        if response is not None and response.status < 200:
+            self._on_provisional(response, now)
+        elif response is not None and response.status < 300:
+            self._on_success(response, now)
+        elif response is not None and self._is_worth_another_try(response):
+            self._try_again(now)
+        elif not self._goes_elsewhere(response, now):
+            self._fail(response, now)
+
+    def _fail(self, response: Response | None, now: Nanos) -> None:
         if response is None:
             self._tell_ended("network", 408, "no answer to INVITE")
-            self._stop(now)
-            self._context.forget(self)
-        elif response.status < 200:
-            self._on_provisional(response, now)
-        elif response.status < 300:
-            self._on_success(response, now)
-        elif self._is_worth_another_try(response):
-            self._try_again(now)
-        elif response.status >= 400 or not self._redirected(response, now):
+        else:
             self._tell_ended("remote", response.status, refusal_text(response), response)
-            self._stop(now)
-            self._context.forget(self)
+        self._stop(now)
+        self._context.forget(self)
 
-    def _redirected(self, response: Response, now: Nanos) -> bool:
-        """Follows a redirect as far as the operator allows (RFC 3261 8.1.3.4)."""
-        options = self._context.options
-        if self._farewell is not None or len(self._tried) > options.redirects:
+    # -- redirects (RFC 3261 8.1.3.4) ----------------------------------------------------------------------------------
+
+    def _goes_elsewhere(self, response: Response | None, now: Nanos) -> bool:
+        """After a redirect, or a failure of where the last one has led, if there is another target."""
+        if self._farewell is not None or (response is not None and response.status >= 600):
             return False
-        found = follow(response, self._tried, options.redirect_to, self._flow, self._context.listeners)
-        if found is None:
+        if response is not None and response.status < 400:
+            self._redirects.learn(response, self._flow)
+        elif not self._redirected:
             return False
-        uri, flow = found
-        self._tried.append(uri)
-        self._login = None if uri != self._target else self._login  # whose password it is, is known of the first alone
+        self._failure = response
+        return self._follow(now)
+
+    def _follow(self, now: Nanos) -> bool:
+        """To the next target: an address at once, a name as soon as somebody has found its servers."""
+        while (found := self._redirects.next()) is not None:
+            target, uri = found
+            address = next_hop(uri)
+            transport = (uri.parameter("transport") or self._flow.transport).lower()
+            flow = flow_to(self._context.listeners, transport, address) if address is not None else None
+            if address is None:
+                self._locating = target
+            elif flow is not None:
+                self._turn_to(target, [flow], now)
+            else:
+                continue  # nothing here speaks so
+            named = address is None
+            self._context.events.append(Redirected(self.handle, target, self._flow.transport, named=named))
+            return True
+        return False
+
+    def redirect(self, target: str, hops: Sequence[Hop], now: Nanos) -> None:
+        """The servers of a target that is a name; whoever was called over TLS is not left for less."""
+        if self._locating != target:
+            return  # the call was given up meanwhile
+        self._locating = None
+        host = parse_uri(target).host
+        secure = self._flow.secure
+        usable = [hop for hop in hops if not secure or hop.transport in SECURE]
+        flows = [flow_to(self._context.listeners, hop.transport, hop.address, host) for hop in usable]
+        if found := [flow for flow in flows if flow is not None]:
+            self._turn_to(target, found, now)
+        elif not self._follow(now):
+            self._fail(self._failure, now)
+
+    def _turn_to(self, target: str, flows: list[Flow], now: Nanos) -> None:
+        """The same call to another target. Whose password we have is known of the first one alone."""
+        self._redirected, self._login = True, None
         self._early = EarlyDialogs(self._context.listeners)
-        request = self._context.readdressed(self._renewed(uri), self._flow, flow)
-        self._attempts = Attempts(self._context, request, [flow], self._on_response, now, late=self._on_late)
-        return True
+        flows = [replace(flow, ours=self._flow.ours) for flow in flows]
+        request = self._context.readdressed(self._renewed(target), self._flow, flows[0])
+        self._attempts = Attempts(
+            self._context, request, flows, self._on_response, now, late=self._on_late, patience=self._patience
+        )
 
     def _is_worth_another_try(self, response: Response) -> bool:
         """A challenge that we have credentials for, or an interval that is too small (RFC 4028 7.3), while the call is

@@ -1,40 +1,65 @@
-"""Redirects (3xx, RFC 3261 8.1.3.4): which of the offered contacts a call may follow to, and where that is."""
+"""Redirects (3xx, RFC 3261 8.1.3.4): which of the offered contacts a call may follow to, and in which order.
+
+A redirect server often names several: the next one is tried when the last one fails, as long as nobody has said that no
+other will do (6xx). What a later redirect offers comes before what still waits.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import Final
 
 from gateway.errors import SipError
-from gateway.sip.dialog import next_hop
-from gateway.sip.flow import Flow, Listener, flow_to
+from gateway.sip.flow import Flow
 from gateway.sip.message import Response
+from gateway.sip.uri import Uri
 from gateway.sip.values import NameAddress, parse_address
 
-__all__ = ["follow"]
+__all__ = ["Redirects"]
 
-_MAX_CONTACTS = 16
+_MAX_CONTACTS: Final = 16
+"""Of one redirect, and of those that wait at once."""
 
 
-def follow(
-    response: Response, tried: Collection[str], allowed: Sequence[str], flow: Flow, listeners: Sequence[Listener]
-) -> tuple[str, Flow] | None:
-    """The best contact that has not been tried, is allowed, and can be reached without asking anybody: an IP address,
-    or the name that we have called. ``None``: the redirect is not followed."""
-    for contact in _by_preference(response):
-        uri = contact.uri
-        host = uri.host.strip("[]").lower()
-        if uri.scheme != "sip" or contact.uri_text in tried or "?" in uri.parameters:
-            continue
-        here = host in (flow.host.lower(), flow.remote[0])
-        if not (any(fnmatchcase(host, pattern.lower()) for pattern in allowed) or (here and not allowed)):
-            continue
-        address = next_hop(uri) or (flow.remote if here else None)
-        transport = (uri.parameter("transport") or flow.transport).lower()
-        found = flow_to(listeners, transport, address, flow.host if here else "") if address else None
-        if found is not None:
-            return contact.uri_text, found
-    return None
+class Redirects:
+    """The targets of one call. ``most`` is how many redirects it may follow, ``allowed`` which hosts they may name;
+    without any, only the one that was called."""
+
+    __slots__ = ("_allowed", "_followed", "_home", "_most", "_tried", "_waiting")
+
+    def __init__(self, target: str, most: int, allowed: Sequence[str]) -> None:
+        self._most = most
+        self._allowed = [pattern.lower() for pattern in allowed]
+        self._tried = {target}
+        self._waiting: list[tuple[str, Uri]] = []
+        self._followed = 0
+        self._home: tuple[str, str] | None = None
+
+    def learn(self, response: Response, flow: Flow) -> None:
+        """The contacts of a redirect by ``flow``, as far as the operator allows."""
+        self._home = self._home or (flow.host.lower(), flow.remote[0])
+        if self._followed < self._most:
+            self._followed += 1
+            found = [(one.uri_text, one.uri) for one in _by_preference(response) if self._may_be(one.uri)]
+            self._waiting = (found + self._waiting)[:_MAX_CONTACTS]
+
+    def next(self) -> tuple[str, Uri] | None:
+        """The target to try now, if there is one; none is tried twice."""
+        while self._waiting:
+            target, uri = self._waiting.pop(0)
+            if target not in self._tried:
+                self._tried.add(target)
+                return target, uri
+        return None
+
+    def _may_be(self, uri: Uri) -> bool:
+        host = uri.host.strip("[]").rstrip(".").lower()
+        if uri.scheme != "sip" or not host or "?" in uri.parameters:
+            return False
+        if self._allowed:
+            return any(fnmatchcase(host, pattern) for pattern in self._allowed)
+        return self._home is not None and host in self._home
 
 
 def _by_preference(response: Response) -> list[NameAddress]:

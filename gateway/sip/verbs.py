@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gateway.errors import MisuseError
 from gateway.sip.bodies import Body
 from gateway.sip.context import Context
 from gateway.sip.events import Transferred
+from gateway.sip.flow import Hop
 from gateway.sip.lines import checked
 from gateway.sip.message import Header
+from gateway.sip.outgoing import OutgoingCall
 from gateway.sip.reasons import refusal_headers
 from gateway.sip.replaces import Replaces
 from gateway.sip.responses import warning
@@ -33,6 +35,12 @@ class CallVerbs:
         headers = checked(headers)
         if session := self._context.sessions.get(call):
             session.ring(now, status, sdp, headers)
+
+    def redirect(self, call: int, target: str, hops: Sequence[Hop], now: Nanos) -> None:
+        """The servers of a target that ``Redirected`` has named; none: the next target, or the end."""
+        session = self._context.sessions.get(call)
+        if isinstance(session, OutgoingCall):
+            session.redirect(target, hops, now)
 
     def answer(self, call: int, sdp: bytes, now: Nanos, *, headers: Iterable[Header] = ()) -> None:
         """200 to the INVITE, re-INVITE or UPDATE that is open; ``sdp`` is the answer, or the offer if it had none. If

@@ -17,7 +17,10 @@ from gateway.net.resolver import Resolver
 from gateway.net.transport import Listen
 from gateway.sip.events import Answered, Ended, Event, Invited, Pinged, Registered, RegistrationFailed
 from gateway.sip.flow import Hop
+from gateway.sip.message import Request
 from gateway.sip.options import RegistrationOptions
+from gateway.sip.parser import parse
+from gateway.sip.responses import build_response
 from tests.unit.net.nameserver import nameserver
 from tests.unit.net.phones import SDP, Phone, phone
 
@@ -29,10 +32,10 @@ def srv(*ports: int, transport: str = "udp") -> dict[tuple[str, str], list[str]]
 
 
 @asynccontextmanager
-async def caller(zone: dict[tuple[str, str], list[str]], *transports: str) -> AsyncIterator[Phone]:
+async def caller(zone: dict[tuple[str, str], list[str]], *transports: str, **sip: object) -> AsyncIterator[Phone]:
     """A phone that asks our name server. What a failover waits for is a fifth of a second."""
     side = Phone()
-    options = SignallingOptions.model_validate({"failover": {"after": "200ms"}})
+    options = SignallingOptions.model_validate({"failover": {"after": "200ms"}, **sip})
     async with nameserver(zone) as server:
         side.sip = await open_endpoint(
             options,
@@ -172,3 +175,48 @@ async def registrar() -> AsyncIterator[int]:
         yield transport.get_extra_info("sockname")[1]
     finally:
         transport.close()
+
+
+@asynccontextmanager
+async def redirecting(contact: str) -> AsyncIterator[str]:
+    """A server that answers each INVITE with 302; what is given is its URI."""
+
+    class Server(asyncio.DatagramProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self._transport = transport
+
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            request = parse(data)
+            if isinstance(request, Request) and request.method == "INVITE":
+                moved = build_response(request, 302, tag="moved", headers=[("Contact", contact)])
+                self._transport.sendto(moved.encode(), addr)  # type: ignore[attr-defined]
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Server, local_addr=("127.0.0.1", 0))
+    try:
+        yield f"sip:desk@127.0.0.1:{transport.get_extra_info('sockname')[1]}"
+    finally:
+        transport.close()
+
+
+@pytest.mark.parametrize("transports", [("udp",), ("udp", "tcp")])
+async def test_a_redirect_to_a_name_is_located_and_fails_over(transports: tuple[str, ...]) -> None:
+    """RFC 3263 for a contact: SRV, the next server after silence."""
+    async with silence() as dead, phone("udp") as callee, redirecting("<sip:bob@carrier.example>") as target:
+        zone = srv(dead, callee.sip.local[1])
+        async with caller(zone, *transports, redirects=1, redirect_to=["*.example"]) as alice:
+            alice.sip.invite(target, SDP, caller="alice")
+            await alice.until(Answered)
+            (invited,) = await callee.until(Invited)
+            assert invited.called == "bob"
+            await alice.until(Ended)
+
+
+async def test_a_redirect_to_a_name_that_nobody_knows_ends_the_call() -> None:
+    async with (
+        redirecting("<sip:bob@nobody.example>") as target,
+        caller({}, redirects=1, redirect_to=["*.example"]) as alice,
+    ):
+        alice.sip.invite(target, SDP, caller="alice")
+        (ended,) = await alice.until(Ended)
+        assert ended.status == 302
