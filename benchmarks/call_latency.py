@@ -60,8 +60,8 @@ def report(bench: Bench, results: list[CallResult], shares: tuple[float, float, 
     for result in results:
         for turn in result.turns:
             match = joined(turn, by_call.get(result.call_id, ()))
-            if match is not None and match.gap_ms is not None and turn.gap is not None:
-                differences.append(abs(to_ms(turn.gap) - match.gap_ms))
+            if match is not None and match.gap_ms is not None and turn.packet_gap is not None:
+                differences.append(abs(to_ms(turn.packet_gap) - match.gap_ms))
     print(row("ours: gap - hangover - models", [turn.ours_ms for turn in inside if turn.ours_ms is not None]))
     for stage in ("hangover", "stt", "llm", "tts", "first_packet"):
         print(row(f"  stage {stage}", [turn.stages_ms[stage] for turn in inside if stage in turn.stages_ms]))

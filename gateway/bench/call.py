@@ -106,8 +106,7 @@ def _report(terminal: Terminal, result: CallResult, record: str | None) -> int:
     if result.success:
         terminal.success("answered, and every turn was")
         return 0
-    unanswered = sum(turn.answer is None for turn in result.turns)
     talked_over = sum(turn.talked_over for turn in result.turns)
-    early = f", {talked_over} were answered before the caller had finished" if talked_over else ""
-    terminal.failure(result.failure or f"{unanswered} of {len(result.turns)} turns got no answer{early}")
+    early = f"; {talked_over} were answered before the caller had finished" if talked_over else ""
+    terminal.failure(f"{result.failure or result.outcome}{early}")
     return 1

@@ -85,7 +85,9 @@ class Conversation:
             at = turn.stamps.get("first_packet", self._terminal.start)
             self._terminal.speaks("agent", at, turn.said + (" —" if turn.interrupted else ""), _remark(turn))
         outside = self._outside(turn)
-        self._terminal.waterfall(turn, None if outside is None or outside.gap is None else to_ms(outside.gap))
+        self._terminal.waterfall(
+            turn, None if outside is None or outside.packet_gap is None else to_ms(outside.packet_gap)
+        )
         if turn.interrupted:
             self.release()
             self._tell_stop()

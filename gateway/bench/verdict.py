@@ -45,5 +45,6 @@ def _turn_faults(turn: TurnResult, inside: InsideTurn | None) -> Iterator[str]:
         return
     if abs(sum(inside.stages_ms.values()) - inside.gap_ms) > _SUM_MS:
         yield f"the stages add up to {sum(inside.stages_ms.values()):.1f} ms, the gap is {inside.gap_ms:.1f} ms"
-    if turn.gap is not None and abs(to_ms(turn.gap) - inside.gap_ms) > _AGREE_MS:
-        yield f"the gateway stamped a gap of {inside.gap_ms:.1f} ms, the caller measured {to_ms(turn.gap):.1f} ms"
+    if turn.packet_gap is not None and abs(to_ms(turn.packet_gap) - inside.gap_ms) > _AGREE_MS:
+        outside = to_ms(turn.packet_gap)
+        yield f"the gateway stamped a gap of {inside.gap_ms:.1f} ms, the caller measured {outside:.1f} ms"

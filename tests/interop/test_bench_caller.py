@@ -102,7 +102,7 @@ async def test_linecard_call_tells_what_it_heard_and_fails_when_nobody_answered(
         refused, why = await linecard("call", address.replace("silence", "nobody"), "--models", url)
     assert status == 1
     assert "caller  hello" in output
-    assert "1 of 1 turns got no answer" in output
+    assert "packets came, and no sound in them" in output
     assert "Traceback" not in output + why
     assert (refused, "not answered: 404" in why) == (1, True)
 

@@ -1,4 +1,4 @@
-"""One synthetic caller that talks: follows its scenario, on our SIP client and a leg of the media plane.
+"""One synthetic caller that talks: places its call on our SIP client, and follows its scenario on a leg of the plane.
 
 Send times are those of the packets as they left the plane (``on_playout_started``, ``on_mark``), receive times the
 kernel's stamps of the packets as they came in; asyncio's own delay only moves *when* the caller reacts, never what is
@@ -10,29 +10,29 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
-from gateway import sdp
+from gateway.bench.callers.description import Description
 from gateway.bench.callers.ear import Ear
-from gateway.bench.callers.scenario import HangUp, Interrupt, Listen, Say, Scenario, Silence, Step, Think
+from gateway.bench.callers.impairments import Impairments
+from gateway.bench.callers.scenario import Scenario
+from gateway.bench.callers.script import Clips, Script, Speaks
 from gateway.bench.callers.speech import RATE
-from gateway.bench.measure.results import CallResult, Saying, measure, spans
+from gateway.bench.measure.outcome import Ending, Outcome, judge
+from gateway.bench.measure.results import CallResult, Saying, Ticket, dead_air, measure, spans
 from gateway.call.dialling import Dial
 from gateway.errors import SdpError
 from gateway.media.contract import Leg, LegObserver
-from gateway.sip.events import Answered, Ended, Event, Reoffered, Ringing
+from gateway.sip.events import Answered, Ended, Event, OfferAnswered, OfferRefused, Reoffered, Ringing
 from gateway.sip.flow import Address
-from gateway.units import MS, SECOND, Nanos
+from gateway.units import SECOND, Nanos
 
 __all__ = ["Caller", "Clips", "Happening", "LegSource", "Phone", "PickedUp", "Rang", "Speaks", "Target"]
 
 _TEARDOWN: Final = 2.0
 """Seconds that the plane has to close the socket."""
-
-Clips = Mapping[str, bytes]
-"""Text to the PCM that says it."""
 
 
 class Phone(Protocol):
@@ -46,6 +46,8 @@ class Phone(Protocol):
     def answer(self, call: int, sdp: bytes) -> None: ...
 
     def reject(self, call: int, status: int, rule: str) -> None: ...
+
+    def reoffer(self, call: int, sdp: bytes) -> None: ...
 
     def hang_up(self, call: int, reason: str) -> None: ...
 
@@ -82,20 +84,12 @@ class PickedUp:
     at: Nanos
 
 
-@dataclass(frozen=True, slots=True)
-class Speaks:
-    """The caller's first packet of a turn has just left."""
-
-    text: str
-    at: Nanos
-    interrupting: bool
-
-
 Happening = Rang | PickedUp | Speaks
+_End = Literal["ended", "limit", "left", "script"]
 
 
 class Caller:
-    """Places one call: ``run`` it once.
+    """Places one call: ``run`` it once. What it draws, it draws from its ticket's seed.
 
     Made inside a running loop; raises ``ResourceError`` if the plane has no port left.
     """
@@ -107,41 +101,58 @@ class Caller:
         phone: Phone,
         plane: LegSource,
         *,
+        ticket: Ticket | None = None,
+        impairments: Impairments | None = None,
         record: bool = False,
         notify: Callable[[Happening], None] = lambda _: None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.scenario = scenario
-        self.ear = Ear(RATE, record=record)
-        self.sayings: list[Saying] = []
-        self.result = CallResult()
-        self._call: int | None = None
         self.clips = clips
+        self.impairments = impairments or scenario.impairments
+        self.ear = Ear(RATE, record=record)
+        self.result = CallResult(ticket or Ticket(), scenario.name)
+        self._source = random.Random(f"{self.result.ticket.seed}:{self.result.ticket.number}")
+        self._call: int | None = None
         self._notify = notify
         self._clock = clock
         self._phone = phone
         self._leg: Leg = plane.open_leg(self.ear, uplink_rate=RATE)
-        self._session_id, self._version = random.getrandbits(31), 1
-        self._offer: bytes = sdp.offer(self._leg.local, self._session_id)
-        self._answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        self._ended = asyncio.Event()
-        self._why = ""
+        self._description = Description(self._leg.local, self._source)
+        self._script = Script(
+            scenario, clips, self._leg, self.ear, self, source=self._source, notify=notify, clock=clock
+        )
+        loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[bytes | None] = loop.create_future()
+        self._over: asyncio.Future[_End] = loop.create_future()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._gone = False
+        """The dialog has ended."""
+
+    @property
+    def sayings(self) -> list[Saying]:
+        """What has been said so far."""
+        return self._script.sayings
 
     # --- the call -----------------------------------------------------------------------------------------------------
 
     async def run(self, target: Target) -> CallResult:
-        """The whole call, until it has ended and its socket is closed. Cancelled, it hangs up first."""
+        """The whole call, until it has ended and its socket is closed. Cancelled, it hangs up first; what was measured
+        until then is in ``result``."""
+        end: _End | None = None
         try:
             self.result.invited = self._now()
-            self._call = self._phone.invite(target, self._offer, self.scenario.caller, self._on_sip)
+            self._call = self._phone.invite(target, self._description.offered, self.scenario.caller, self._on_sip)
             self.result.call_id = self._phone.call_id(self._call)
-            await self._talk()
-        except TimeoutError:
-            self.result.failure = f"the call reached its limit of {self.scenario.limit / SECOND:g} s"
+            end = await self._talk()
         except SdpError as error:
+            self.result.outcome = Outcome.OTHER_CODEC
             self.result.failure = f"the answer's session cannot be used: {error}"
+        except asyncio.CancelledError:
+            self.result.outcome, self.result.failure = Outcome.CANCELLED, "the run was ended"
+            raise
         finally:
-            await self._leave()
+            await self._leave(end)
         return self.result
 
     def so_far(self) -> CallResult:
@@ -150,50 +161,68 @@ class Caller:
         measure(result, self.sayings, spans(self.ear.edges))
         return result
 
-    async def _talk(self) -> None:
+    async def _talk(self) -> _End:
         """The script runs beside the end of the call, which can come at any point of it."""
-        script = asyncio.create_task(self._script())
-        ended = asyncio.create_task(self._ended.wait())
+        script = asyncio.create_task(self._follow())
+        script.add_done_callback(lambda _: self._finish("script"))
+        self._after(self.scenario.limit, "limit")
+        if self.scenario.abandons_after is not None and not self._answer.done():
+            self._after(self.scenario.abandons_after, "left")
         try:
-            limit = self.scenario.limit / SECOND
-            done, _ = await asyncio.wait((script, ended), timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            if not done:
-                raise TimeoutError
-            if script in done:
+            end = await asyncio.shield(self._over)
+            if script.done():
                 script.result()
-            else:
-                self._cut_short()
+            return end
         finally:
-            for task in (script, ended):
-                task.cancel()
-            await asyncio.gather(script, ended, return_exceptions=True)
+            for timer in self._timers:
+                timer.cancel()
+            script.cancel()
+            await asyncio.gather(script, return_exceptions=True)
 
-    async def _script(self) -> None:
+    async def _follow(self) -> None:
         answer = await self._answer
-        stream = sdp.accept(answer or b"", self._offer)
-        self._leg.connect(stream)
-        for step in self.scenario.steps:
-            await self._do(step)
-        if not isinstance(self.scenario.steps[-1], HangUp):
-            await self._ended.wait()
+        self._leg.connect(self._description.accept(answer))
+        await self._script.run(self.result.answered or self._now())
+        if not self.scenario.hangs_up:
+            await asyncio.shield(self._over)
 
-    def _cut_short(self) -> None:
-        if self.result.answered is None:
-            status = "" if self.result.status is None else f"{self.result.status} "
-            self.result.failure = f"not answered: {status}{self._why}"
-        elif len(self.sayings) < self.scenario.turns:
-            self.result.failure = f"the call ended ({self.result.ended_by}) before the caller had said everything"
+    def _after(self, length: Nanos, end: _End) -> None:
+        self._timers.append(asyncio.get_running_loop().call_later(length / SECOND, self._finish, end))
 
-    async def _leave(self) -> None:
-        if self._call is not None and not self._ended.is_set():
+    def _finish(self, end: _End) -> None:
+        if not self._over.done():
+            self._over.set_result(end)
+
+    async def _leave(self, end: _End | None) -> None:
+        speaking = self.ear.speaking_since is not None
+        if self._call is not None and not self._gone:
             self._phone.hang_up(self._call, "the caller has finished")
-        self.result.ended = self.result.ended or self._now()
+        result, script = self.result, self._script
+        result.ended = result.ended or self._now()
         self._leg.close()
-        await self._until(lambda: self.ear.stats is not None, _TEARDOWN)
+        await self._closed()
         self.ear.finish()
-        self.result.first_audio = self.ear.first_audio
-        self.result.stats = self.ear.stats or self.result.stats
-        measure(self.result, self.sayings, spans(self.ear.edges))
+        result.first_audio = self.ear.first_audio
+        result.stats = self.ear.stats or result.stats
+        measure(result, self.sayings, spans(self.ear.edges), script.expected)
+        self._find_dead_air()
+        if end == "limit":
+            result.failure = f"the call reached its limit of {self.scenario.limit / SECOND:g} s"
+        complete = script.complete or len(self.sayings) >= self.scenario.turns
+        judge(result, Ending(complete, end == "limit", end == "left", bool(self.ear.edges), speaking))
+
+    async def _closed(self) -> None:
+        deadline = self._now() + _TEARDOWN * SECOND
+        while self.ear.stats is None and self._now() < deadline:
+            await self.ear.changed((deadline - self._now()) / SECOND)
+
+    def _find_dead_air(self) -> None:
+        result = self.result
+        if result.answered is None or result.ended is None:
+            return
+        heard = [(span.start.at, result.ended if span.end is None else span.end.at) for span in result.heard]
+        said = [(saying.first_sent, saying.ended) for saying in self.sayings]
+        result.dead_air = list(dead_air(result.answered, result.ended, [*heard, *said, *self._script.busy]))
 
     # --- SIP ----------------------------------------------------------------------------------------------------------
 
@@ -204,99 +233,53 @@ class Caller:
                     self.result.ringing = self._now()
                     self._notify(Rang(self.result.ringing))
             case Answered(sdp=answer):
-                self.result.answered = self._now()
-                self._notify(PickedUp(self.result.answered))
-                if not self._answer.done():
-                    self._answer.set_result(answer)
+                self._picked_up(answer)
             case Reoffered(call=call, sdp=offer):
                 self._reanswer(call, offer)
+            case OfferAnswered(sdp=answer):
+                self._reconnect(answer)
+            case OfferRefused(status=status, reason=reason):
+                self.result.failure = f"a re-INVITE was refused: {status} {reason}"
             case Ended(by=by, status=status, reason=reason):
                 self.result.ended, self.result.status = self._now(), status
-                self.result.ended_by, self._why = f"{by}: {reason}" if reason else by, reason or by
-                self._ended.set()
+                self.result.ended_by = f"{by}: {reason}" if reason else by
+                self._gone = True
+                self._finish("ended")
             case _:
                 pass
 
-    def _reanswer(self, call: int, offer: bytes | None) -> None:
-        """The agent's side moves its media, or holds: say yes, with what we have."""
-        if offer is None:
-            self._phone.answer(call, self._offer)
-            return
-        self._version += 1
+    def _picked_up(self, answer: bytes | None) -> None:
+        self.result.answered = self._now()
+        self._notify(PickedUp(self.result.answered))
+        for timer in self._timers[1:]:  # of who would have given up
+            timer.cancel()
+        if self.scenario.leaves_after is not None:
+            self._after(self.scenario.leaves_after, "left")
+        if not self._answer.done():
+            self._answer.set_result(answer)
+
+    def hold(self, *, held: bool) -> None:
+        """A re-INVITE that puts the agent on hold, or takes it back."""
+        if self._call is not None and not self._gone:
+            self._phone.reoffer(self._call, self._description.hold(held=held))
+
+    def _reconnect(self, answer: bytes | None) -> None:
         try:
-            agreement = sdp.answer(offer, self._leg.local, self._session_id, version=self._version)
+            self._leg.connect(self._description.accept(answer))
+        except SdpError as error:
+            self.result.failure = f"the answer to a re-INVITE cannot be used: {error}"
+
+    def _reanswer(self, call: int, offer: bytes | None) -> None:
+        if offer is None:
+            self._phone.answer(call, self._description.offered)
+            return
+        try:
+            agreement = self._description.answer(offer)
         except SdpError as error:
             self._phone.reject(call, 488, str(error))
             return
         self._phone.answer(call, agreement.sdp)
         self._leg.connect(agreement.stream)
-
-    # --- the script ---------------------------------------------------------------------------------------------------
-
-    async def _do(self, step: Step) -> None:
-        match step:
-            case Listen(quiet=quiet, within=within):
-                if await self._agent_begins(within):
-                    await self._agent_finishes(quiet)
-            case Think(time=length) | Silence(time=length):
-                await asyncio.sleep(length / SECOND)
-            case Say(text=text):
-                await self._say(text)
-            case Interrupt(after=after, say=text, within=within):
-                await self._interrupt(after, text, within)
-            case HangUp():
-                pass  # the script's end
-
-    async def _say(self, text: str, *, interrupting: bool = False) -> None:
-        number = len(self.sayings) + 1
-        self.ear.playout_started.clear()
-        self._leg.play(self.clips[text], RATE)
-        self._leg.mark(number)
-        await self._until(lambda: bool(self.ear.playout_started))
-        first = self.ear.playout_started.popleft()
-        self._notify(Speaks(text, first, interrupting))
-        await self._until(lambda: number in self.ear.marks)
-        self.sayings.append(Saying(text, first, self.ear.marks[number], interrupting))
-
-    async def _interrupt(self, after: Nanos, text: str, within: Nanos) -> None:
-        if await self._agent_begins(within):
-            since = self._since()
-            began = next((edge.packet for edge in self.ear.edges if edge.started and edge.packet > since), self._now())
-            await asyncio.sleep(max(0, began + after - self._now()) / SECOND)
-        await self._say(text, interrupting=self.ear.speaking_since is not None)
-
-    def _since(self) -> Nanos:
-        """From when on the agent's speech answers the caller's."""
-        if self.sayings:
-            return self.sayings[-1].last_sent
-        return self.result.answered or Nanos(0)
-
-    async def _agent_begins(self, within: Nanos) -> bool:
-        since = self._since()
-
-        def begun() -> bool:
-            return self.ear.speaking_since is not None or bool(self.ear.edges and self.ear.edges[-1].packet > since)
-
-        return await self._until(begun, within / SECOND)
-
-    async def _agent_finishes(self, quiet: Nanos) -> None:
-        while True:
-            now = self._now()
-            since = self.ear.quiet_since(now)
-            if since is not None and now - since >= quiet:
-                return
-            left = 100 * MS if since is None else since + quiet - now
-            await self.ear.changed(left / SECOND)
-
-    async def _until(self, condition: Callable[[], bool], limit_s: float | None = None) -> bool:
-        """Waits for a fact; without a limit the call's own limit is the bound."""
-        deadline = None if limit_s is None else self._now() + limit_s * SECOND
-        while not condition():
-            left = 1.0 if deadline is None else (deadline - self._now()) / SECOND
-            if left <= 0:
-                return False
-            await self.ear.changed(left)
-        return True
 
     def _now(self) -> Nanos:
         return Nanos(self._clock())

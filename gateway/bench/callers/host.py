@@ -9,12 +9,14 @@ from pathlib import Path
 from types import TracebackType
 
 from gateway.bench.callers.caller import Caller, Clips, Happening, Target
+from gateway.bench.callers.impairments import Impairments
 from gateway.bench.callers.recording import write_recording
 from gateway.bench.callers.scenario import Scenario
-from gateway.bench.measure.results import CallResult
+from gateway.bench.measure.results import CallResult, Ticket
 from gateway.config.model import LogOptions
 from gateway.daemon import logs
 from gateway.errors import MisuseError, RemoteError
+from gateway.media.costs import PlaneCosts
 from gateway.media.options import MediaOptions
 from gateway.media.plane import MediaPlane
 from gateway.net.endpoint import EndpointDriver, open_endpoint
@@ -92,19 +94,38 @@ class CallerHost:
         scenario: Scenario,
         clips: Clips,
         *,
+        ticket: Ticket | None = None,
+        impairments: Impairments | None = None,
         record: bool = False,
         notify: Callable[[Happening], None] = lambda _: None,
     ) -> Caller:
-        """A caller with its socket open, that has not called yet. Raises ``ResourceError`` if no port is left."""
-        return Caller(scenario, clips, self, self._plane, record=record, notify=notify)
+        """A caller with its socket open, that has not called yet. Raises ``ResourceError`` if no port is left.
+
+        ``impairments`` go before those of the scenario.
+        """
+        return Caller(
+            scenario,
+            clips,
+            self,
+            self._plane,
+            ticket=ticket,
+            impairments=impairments,
+            record=record,
+            notify=notify,
+        )
 
     async def run(self, caller: Caller, record: Path | None = None) -> CallResult:
-        """The whole call, and its recording."""
+        """The whole call, and its recording. Cancelled, the call is hung up, and ``caller.result`` holds what it
+        measured."""
         try:
             return await caller.run(self.target)
         finally:
-            if record is not None:
-                write_recording(record, caller)
+            if record is not None and write_recording(record, caller):
+                caller.result.recording = record.name
+
+    def costs(self) -> PlaneCosts:
+        """Of the media thread: what it has cost, and how late it was."""
+        return self._plane.costs()
 
     # --- Phone --------------------------------------------------------------------------------------------------------
 
@@ -141,6 +162,9 @@ class CallerHost:
 
     def reject(self, call: int, status: int, rule: str) -> None:
         self._sip.reject(call, status, rule)
+
+    def reoffer(self, call: int, sdp: bytes) -> None:
+        self._sip.reoffer(call, sdp)
 
     def hang_up(self, call: int, reason: str) -> None:
         self._sip.hang_up(call, reason)

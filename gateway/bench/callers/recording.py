@@ -40,12 +40,17 @@ def _channel(pieces: Iterable[tuple[int, bytes]]) -> array[int]:
     return samples
 
 
-def write_recording(path: Path, caller: Caller) -> None:
-    """The finished call of a caller that was made with ``record``. Nothing was heard: nothing is written."""
+def write_recording(path: Path, caller: Caller) -> bool:
+    """The finished call of a caller that was made with ``record``. Nothing was heard: nothing is written, and False."""
     began = caller.ear.first_audio
     if began is None:
-        return
-    said = [((saying.first_sent - began) * RATE // SECOND, caller.clips[saying.text]) for saying in caller.sayings]
+        return False
+    said = [
+        ((saying.first_sent - began) * RATE // SECOND, caller.clips[saying.text])
+        for saying in caller.sayings
+        if saying.text in caller.clips
+    ]
     with wave.open(str(path), "wb") as file:
         file.setparams((2, _BYTES, RATE, 0, "NONE", "not compressed"))
         file.writeframes(interleave(said, caller.ear.heard))
+    return True

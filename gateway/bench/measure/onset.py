@@ -38,6 +38,8 @@ class Edge:
     """The same, plus the place of the block's first (one past its last) sample inside the packet."""
     media_time: Samples
     """That sample, counted in the detector's rate from the start of the stream."""
+    sound: int = 0
+    """Of an end: nanoseconds of sound since the beginning, its pauses not counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from gateway.bench.measure.inside import InsideInterruption, InsideTurn
 from gateway.bench.measure.onset import Edge
-from gateway.bench.measure.results import CallResult, Saying, Span, TurnResult
+from gateway.bench.measure.results import CallResult, Manner, Saying, Span, TurnResult
 from gateway.bench.verdict import faults
 from gateway.units import MS, SECOND, Nanos, Samples
 
@@ -17,7 +17,7 @@ def outside(number: int, gap_ms: float, stop_ms: float | None = None) -> TurnRes
     stopped = None if stop_ms is None else Nanos(round(first + stop_ms * MS))
     return TurnResult(
         number,
-        Saying("text", first, last, stop_ms is not None),
+        Saying("text", first, last, Manner.TURN if stop_ms is None else Manner.INTERRUPTION),
         Span(Edge(True, start, start, Samples(0)), None),
         stopped,
     )

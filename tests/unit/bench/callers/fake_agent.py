@@ -67,6 +67,9 @@ class FakeAgent:
     def reject(self, call: int, status: int, rule: str) -> None:
         raise AssertionError("nobody offered anything")
 
+    def reoffer(self, call: int, sdp: bytes) -> None:
+        raise AssertionError("this caller holds nobody")
+
     def hang_up(self, call: int, reason: str) -> None:
         self.hung_up.append(reason)
         self.on_event(Ended(1, "local", None, reason))

@@ -74,7 +74,7 @@ def test_an_agent_that_says_nothing_leaves_turns_unanswered() -> None:
 
     result = run(main())
     assert [turn.gap for turn in result.turns] == [None]
-    assert (result.failure, result.success) == (None, False)
+    assert (result.outcome, result.failure, result.success) == ("unanswered-turn", "1 of 1 turns got no answer", False)
 
 
 def test_an_agent_that_stops_sending_while_silent_is_heard_to_finish() -> None:

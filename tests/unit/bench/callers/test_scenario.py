@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bench.callers.scenario import HangUp, Interrupt, Listen, Say, Silence, Think, load_scenario, shipped
+from gateway.bench.callers.scenario import load_scenario, shipped
+from gateway.bench.callers.steps import HangUp, Interrupt, Listen, Say, Silence, Think
 from gateway.errors import ConfigError
 from gateway.models import dialogue
 from gateway.units import MS
@@ -51,7 +52,7 @@ steps:
     first, second, think, say, interrupt, silence, last = load_scenario(write(tmp_path, text)).steps
     assert first == Listen(quiet="700ms")
     assert second == Listen(quiet="1s")
-    assert (think, say) == (Think(time="300ms"), Say(text="hello"))
+    assert (think, say) == (Think(time="300ms"), Say(say="hello"))
     assert interrupt == Interrupt(after="0.7s", say="stop")
     assert interrupt.after == 700 * MS
     assert (silence, last) == (Silence(time="2s"), HangUp())
@@ -61,11 +62,16 @@ steps:
     ("step", "message"),
     [
         ("shout: hello", "'shout' is no step"),
-        ("say:", "Field required"),
+        ("say:", "give either a text (say) or a recording (wav)"),
         ("think: 300", "is not a duration"),
         ("interrupt: {say: stop}", "Field required"),
         ("listen: {quite: 1s}", "Extra inputs are not permitted"),
         ("[1, 2]", "is no step"),
+        ("digits: 12x", "should match pattern"),
+        ("behind: brown", "behind.noise: Input should be"),
+        ("say: {wav: missing.wav}", "there is no such file"),
+        ("think: {from: 2s, to: 1s}", "from is longer than to"),
+        ("think: {from: 2s}", "write a length"),
     ],
 )
 def test_a_mistake_is_reported_with_its_line(tmp_path: Path, step: str, message: str) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from gateway.bench.measure.onset import Edge
-from gateway.bench.measure.results import CallResult, Saying, Span, Summary, measure, spans, summarise
+from gateway.bench.measure.results import CallResult, Manner, Saying, Span, Summary, measure, spans, summarise
 from gateway.units import MS, Nanos, Samples
 
 
@@ -18,7 +18,8 @@ def heard(*pieces: tuple[float, float | None]) -> list[Span]:
 
 
 def said(first: float, last: float, *, interrupting: bool = False) -> Saying:
-    return Saying("text", at(first), at(last), interrupting)
+    manner = Manner.INTERRUPTION if interrupting else Manner.TURN
+    return Saying("text", at(first), at(last), manner)
 
 
 def call(sayings: list[Saying], agent: list[Span]) -> CallResult:
