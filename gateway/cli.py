@@ -127,6 +127,7 @@ def _add_explain(commands: Any) -> None:
 def _add_call(commands: Any) -> None:
     example = (
         "linecard call sip:pizza@127.0.0.1:5060\nlinecard call sip:agent@192.0.2.7 --record call.wav\n"
+        "linecard call sips:agent@sip.example.net --ca ca.pem\n"
         "linecard call --config linecard.yaml --trunk carrier +493012345678"
     )
     parser = _add(commands, "call", _call, "place a talking call to any SIP address and measure every turn", example)
@@ -135,6 +136,9 @@ def _add_call(commands: Any) -> None:
     )
     parser.add_argument("--config", metavar="FILE", help="configuration whose trunk, or whose TLS, the call uses")
     parser.add_argument("--trunk", metavar="NAME", help="place the call through this trunk of the configuration")
+    trust = parser.add_mutually_exclusive_group()
+    trust.add_argument("--ca", metavar="FILE", help="over TLS, believe what these roots (PEM) have signed alone")
+    trust.add_argument("--insecure", action="store_true", help="over TLS, believe whoever answers: for a test machine")
     parser.add_argument("--caller", metavar="NUMBER", help="number to show (default: the trunk's)")
     parser.add_argument(
         "--give-up",
@@ -215,7 +219,7 @@ def _add_demo(commands: Any) -> None:
 
 
 def _sip_address(text: str) -> str:
-    if not re.fullmatch(r"sip:([^@\s]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?([;?]\S*)?", text):
+    if not re.fullmatch(r"sips?:([^@\s]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?([;?]\S*)?", text):
         raise ConfigError([f"{text!r} is not a SIP address; write one like sip:pizza@127.0.0.1:5060"])
     return text
 
@@ -300,7 +304,8 @@ def _call(options: argparse.Namespace) -> int:
         patience = parse_duration(wanted) if (wanted := options.give_up or default) else None
     except ValueError as error:
         raise ConfigError([f"--give-up: {error}"]) from None
-    way = call.Way(config, options.trunk, options.caller, patience)
+    believes = call.trust(options.ca, insecure=options.insecure)
+    way = call.Way(config, options.trunk, options.caller, patience, believes)
     return _loop(
         call.main_async(options.target, options.scenario, record=options.record, models=options.models, way=way)
     )

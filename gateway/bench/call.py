@@ -16,10 +16,10 @@ from gateway.bench.summary import outside_rows
 from gateway.bench.terminal import Terminal
 from gateway.config import Config
 from gateway.errors import ConfigError
-from gateway.net.options import TlsOptions
+from gateway.net.options import TlsOptions, TlsTrust, TlsUnverified
 from gateway.units import SECOND, Nanos, to_ms
 
-__all__ = ["Way", "main_async"]
+__all__ = ["Way", "main_async", "trust"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,19 @@ class Way:
     caller: str | None = None
     patience: Nanos | None = None
     """How long a far end that says nothing at all is waited for."""
+    believes: TlsTrust | None = None
+    """Which servers are believed over TLS where no configuration says so."""
+
+    @property
+    def tls(self) -> TlsOptions | None:
+        return self.config.sip.tls if self.config is not None else None
+
+
+def trust(ca: str | None, *, insecure: bool) -> TlsTrust | None:
+    """What ``--ca`` and ``--insecure`` mean. Raises ``ConfigError``."""
+    if ca is not None and not Path(ca).is_file():
+        raise ConfigError([f"--ca: there is no file {ca}"])
+    return TlsUnverified() if insecure else TlsTrust(ca=Path(ca)) if ca is not None else None
 
 
 async def main_async(
@@ -47,10 +60,13 @@ async def main_async(
         found = await find_through(way.config, way.trunk, target, way.caller, way.patience)
     else:
         found = await find(target, way.patience)
+    if way.believes is not None and way.tls is not None:
+        raise ConfigError(["--ca, --insecure: sip.tls of the configuration says already which servers are believed"])
+    if isinstance(way.believes, TlsUnverified):
+        terminal.note("--insecure: whoever answers is believed, and may listen", style="yellow")
     terminal.note(f"calling {found.uri} ({plot.name}: {plot.turns} turns)")
     clips = await clips_for(plot, models)
-    tls = way.config.sip.tls if way.config is not None else None
-    result = await _call(terminal, found, plot, clips, record=None if record is None else Path(record), tls=tls)
+    result = await _call(terminal, found, plot, clips, way, record=None if record is None else Path(record))
     return _report(terminal, result, record)
 
 
@@ -59,9 +75,9 @@ async def _call(
     target: Target,
     scenario: Scenario,
     clips: dict[str, bytes],
+    way: Way,
     *,
     record: Path | None,
-    tls: TlsOptions | None,
 ) -> CallResult:
     def on_caller(happening: Happening) -> None:
         match happening:
@@ -80,7 +96,7 @@ async def _call(
             terminal.speaks("agent", started.packet, f"(spoke for {(edge.at - started.at) / SECOND:.1f} s)")
 
     with terminal.busy(f"calling {target.uri}") as tell:
-        async with CallerHost(target, tls=tls) as host:
+        async with CallerHost(target, tls=way.tls, believes=way.believes) as host:
             caller = host.caller(scenario, clips, record=record is not None, notify=on_caller)
             caller.ear.on_edge = on_agent
             return await host.run(caller, record)

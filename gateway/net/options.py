@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,7 +11,9 @@ from gateway.options import Duration, Options
 from gateway.sip.options import EndpointOptions
 from gateway.units import SECOND
 
-__all__ = ["DefenceOptions", "SignallingOptions", "StreamOptions", "TlsOptions"]
+__all__ = [
+    "CallerOptions", "DefenceOptions", "SignallingOptions", "StreamOptions", "TlsOptions", "TlsTrust", "TlsUnverified",
+]  # fmt: skip
 
 
 class StreamOptions(Options):
@@ -62,7 +64,34 @@ class DefenceOptions(Options):
     """Sources that are remembered; beyond it the oldest is forgotten."""
 
 
-class TlsOptions(Options):
+class TlsTrust(Options):
+    """Whom we believe. By itself it is what a caller without a certificate has."""
+
+    ca: Path | None = None
+    """PEM file with the roots that peers' certificates must lead to; none means the system's."""
+    wildcards: bool = False
+    """Believe a server that we call whose certificate is for ``*.example.net``. RFC 5922 7.2 forbids it, because one
+    stolen key then speaks for every host of the domain; some large carriers have nothing else."""
+    verify_server: ClassVar[bool] = True
+    """No option: a gateway that believes every server would hand its calls and passwords to anybody."""
+
+    @property
+    def identity(self) -> tuple[Path, Path] | None:
+        """Files of our certificate and its key."""
+        return None
+
+    @property
+    def asks_clients(self) -> bool:
+        return False
+
+
+class TlsUnverified(TlsTrust):
+    """Believes every server: for a test call to a machine whose certificate nobody has signed."""
+
+    verify_server: ClassVar[bool] = False
+
+
+class TlsOptions(TlsTrust):
     """Certificates of SIP over TLS, 1.2 and newer. Changed files are read again at the next handshake; connections and
     calls that exist go on."""
 
@@ -70,14 +99,17 @@ class TlsOptions(Options):
     """PEM file with our certificate, and those between it and the root."""
     key: Path
     """PEM file with its private key."""
-    ca: Path | None = None
-    """PEM file with the roots that peers' certificates must lead to; none means the system's."""
     verify_client: bool = False
     """Ask who calls for a certificate, and refuse those without a valid one (mutual TLS). Servers that we call are
     always verified, by the rules of RFC 5922."""
-    wildcards: bool = False
-    """Believe a server that we call whose certificate is for ``*.example.net``. RFC 5922 7.2 forbids it, because one
-    stolen key then speaks for every host of the domain; some large carriers have nothing else."""
+
+    @property
+    def identity(self) -> tuple[Path, Path]:
+        return self.certificate, self.key
+
+    @property
+    def asks_clients(self) -> bool:
+        return self.verify_client
 
 
 class SignallingOptions(EndpointOptions):
@@ -89,3 +121,19 @@ class SignallingOptions(EndpointOptions):
     """Floods, scanners and guessers."""
     tls: TlsOptions | None = None
     """Certificates, needed for a ``tls://`` address."""
+
+    @property
+    def trust(self) -> TlsTrust | None:
+        """What TLS goes by; ``None``: there is no TLS."""
+        return self.tls
+
+
+class CallerOptions(SignallingOptions):
+    """Of an endpoint that only places calls: it needs no certificate."""
+
+    believes: TlsTrust = TlsTrust()
+    """Whom it believes where ``tls`` says nothing."""
+
+    @property
+    def trust(self) -> TlsTrust:
+        return self.tls or self.believes

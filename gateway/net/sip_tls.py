@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from gateway.errors import ResourceError
 from gateway.net.connection import Connection
 from gateway.net.identity import identities, proves
-from gateway.net.options import SignallingOptions, TlsOptions
+from gateway.net.options import SignallingOptions, TlsTrust
 from gateway.net.streams import StreamTransport
 from gateway.net.transport import Listen, Receiver, TransportSpec
 
@@ -19,15 +20,14 @@ class Contexts:
     """The two sides' contexts. A change of the files is seen by the next handshake; connections that exist, and the
     calls on them, go on with what they have shaken hands on."""
 
-    def __init__(self, options: TlsOptions) -> None:
+    def __init__(self, options: TlsTrust) -> None:
         self._options = options
-        self.wildcards = options.wildcards
         self._stamp = self._read_stamp()
         self.server = self._make(ssl.PROTOCOL_TLS_SERVER)
         self.client = self._make(ssl.PROTOCOL_TLS_CLIENT)
 
     def _read_stamp(self) -> tuple[tuple[int, int], ...]:
-        files = [path for path in (self._options.certificate, self._options.key, self._options.ca) if path is not None]
+        files = [path for path in (*(self._options.identity or ()), self._options.ca) if path is not None]
         stats = [path.stat() for path in files]
         return tuple((stat.st_mtime_ns, stat.st_ino) for stat in stats)
 
@@ -35,15 +35,22 @@ class Contexts:
         options = self._options
         context = ssl.SSLContext(side)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(options.certificate, options.key)
+        if options.identity is not None:
+            context.load_cert_chain(*options.identity)
         context.check_hostname = False  # the host is checked by RFC 5922's rules, after the handshake
         if options.ca is not None:
             context.load_verify_locations(options.ca)
         else:
             context.load_default_certs()
-        wanted = side == ssl.PROTOCOL_TLS_CLIENT or options.verify_client
+        wanted = options.verify_server if side == ssl.PROTOCOL_TLS_CLIENT else options.asks_clients
         context.verify_mode = ssl.CERT_REQUIRED if wanted else ssl.CERT_NONE
         return context
+
+    def believes(self, certificate: Mapping[str, Any] | None, host: str) -> bool:
+        """Whether whoever has shown this speaks for ``host``."""
+        options = self._options
+        shown = certificate is not None and proves(certificate, host, wildcards=options.wildcards)
+        return shown or not options.verify_server
 
     def refresh(self) -> None:
         """Raises ``OSError`` (``ssl.SSLError`` is one) and keeps the old ones if the files are not good."""
@@ -76,8 +83,7 @@ class SipTls(StreamTransport):
         """A peer that we have called must prove the host that was asked for, for each request anew: two domains may
         share an address. One that has called us is answered, whoever it is."""
         certificate = connection.certificate
-        wildcards = self._contexts.wildcards
-        if connection.accepted or (certificate and proves(certificate, host, wildcards=wildcards)):
+        if connection.accepted or self._contexts.believes(certificate, host):
             return ""
         names = ", ".join(sorted(identities(certificate))) if certificate else "nobody"
         return f"TLS: the certificate is not for {host} but for {names} (RFC 5922 7)"
@@ -97,10 +103,10 @@ class SipTls(StreamTransport):
 
 def load_contexts(listen: Listen, options: SignallingOptions) -> Contexts:
     """Raises ``ResourceError`` if the files are not there or not good."""
-    if options.tls is None:
+    if options.trust is None:
         raise ResourceError(f"cannot listen on {listen}: sip.tls names no certificate and key")
     try:
-        return Contexts(options.tls)
+        return Contexts(options.trust)
     except OSError as error:
         raise ResourceError(f"cannot listen on {listen}: sip.tls: {error.strerror or error}") from None
 

@@ -20,7 +20,7 @@ from gateway.media.costs import PlaneCosts
 from gateway.media.options import MediaOptions
 from gateway.media.plane import MediaPlane
 from gateway.net.endpoint import EndpointDriver, open_endpoint
-from gateway.net.options import SignallingOptions, TlsOptions
+from gateway.net.options import CallerOptions, TlsOptions, TlsTrust
 from gateway.net.resolver import shared_resolver
 from gateway.net.transport import Listen
 from gateway.sip.events import Ended, Event, Invited, Pinged, Refused, Registered, RegistrationFailed
@@ -39,11 +39,11 @@ def quiet_log() -> None:
 async def find(typed: str, patience: Nanos | None = None) -> Target:
     """A SIP address as people type it, the scheme left out or not. Raises ``RemoteError``."""
     uri = typed if typed.startswith(("sip:", "sips:", "tel:")) else f"sip:{typed}"
-    if not uri.startswith("sip:"):
-        raise RemoteError(f"{typed!r} cannot be called yet; give an address that begins with sip:")
-    transport = (parse_uri(uri).parameter("transport") or "udp").lower()
+    if not uri.startswith(("sip:", "sips:")):
+        raise RemoteError(f"{typed!r} cannot be called yet; give an address that begins with sip: or sips:")
+    transport = "tls" if uri.startswith("sips:") else (parse_uri(uri).parameter("transport") or "udp").lower()
     first, *others = await shared_resolver().locate(uri, [transport])
-    return Target(uri, first.address, transport, others=alternatives(first, others), patience=patience)
+    return Target(uri, first.address, first.transport, others=alternatives(first, others), patience=patience)
 
 
 def alternatives(first: Hop, others: Sequence[Hop]) -> tuple[Address, ...]:
@@ -67,11 +67,20 @@ class CallerHost:
     """Opened with ``async with``. Implements ``Phone`` for its callers."""
 
     def __init__(
-        self, target: Target, *, ports: str = "40000-49999", max_calls: int = 1000, tls: TlsOptions | None = None
+        self,
+        target: Target,
+        *,
+        ports: str = "40000-49999",
+        max_calls: int = 1000,
+        tls: TlsOptions | None = None,
+        believes: TlsTrust | None = None,
     ) -> None:
+        """Over TLS, ``tls`` has our certificate; without one ``believes`` says which servers are believed."""
         self.target = target
         self._address = address_towards(target)
-        self._options = SignallingOptions(user_agent="Linecard bench", max_calls=max_calls, tls=tls)
+        self._options = CallerOptions(
+            user_agent="Linecard bench", max_calls=max_calls, tls=tls, believes=believes or TlsTrust()
+        )
         media = {"address": self._address, "ports": ports, "rtp_timeout": "0s"}
         self._plane = MediaPlane(MediaOptions.model_validate(media))
         self._driver: EndpointDriver | None = None

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from gateway import cli
+from gateway.bench import call
 from gateway.bench.callers.caller import Target
 from gateway.bench.callers.host import CallerHost, alternatives, find
 from gateway.bench.callers.scenario import load_scenario
@@ -20,10 +21,12 @@ from gateway.bench.callers.through import find_through
 from gateway.config import loads
 from gateway.errors import ConfigError, RemoteError
 from gateway.net.endpoint import open_endpoint
-from gateway.net.options import SignallingOptions
+from gateway.net.options import SignallingOptions, TlsOptions
 from gateway.net.transport import Listen
+from gateway.sip.events import Ended, Event, Invited
 from gateway.sip.flow import Hop
 from gateway.units import MS, SECOND, Nanos
+from tests.unit.net.certificates import Authority, needs_openssl
 
 CONFIG = """
 sip: {listen: [udp://127.0.0.1:5060, tcp://127.0.0.1:5060]}
@@ -101,6 +104,46 @@ async def test_a_dead_address_is_given_up_in_time() -> None:
     assert result.failure == "not answered: 408 no answer to INVITE"
 
 
+@needs_openssl
+@pytest.mark.parametrize(
+    ("uri", "trust", "status"),
+    [
+        ("sips:pizza@localhost:{port}", "ca", 603),
+        ("sip:pizza@localhost:{port};transport=tls", "ca", 603),
+        ("sips:pizza@localhost:{port}", "insecure", 603),
+        ("sips:pizza@127.0.0.1:{port}", "insecure", 603),
+        ("sips:pizza@127.0.0.1:{port}", "ca", 503),  # the certificate is for localhost
+        ("sips:pizza@localhost:{port}", "", 503),  # nobody on this machine knows who has signed it
+    ],
+)
+async def test_a_call_over_tls_needs_no_configuration_and_believes_nobody_unasked(
+    tmp_path: Path, uri: str, trust: str, status: int
+) -> None:
+    authority = Authority(tmp_path)
+    tls = TlsOptions.model_validate(authority.options("far", "DNS:localhost"))
+
+    def refuse(event: Event) -> None:
+        if isinstance(event, Invited):
+            sip.reject(event.call, 603, "no")
+
+    listen = [Listen("tls", "127.0.0.1", 0)]
+    sip = await open_endpoint(SignallingOptions(tls=tls), listen=listen, on_event=refuse)
+    try:
+        target = await find(uri.format(port=sip.local[1]), Nanos(10 * SECOND))
+        ca = str(authority.certificate) if trust == "ca" else None
+        ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+
+        def told(event: Event) -> None:
+            if isinstance(event, Ended):
+                ended.set_result(event)
+
+        async with CallerHost(target, believes=call.trust(ca, insecure=trust == "insecure")) as host:
+            host.invite(target, b"", "caller", told)
+            assert (await asyncio.wait_for(ended, 20)).status == status
+    finally:
+        await sip.close()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -109,6 +152,7 @@ async def test_a_dead_address_is_given_up_in_time() -> None:
         ["sip:a b@c"],
         ["sip:a@b", "--give-up", "5"],
         ["1", "--trunk", "nobody", "--config", "FILE"],
+        ["sips:a@b", "--ca", "nowhere.pem"],
     ],
 )
 def test_a_wrong_command_line_ends_with_2(arguments: list[str], tmp_path: Path) -> None:
