@@ -2,6 +2,7 @@ from libc.stdint cimport int16_t, int64_t, uint32_t, uint64_t
 
 from codecs_ext.codec cimport CodecTable
 from codecs_ext.counters cimport Counters
+from codecs_ext.echo cimport Echo
 from codecs_ext.noise cimport Noise
 from codecs_ext.plc cimport Concealer
 from codecs_ext.resample cimport Resampler
@@ -22,6 +23,7 @@ cdef struct Frames:
     uint32_t slot
     Counters *counters
     Tape *tape                  # NULL: nobody records
+    Echo echo
     int rate                    # of the PCM handed up
     const CodecTable *codec     # NULL before the first connect
     int64_t media_time          # samples at 8 kHz handed up

@@ -5,6 +5,7 @@ from libc.stdint cimport int16_t, int64_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from codecs_ext.codec cimport CODEC_SAMPLES, CodecTable
+from codecs_ext.echo cimport echo_hear
 from codecs_ext.noise cimport noise_make
 from codecs_ext.plc cimport PLC_BRIDGE, plc_bridge, plc_hear, plc_init, plc_make
 from codecs_ext.resample cimport resample_init, resample_run
@@ -73,27 +74,45 @@ cdef void _tape(Frames *frames, const int16_t **samples, int16_t *beeped, int co
 
 
 @cdivision(True)
+cdef void _hand_over(Frames *frames, const int16_t *samples, int count, int64_t arrival, int flags) noexcept nogil:
+    """To the event loop, at the rate that it asked for."""
+    cdef uint32_t room = <uint32_t>(count * frames.rate / frames.codec.rate + 1) * 2
+    cdef Record *record = ring_reserve(frames.ring, AUDIO, frames.slot, room, frames.spare)
+    if record == NULL:
+        frames.counters.overflows += 1
+        return
+    record.bytes = 2 * resample_run(&frames.resampler, samples, count, <int16_t *>(record + 1))
+    record.flags = flags
+    record.media_time = frames.media_time
+    record.stamp = arrival
+    ring_commit(frames.ring)
+
+
+cdef void _echo(Frames *frames, const int16_t *samples, int count) noexcept nogil:
+    """At the same rate, which is that of an echo through the event loop."""
+    cdef int16_t[FRAME_MAX + 1] wide
+    cdef int step, limit = frames.codec.rate // 50
+    while count > 0:
+        step = count if count < limit else limit
+        echo_hear(&frames.echo, wide, resample_run(&frames.resampler, samples, step, wide), frames.rate)
+        samples += step
+        count -= step
+
+
 cdef void _hand_up(Frames *frames, const int16_t *samples, int count, int64_t arrival, int flags,
                    bint loud) noexcept nogil:
     """Samples of the codec, the next ones in media time; the detector has heard them."""
-    cdef uint32_t room = <uint32_t>(count * frames.rate / frames.codec.rate + 1) * 2
     cdef int16_t[CODEC_SAMPLES] beeped
-    cdef Record *record
     cdef int i
     if frames.tape != NULL and frames.tape.order.voice:
         _tape(frames, &samples, beeped, count, arrival, (flags & ~LATE) != 0)
     for i in range(frames.vad.events_count):
         if frames.vad.events[i].started:
             frames_tell(frames, SPEECH_STARTED, 0, frames.vad.events[i].media_time, frames.vad.events[i].arrival)
-    record = ring_reserve(frames.ring, AUDIO, frames.slot, room, frames.spare)
-    if record == NULL:
-        frames.counters.overflows += 1
+    if frames.echo.down != NULL:
+        _echo(frames, samples, count)
     else:
-        record.bytes = 2 * resample_run(&frames.resampler, samples, count, <int16_t *>(record + 1))
-        record.flags = flags | (SPEECH if loud else 0)
-        record.media_time = frames.media_time
-        record.stamp = arrival
-        ring_commit(frames.ring)
+        _hand_over(frames, samples, count, arrival, flags | (SPEECH if loud else 0))
     _pass(frames, count)
     for i in range(frames.vad.events_count):
         if not frames.vad.events[i].started:

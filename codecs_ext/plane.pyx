@@ -15,6 +15,7 @@ from codecs_ext.codec cimport Kernel, codec_state, codec_state_new
 from codecs_ext.control cimport control_init
 from codecs_ext.dial cimport DIGITS_MAX, dial_order
 from codecs_ext.downlink cimport GROUPS, TICK_MS, DownlinkOptions, downlink_init
+from codecs_ext.echo cimport ECHO_BLOCKS, ECHO_SAMPLES
 from codecs_ext.g711 cimport Law, g711_decode
 from codecs_ext.jitter cimport Jitter, jitter_init
 from codecs_ext.leg cimport Connection, Leg, bridge_drop, connection_drop, leg_address
@@ -55,6 +56,7 @@ from codecs_ext.ring cimport (
     DO_CLOSE,
     DO_CONNECT,
     DO_DIAL,
+    DO_ECHO,
     DO_FLUSH,
     DO_KEY,
     DO_TRIM,
@@ -137,6 +139,8 @@ cdef class PlaneShard:
     cdef list keys                  # by slot: suite and keys of both directions, as last handed down
     cdef list loops                 # by slot: what a leg may be reading
     cdef list free_slots
+    cdef set echoes                 # slots of legs that echo
+    cdef int pooled                 # blocks that the thread has for them
     cdef object on_error
     cdef object on_closed
     cdef object on_handshake
@@ -159,6 +163,7 @@ cdef class PlaneShard:
         self.keys = [((0, b""), (0, b""))] * capacity
         self.loops = [[] for _ in range(capacity)]
         self.free_slots = list(range(capacity - 1, -1, -1))
+        self.echoes = set()
         self.on_error = on_error
         self.on_closed = on_closed
         self.on_handshake = on_handshake
@@ -241,6 +246,8 @@ cdef class PlaneShard:
                 connection_drop(<const Connection *>(record + 1), &self.shard.freed)
             elif record.kind == DO_BRIDGE:
                 bridge_drop(<const BridgeOrder *>(record + 1), &self.shard.freed)
+            elif record.kind == DO_ECHO:
+                self._return_all(<Block *>record.number)
             ring_release(&self.shard.commands, record)
             record = ring_peek(&self.shard.commands)
 
@@ -440,6 +447,45 @@ cdef class PlaneShard:
         """Drops what is queued beyond ``position``, in 8 kHz samples played since the leg's start."""
         return ring_tell(&self.shard.commands, DO_TRIM, slot, number, position, 0)
 
+    def echo(self, slot: int, on: bool) -> bool:
+        """Plays what the leg hears, 20 ms behind, and hands it up no more; or the other way round."""
+        cdef Block *blocks = self._blocks_for(len(self.echoes | {slot}) if on else 0)
+        if not ring_tell(&self.shard.commands, DO_ECHO, slot, <int64_t>blocks, on, 0):
+            self._return_all(blocks)
+            return False
+        if on:
+            self.echoes.add(slot)
+        else:
+            self.echoes.discard(slot)
+        return True
+
+    cdef Block *_blocks_for(self, int legs) except? NULL:
+        """A chain of those that the pool still lacks."""
+        cdef Block *chain = NULL
+        cdef Block *block
+        cdef int missing = ECHO_BLOCKS * legs - self.pooled
+        while missing > 0:
+            block = block_new(0, ECHO_SAMPLES, 0)
+            if block == NULL:
+                self._return_all(chain)
+                raise MemoryError
+            block.pool = &self.shard.pool
+            block.next = chain
+            chain = block
+            self.pooled += 1
+            missing -= 1
+        return chain
+
+    cdef void _return_all(self, Block *chain):
+        """Blocks that the thread has not seen."""
+        cdef Block *following
+        while chain != NULL:
+            following = chain.next
+            chain.pool = NULL
+            block_return(&self.shard.freed, chain)
+            self.pooled -= 1
+            chain = following
+
     def tape(self, slot: int, name: int, voice: bool, packets: bool, paused: bool, beep_ms: int,
              beep_both: bool) -> bool:
         """What of the leg is copied for the reader of the tape from now on, and under which name. While it is paused, no
@@ -593,6 +639,7 @@ cdef class PlaneShard:
         self.observers[slot] = None
         self.keys[slot] = ((0, b""), (0, b""))
         self.loops[slot] = []
+        self.echoes.discard(slot)
         self.free_slots.append(slot)
 
     # --- figures ------------------------------------------------------------------------------------------------------

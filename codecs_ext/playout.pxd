@@ -8,6 +8,7 @@ cdef enum:
 cdef struct Block:
     Block *next
     int rate                    # 0: a mark, without samples
+    Block **pool                # of a shard's thread, to which it goes back; NULL: to who frees
     int64_t number              # of the mark
     int count                   # samples
     int taken
@@ -26,6 +27,7 @@ cdef struct Playout:
     Block **freed               # shared stack of blocks for the event loop's thread to free
 
 cdef Block *block_new(int rate, int count, int64_t number) noexcept nogil
+cdef Block *block_take(Block **pool) noexcept nogil
 cdef void block_return(Block **freed, Block *block) noexcept nogil
 cdef void blocks_free(Block **freed) noexcept nogil
 cdef void playout_init(Playout *queue, int64_t limit, Block **freed) noexcept nogil

@@ -21,6 +21,7 @@ cdef Block *block_new(int rate, int count, int64_t number) noexcept nogil:
     cdef Block *block = <Block *>malloc(sizeof(Block) + count * sizeof(int16_t))
     if block != NULL:
         block.next = NULL
+        block.pool = NULL
         block.rate = rate
         block.number = number
         block.count = count
@@ -28,9 +29,24 @@ cdef Block *block_new(int rate, int count, int64_t number) noexcept nogil:
     return block
 
 
+cdef Block *block_take(Block **pool) noexcept nogil:
+    """The thread whose pool it is: a block whose samples are anything, or NULL."""
+    cdef Block *block = pool[0]
+    if block != NULL:
+        pool[0] = block.next
+        block.next = NULL
+        block.taken = 0
+    return block
+
+
 cdef void block_return(Block **freed, Block *block) noexcept nogil:
-    """Any thread: puts a block on the stack of those to be freed."""
-    cdef Block *top = <Block *>lc_load_pointer(freed)
+    """Any thread: puts a block on the stack of those to be freed. One of a pool goes back there, on the pool's thread."""
+    cdef Block *top
+    if block.pool != NULL:
+        block.next = block.pool[0]
+        block.pool[0] = block
+        return
+    top = <Block *>lc_load_pointer(freed)
     block.next = top
     while not lc_swap_pointer(freed, &top, block):
         block.next = top

@@ -29,6 +29,7 @@ cdef enum Kind:
     DO_BRIDGE
     DO_KEY
     DO_SEND
+    DO_ECHO
 
 cdef struct Record:
     uint32_t size               # with this header and the padding

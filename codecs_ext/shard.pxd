@@ -35,6 +35,7 @@ cdef struct Shard:
     Ring events
     Ring tape                   # copies for recordings and captures; read by a thread of theirs
     Block *freed
+    Block *pool                 # of blocks for who queues audio on this thread
     int epoll
     int timer
     int wake_fd

@@ -25,6 +25,7 @@ from codecs_ext.downlink cimport (
     downlink_sent,
     downlink_trim,
 )
+from codecs_ext.echo cimport Echo
 from codecs_ext.leg cimport (
     Connection,
     Leg,
@@ -93,6 +94,7 @@ from codecs_ext.ring cimport (
     DO_CLOSE,
     DO_CONNECT,
     DO_DIAL,
+    DO_ECHO,
     DO_FLUSH,
     DO_KEY,
     DO_TRIM,
@@ -165,6 +167,7 @@ cdef void shard_free(Shard *shard) noexcept nogil:
     ring_free(&shard.commands)
     ring_free(&shard.tape)
     blocks_free(&shard.freed)
+    blocks_free(&shard.pool)
     free(shard.legs)
     free(shard.due)
     free(shard.wake)
@@ -241,6 +244,20 @@ cdef void _bridge(Shard *shard, Leg *leg, const BridgeOrder *order) noexcept nog
         leg_bridge(leg, other, order)
 
 
+cdef void _echo(Shard *shard, Leg *leg, const Record *record) noexcept nogil:
+    """``media_time`` says whether; ``number`` is a chain of blocks for the pool, if there are any."""
+    cdef Block *block = <Block *>record.number
+    cdef Block *following
+    while block != NULL:
+        following = block.next
+        block_return(&shard.freed, block)
+        block = following
+    if leg != NULL and not leg.closing:
+        leg.up.frames.echo = Echo(NULL, &shard.pool, &shard.tick, False)
+        if record.media_time:
+            leg.up.frames.echo.down = &leg.down
+
+
 cdef void _command(Shard *shard, const Record *record) noexcept nogil:
     cdef Leg *leg
     cdef const BackdropOrder *order
@@ -248,6 +265,9 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
         _open(shard, record.slot, <Leg *>record.number)
         return
     leg = shard.legs[record.slot]
+    if record.kind == DO_ECHO:
+        _echo(shard, leg, record)
+        return
     if leg == NULL or leg.closing:
         if record.kind == DO_PLAY or record.kind == DO_MARK or record.kind == DO_DIAL:
             block_return(&shard.freed, <Block *>record.number)
@@ -331,6 +351,7 @@ cdef void _receive_leg(Shard *shard, uint32_t slot) noexcept nogil:
     if count > 0:
         shard.costs.packets_received += count
         shard.wake[slot] = leg_wake(leg)
+        shard.due[slot] = leg.down.due          # what echoes has queued something
 
 
 cdef void _receive_control(Shard *shard, uint32_t slot) noexcept nogil:
@@ -399,6 +420,7 @@ cdef void _timers(Shard *shard) noexcept nogil:
                 if shard.legs[slot].control.due <= shard.now:
                     _report(shard, shard.legs[slot])
                 shard.wake[slot] = leg_wake(shard.legs[slot])
+                shard.due[slot] = shard.legs[slot].down.due
 
 
 cdef void _count_deviation(Shard *shard, int64_t deviation) noexcept nogil:

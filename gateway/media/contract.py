@@ -203,6 +203,10 @@ class Leg(Protocol):
         what lies before it is played without a break. Too late for a position that was played. ``on_trimmed``
         answers."""
 
+    def echo(self, on: bool) -> None:
+        """Plays what the leg hears, resampled to its uplink rate and back, 20 ms behind the first frame. ``on_audio`` is
+        not called meanwhile; everything else goes on."""
+
     def tape(self, order: TapeOrder) -> None:
         """What is copied for recordings and captures; they call it themselves."""
 

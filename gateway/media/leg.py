@@ -213,6 +213,10 @@ class PlaneLeg:
         """Empties the queue; ``on_flushed`` answers, and ``on_playout_idle`` does not come then."""
         self._do(self._shard.flush, number)
 
+    def echo(self, on: bool) -> None:
+        """Plays what the leg hears, in the plane: ``on_audio`` is not called meanwhile."""
+        self._do(self._shard.echo, on)
+
     def send_digits(self, digits: str, *, tone: Nanos = _TONE, gap: Nanos = _GAP, number: int = -1) -> None:
         """Sends DTMF. Raises ``MisuseError`` for what are no digits, more than 64, or lengths outside 40 ms to 8 s."""
         self._do(self._shard.dial, digits.upper().encode("ascii", "replace"), tone // MS, gap // MS, number)

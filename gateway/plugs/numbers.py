@@ -21,8 +21,6 @@ from gateway.units import Nanos, Samples
 __all__ = ["ECHO", "PLAY", "SILENCE", "TONE"]
 
 _ECHO_RATE: Final = 16000
-_ECHO_HEAD: Final = bytes(2 * _ECHO_RATE // 50)
-"""20 ms of silence before the first echoed frame: slack, so that a packet which comes a little late leaves no hole."""
 
 _OVERLOAD_DBM0: Final = 3.17
 """Level of a sine that just reaches the largest mu-law code (ITU-T G.711, table 6/7: 0 dBm0 lies this far below)."""
@@ -35,23 +33,18 @@ class EchoOptions(Options):
 
 
 class EchoSession(BaseSession):
-    """Plays what it hears, as wide as the widest codec."""
+    """Has the plane play what it hears, as wide as the widest codec: nothing of it passes the event loop."""
 
     uplink_rate = _ECHO_RATE
-    _primed = False
-    _held = False
+
+    def answered(self) -> None:
+        if self.leg is not None:
+            self.leg.echo(True)
 
     def on_hold(self, held: bool) -> None:
         """An echo of what was said on hold would come when nobody expects it."""
-        self._held, self._primed = held, False
-
-    def on_audio(self, pcm: bytes, media_time: Samples, arrival: Nanos, flags: int) -> None:
-        if self.leg is None or self._held:
-            return
-        if not self._primed:
-            self._primed = True
-            self.leg.play(_ECHO_HEAD, self.uplink_rate)
-        self.leg.play(pcm, self.uplink_rate)
+        if self.leg is not None:
+            self.leg.echo(not held)
 
 
 class SilenceOptions(Options):

@@ -495,3 +495,23 @@ async def test_a_codec_that_is_not_served_is_refused():
         leg = plane.open_leg(Ear())
         with pytest.raises(MisuseError, match="G722/8000"):
             leg.connect(Stream(phone.address, 9, "G722"))
+
+
+async def test_an_echo_plays_what_is_heard_without_the_event_loop():
+    async with plane_running() as plane, phone_running() as phone:
+        ear = Ear()
+        leg = plane.open_leg(ear, uplink_rate=16000)
+        leg.connect(phone.stream())
+        leg.echo(True)
+        await phone.receive(2)
+        for _ in range(5):
+            phone.send(leg, LOUD)
+            await phone.receive(1)
+        _sent, position = await ear.wait("playout_idle")
+        assert position == 6 * 160  # the silence before it, too
+        assert not ear.named("audio")
+        leg.echo(False)
+        await phone.receive(2)
+        phone.send(leg, LOUD)
+        await ear.wait("audio")
+        assert len(ear.named("playout_started")) == 1

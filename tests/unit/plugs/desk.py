@@ -36,6 +36,7 @@ class Leg:
         self.local = ("127.0.0.1", 20000)
         self.played: list[tuple[bytes, int]] = []
         self.flushes: list[int] = []
+        self.echoes: list[bool] = []
         self.marks: list[int] = []
         self.trims: list[tuple[int, Samples]] = []
 
@@ -48,6 +49,9 @@ class Leg:
 
     def play(self, pcm: bytes, rate: int, encoding: Encoding = Encoding.PCM) -> None:
         self.played.append((pcm, rate))
+
+    def echo(self, on: bool) -> None:
+        self.echoes.append(on)
 
     def mark(self, number: int) -> None:
         self.marks.append(number)
