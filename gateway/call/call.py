@@ -83,12 +83,13 @@ class Call:
         self._house = house
         self._route = route
         self._log = structlog.get_logger()
-        self._tapes = self._make_tapes()
+        names = {"caller": caller, "called": called, "trunk": trunk.name}
+        self._tapes = CallTapes(house.media, house.wiretap, names, recording=route.recording, capture=route.capture)
         self._lost_media = False
         self._began = loop.time()
         self._answered_at: float | None = None
         self._negotiation = Negotiation(house, trunk)
-        self._holding = Holding(self._negotiation, lambda sdp: house.sip.reoffer(self.handle, sdp))
+        self._holding = Holding(self._negotiation)
         self._session: PlugSession | None = None
         self._ear: Ear | None = None
         self._leg: Leg | None = None
@@ -107,16 +108,7 @@ class Call:
     def _named(self, handle: int, call_id: str) -> None:
         self.handle, self.call_id = handle, call_id
         self._log = self._log.bind(call_id=call_id)
-        self._tapes = self._make_tapes()
-        if self._leg is not None:
-            self._tapes.opened(self._leg)
-
-    def _make_tapes(self) -> CallTapes:
-        """Their files and captures go by the Call-ID, which a call that we place gets late."""
-        house, route = self._house, self._route
-        names = {"caller": self.caller, "called": self.called, "trunk": self.trunk.name}
-        recording, capture = route.recording, route.capture
-        return CallTapes(house.media, house.wiretap, self.call_id, names, recording=recording, capture=capture)
+        self._tapes.named(call_id)
 
     # --- what the plug may do -----------------------------------------------------------------------------------------
 
@@ -149,9 +141,12 @@ class Call:
     async def hold(self, held: bool) -> bool:
         if self._leg is None or self._answered_at is None or self._over:
             return False
-        taken = await self._holding.hold(held, self._leg.local[1])
+        taken = await self._holding.hold(held, self._leg.local[1], self._reoffer)
         self.record("call.hold", held=self._holding.held, taken=taken)
         return taken
+
+    def _reoffer(self, sdp: bytes) -> None:
+        self._house.sip.reoffer(self.handle, sdp)
 
     def shut_down(self) -> None:
         """Ends it because the gateway does."""
@@ -209,6 +204,13 @@ class Call:
         finally:
             await self._take_down()
         self._write_down(ended, await self._tapes.close(failed=self._failed(ended)))
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Plug, leg and call know each other. What is over is freed at once then, and not when the garbage collector
+        stops the loop to look for such circles."""
+        self._session = self._ear = self._leg = None
+        self._timers.clear()
 
     def never_began(self) -> None:
         """Its task was cancelled before the first step of ``run``: the far end is not left waiting."""

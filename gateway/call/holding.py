@@ -13,9 +13,9 @@ __all__ = ["Holding"]
 class Holding:
     """Of one call. One offer is under way at most; who asks meanwhile waits."""
 
-    def __init__(self, negotiation: Negotiation, send: Callable[[bytes], None]) -> None:
+    def __init__(self, negotiation: Negotiation) -> None:
         self._negotiation = negotiation
-        self._send = send
+        self._send: Callable[[bytes], None] | None = None
         self._turn = asyncio.Lock()
         self._before: Said | None = None
         self._port = 0
@@ -27,21 +27,21 @@ class Holding:
         """Whether we hold the call, or are about to."""
         return self._negotiation.state.direction != "sendrecv"
 
-    async def hold(self, held: bool, port: int) -> bool:
-        """Whether the far end has agreed. ``port`` is that of our media."""
+    async def hold(self, held: bool, port: int, send: Callable[[bytes], None]) -> bool:
+        """Whether the far end has agreed. ``port`` is that of our media, ``send`` makes the offer."""
         async with self._turn:
             if self._over or held == self.held:
                 return held == self.held
             result: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self._result = result
-            self._before, self._port = self._negotiation.state, port
+            self._before, self._port, self._send = self._negotiation.state, port, send
             self._negotiation.turn("sendonly" if held else "sendrecv")
             self.renew()
             return await result
 
     def renew(self) -> None:
         """Makes the offer that is under way again: the session has changed since, by an offer that came first."""
-        if self._before is not None and not self._negotiation.owed:
+        if self._before is not None and self._send is not None and not self._negotiation.owed:
             sdp, _ = self._negotiation.describe(None, self._port)
             self._send(sdp)
 
@@ -61,6 +61,6 @@ class Holding:
         self._end(taken=False)
 
     def _end(self, *, taken: bool) -> None:
-        result, self._result = self._result, None
+        result, self._result, self._send = self._result, None, None
         if result is not None and not result.done():
             result.set_result(taken)

@@ -36,7 +36,6 @@ class CallTapes:
         self,
         media: TapeFactory,
         wiretap: Wiretap,
-        call_id: str,
         names: dict[str, str],
         *,
         recording: RecordingOptions | None,
@@ -44,7 +43,7 @@ class CallTapes:
     ) -> None:
         self._media = media
         self._wiretap = wiretap
-        self._call_id = call_id
+        self._call_id = ""
         self._names = names
         self._began = datetime.now(UTC)
         self._recording = recording
@@ -52,11 +51,26 @@ class CallTapes:
         self._leg: Leg | None = None
         self._tape: LegTape | None = None
         self._connected = False
+        self._captured = False
+
+    def named(self, call_id: str) -> None:
+        """What files and captures go by. A call that we place gets it late, and another one from its next target."""
+        self._wiretap.detach(self._call_id)
+        self._call_id = call_id
+        if self._captured:
+            self._wiretap.attach(call_id, self._on_message)
+        else:
+            self._begin()
 
     def opened(self, leg: Leg) -> None:
         """The call has a leg: its packets can be captured."""
         self._leg = leg
-        if self._capture is not None and self._capture.wants(self._names["caller"], self._names["called"]):
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._leg is None or not self._call_id or self._capture is None:
+            return
+        if self._capture.wants(self._names["caller"], self._names["called"]):
             self.capture(self._capture)
 
     def connected(self) -> None:
@@ -82,6 +96,7 @@ class CallTapes:
             comment = f"Call-ID {self._call_id}; SRTP is left encrypted"
             tape.capture(self._file(options.file, ".pcapng"), options, comment)
             self._wiretap.attach(self._call_id, self._on_message)
+            self._captured = True
 
     def pause(self, paused: bool) -> None:
         """Withholds the samples from the recording, or does not any more."""
@@ -99,9 +114,10 @@ class CallTapes:
     async def close(self, *, failed: bool) -> dict[str, object]:
         """The leg is closed. What the call record says: ``recording`` and ``capture``, if there were any."""
         self._wiretap.detach(self._call_id)
-        if self._tape is None:
+        tape, self._tape, self._leg = self._tape, None, None
+        if tape is None:
             return {}
-        recording, capture = await self._tape.finish(failed=failed)
+        recording, capture = await tape.finish(failed=failed)
         said = {"recording": recording, "capture": capture}
         return {name: asdict(report) for name, report in said.items() if report and (report.file or report.failed)}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import time
@@ -26,6 +25,7 @@ from gateway.call.switchboard import Switchboard
 from gateway.config import Config
 from gateway.config.addresses import advertised, endpoint_options
 from gateway.config.blocks import find_spec
+from gateway.daemon.garbage import Housekeeping
 from gateway.daemon.health import MediaHealth
 from gateway.daemon.systemd import Notifier
 from gateway.media.codecs.contract import Codecs
@@ -59,7 +59,9 @@ async def run(config: Config) -> int:
     notifier = Notifier.from_environment()
     async with AsyncExitStack() as stack:
         plane, sip = await _open(config, stack)
-        _settle_garbage()
+        housekeeping = Housekeeping(lambda: sip.calls)
+        housekeeping.start()
+        stack.push_async_callback(housekeeping.close)
         address = advertised(config)
         structlog.get_logger().info(
             "ready",
@@ -76,16 +78,6 @@ async def run(config: Config) -> int:
         await asyncio.gather(watchdog, return_exceptions=True)
     structlog.get_logger().info("stopped")
     return 0
-
-
-def _settle_garbage() -> None:
-    """What start-up made lives as long as the process, and need not be looked through again: a full collection of it
-    takes 24 ms on the machine of benchmarks/README.md. A call outlives the youngest generation and leaves cycles (its
-    SIP dialog and what serves it know each other). What is freed at once is a pause of the event loop, so the oldest
-    generation gets its turn every 100,000 objects and not every ten million."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 5, 2)
 
 
 async def _open(config: Config, stack: AsyncExitStack) -> tuple[MediaPlane, EndpointDriver]:

@@ -28,6 +28,10 @@ def monotonic() -> Nanos:
     return Nanos(time.monotonic_ns())
 
 
+def _nobody(told: object) -> None:
+    """The driver is closed."""
+
+
 class Driver(Generic[Out, Event]):
     """``send`` takes what ``machine.outgoing`` gives, ``on_event`` what ``machine.events`` gives."""
 
@@ -75,8 +79,9 @@ class Driver(Generic[Out, Event]):
             self._arm()
 
     def close(self) -> None:
-        """Nothing is sent or told after this."""
+        """Nothing is sent or told after this, and who would have been told is let go: it knows this driver."""
         self._closed = True
+        self._send = self._on_event = _nobody
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -48,7 +48,7 @@ class ModelSessions:
             return [call.providers[name] for name in options.order(role)]
 
         def open_stt(upstream: Upstream, listener: Callable[[Any], None]) -> Any:
-            return upstream.open_stt(listener, rate=self.rate, language=language)
+            return upstream.open_stt(listener, rate=rate, language=language)
 
         def open_llm(upstream: Upstream, listener: Callable[[Any], None]) -> Any:
             return upstream.open_llm(listener, party=Party(call.caller, call.called))
@@ -57,7 +57,7 @@ class ModelSessions:
             return upstream.open_tts(listener, rate=TTS_RATE, language=language)
 
         stt, llm, tts = upstreams("stt"), upstreams("llm"), upstreams("tts")
-        self.rate = max(one.listening_rate("stt") for one in stt)
+        rate = self.rate = max(one.listening_rate("stt") for one in stt)
         """Of what is heard: the best that one of the providers makes use of."""
         hears = SttFailover([one.health("stt") for one in stt], options.failover, jitter, rate=self.rate)
         thinks = LlmFailover(

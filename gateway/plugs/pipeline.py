@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from weakref import proxy
 
 from gateway.media.contract import PLAYED_RATES, FrameFlags, Leg
 from gateway.plugs.contract import CallView, PlugSpec
@@ -79,7 +80,10 @@ class PipelineSession(BaseSession):
         self._ledger = Ledger(call.providers)
         self._blamed: set[tuple[str, str]] = set()
         """Whose failing was logged since the last turn."""
-        listeners = Listeners(self._on_stt, self._on_llm, self._on_tts, self._on_notice, self._conversation.kept, self)
+        player: Any = proxy(self)  # asked by sessions that are this one's own, and must not keep it
+        listeners = Listeners(
+            self._on_stt, self._on_llm, self._on_tts, self._on_notice, self._conversation.kept, player
+        )
         self._models = ModelSessions(options, call, listeners)
         self.uplink_rate = self._models.rate
 

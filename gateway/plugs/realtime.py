@@ -107,16 +107,15 @@ class RealtimePlugSession(MeasuredSession):
         self._failure = options.on_failure
         names = [options.model] if isinstance(options.model, str) else options.model
         brief = Brief(options.prompt, options.greeting, options.language)
-        self._recollection = Recollection(brief, options.takeover_prompt)
+        recollection = self._recollection = Recollection(brief, options.takeover_prompt)
+        rate = self.uplink_rate
         upstreams = [call.providers[name] for name in names]
         healths = [upstream.health("realtime") for upstream in upstreams]
         self._session = RoutedRealtime(
             RealtimeFailover(healths, options.failover, random.Random()),
             upstreams,
             call,
-            opener=lambda upstream, listener: upstream.open_realtime(
-                listener, rate=self.uplink_rate, brief=self._recollection.brief
-            ),
+            opener=lambda upstream, listener: upstream.open_realtime(listener, rate=rate, brief=recollection.brief),
             listener=self._on_result,
             on_notice=self._on_notice,
             play=self._play,

@@ -38,21 +38,41 @@ def exchange(
     ``others`` are asked in turn if the first server is no good (``failover``); ``on_server`` hears which one it is now.
     What is returned forgets the transaction without a word, for whoever no longer waits.
     """
-    tries = 0
-    attempts: Attempts
+    return _Exchange(context, build, tell, now, login, in_dialog=in_dialog, others=others, on_server=on_server).destroy
 
-    def sign() -> tuple[Request, Flow]:
-        nonlocal tries
-        tries += 1
-        request, flow = build()
-        return login.sign(request) if login else request, flow
 
-    def told(response: Response | None, now: Nanos) -> None:
-        if login and response and tries < MAX_TRIES and login.learn(response, attempts.request, in_dialog=in_dialog):
-            attempts.again(sign()[0], now)
+class _Exchange(Attempts):
+    """Answers the challenges itself."""
+
+    def __init__(
+        self,
+        context: Context,
+        build: Build,
+        tell: Tell,
+        now: Nanos,
+        login: Login | None,
+        *,
+        in_dialog: bool,
+        others: Sequence[Flow],
+        on_server: Callable[[Flow], None],
+    ) -> None:
+        self._build = build
+        self._login = login
+        self._in_dialog = in_dialog
+        self._tries = 0
+        request, flow = self._signed()
+        super().__init__(context, request, [flow, *others], tell, now, in_dialog=in_dialog, on_server=on_server)
+
+    def _signed(self) -> tuple[Request, Flow]:
+        self._tries += 1
+        request, flow = self._build()
+        return self._login.sign(request) if self._login else request, flow
+
+    def _pass_on(self, response: Response | None, now: Nanos) -> None:
+        login = self._login
+        if login is None or response is None or self._tries >= MAX_TRIES:
+            super()._pass_on(response, now)
+        elif login.learn(response, self.request, in_dialog=self._in_dialog):
+            self.again(self._signed()[0], now)
         else:
-            tell(response, now)
-
-    request, flow = sign()
-    attempts = Attempts(context, request, [flow, *others], told, now, in_dialog=in_dialog, on_server=on_server)
-    return attempts.destroy
+            super()._pass_on(response, now)

@@ -137,7 +137,7 @@ class Attempts:
         self.wake = None
         if self.transaction is None:
             refused = build_response(self.request, 503, "", headers=[("Retry-After", str(self._wait))])
-            self._tell(refused, now)
+            self._pass_on(refused, now)
         elif self._left:
             self._rests.failed(self.flow, None, now)
             self._abandon(self.transaction)
@@ -145,7 +145,7 @@ class Attempts:
         else:  # nobody else is left, and the user will not wait for 64*T1
             self._rests.failed(self.flow, None, now)
             self._abandon(self.transaction)
-            self._tell(None, now)
+            self._pass_on(None, now)
 
     # -- one server after the other ------------------------------------------------------------------------------------
 
@@ -179,6 +179,9 @@ class Attempts:
             self.provisional = True
             self.wake = None
             rests.answered(self.flow)
+        self._pass_on(response, now)
+
+    def _pass_on(self, response: Response | None, now: Nanos) -> None:
         self._tell(response, now)
 
     def _abandon(self, transaction: ClientTransaction) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from weakref import proxy
 
 from gateway.errors import MisuseError
 from gateway.sip.bodies import Body
@@ -42,12 +43,12 @@ class IncomingCall(Session):
         request = transaction.request
         called = parse_uri(request.uri)
         super().__init__(context, context.new_handle(), (request.call_id, context.token()), called.user)
-        transaction.user = self
+        transaction.serve(self)
         self._pending = transaction
         self._answer: tuple[bytes, list[Header]] | None = None  # waits for a PRACK
         self._replaced = replaced
         rseq = context.random_below(1 << 30)
-        self._reliable = ReliableSender(self, rseq, context.timers, context.wakeups)
+        self._reliable = ReliableSender(proxy(self), rseq, context.timers, context.wakeups)
         self._learn_peer(request)
         self.dialog = Dialog.for_server(request, self.key[1], flow, context.listeners)
         context.add(self)
@@ -155,4 +156,4 @@ class IncomingCall(Session):
     def _end_early(self, status: int, now: Nanos, headers: list[Header]) -> None:
         self._refuse_pending(status, now, headers)
         self._stop(now)
-        self._context.forget(self)
+        self._forget()

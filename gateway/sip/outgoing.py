@@ -66,18 +66,26 @@ class OutgoingCall(Session):
         context.add(self)
 
         invite = self._build(sdp, headers, flows[0])
-        self._attempts = Attempts(context, invite, flows, self._on_response, now, late=self._on_late, patience=patience)
+        self._asked = invite, flows[0]
+        self._attempts: Attempts | None = Attempts(
+            context, invite, flows, self._on_response, now, late=self._on_late, patience=patience
+        )
         self._sleep_until(Nanos(now + context.options.ring_limit))
 
     @property
     def _flow(self) -> Flow:
         """To the server that is being asked, or that has answered."""
-        return self._attempts.flow
+        return self._attempts.flow if self._attempts is not None else self._asked[1]
 
     @property
     def _invite(self) -> Request:
         """As it was sent last."""
-        return self._attempts.request
+        return self._attempts.request if self._attempts is not None else self._asked[0]
+
+    def _conclude(self) -> None:
+        """The INVITE is answered for good: what was asked of whom is all that still counts. Who did the asking knows
+        this call, which must not keep it in turn."""
+        self._asked, self._attempts = (self._invite, self._flow), None
 
     def _build(self, sdp: bytes, headers: Iterable[Header], flow: Flow) -> Request:
         context = self._context
@@ -102,7 +110,8 @@ class OutgoingCall(Session):
 
     def _try_again(self, now: Nanos) -> None:
         request = self._renewed(self._invite.uri)
-        self._attempts.again(self._login.sign(request) if self._login else request, now)
+        if self._attempts is not None:
+            self._attempts.again(self._login.sign(request) if self._login else request, now)
 
     def _renewed(self, uri: str) -> Request:
         """The same INVITE with credentials, a longer session interval or another target: CSeq + 1 and a new branch, all
@@ -134,8 +143,9 @@ class OutgoingCall(Session):
             return
         elif self._farewell is not None:
             # CANCEL was answered, perhaps, but the INVITE never was (RFC 3261 9.1).
-            self._attempts.destroy()
-            self._context.forget(self)
+            if self._attempts is not None:
+                self._attempts.destroy()
+            self._forget()
         else:
             self._give_up(now, reason_header("not answered in time", 102))
             self._tell_ended("local", 408, "not answered in time")
@@ -145,18 +155,19 @@ class OutgoingCall(Session):
         if self._locating is not None:  # nobody is being asked
             self._locating = None
             self._stop(now)
-            self._context.forget(self)
+            self._forget()
             return
         self._farewell = farewell
-        self._attempts.stop()
         self._stop(now)
         self._sleep_until(Nanos(now + self._context.timers.give_up))
-        if self._attempts.provisional:
-            self._cancel(now)
+        if self._attempts is not None:
+            self._attempts.stop()
+            if self._attempts.provisional:
+                self._cancel(now)
 
     def _cancel(self, now: Nanos) -> None:
         """Only after a provisional response (RFC 3261 9.1)."""
-        transaction = self._attempts.transaction
+        transaction = self._attempts.transaction if self._attempts is not None else None
         if not self._cancelled and transaction is not None:
             self._cancelled = True
             self._send_cancel(transaction, self._farewell or [], now)
@@ -201,7 +212,7 @@ class OutgoingCall(Session):
         else:
             self._tell_ended("remote", response.status, refusal_text(response), response)
         self._stop(now)
-        self._context.forget(self)
+        self._forget()
 
     # -- redirects (RFC 3261 8.1.3.4) ----------------------------------------------------------------------------------
 
@@ -319,6 +330,7 @@ class OutgoingCall(Session):
             self._dismiss(dialog, now)
             return
         early, self.dialog, self.wake, self.phase = self.dialog, dialog, None, Phase.ESTABLISHED
+        self._conclude()
         self._learn_peer(response)
         if early is not None and early.remote_tag != tag:
             self.offers.abandon(now)  # it went to another phone
@@ -354,6 +366,10 @@ class OutgoingCall(Session):
 
     def _login_for(self, flow: Flow) -> Login | None:
         return self._login if flow == self._flow else None
+
+    def _forget(self) -> None:
+        self._conclude()
+        super()._forget()
 
     def _dismiss(self, dialog: Dialog, now: Nanos) -> None:
         flow = dialog.next_flow()

@@ -178,8 +178,7 @@ class Reception:
         target = self._context.layer.find_server(server_key(transaction.request, "INVITE"))
         if not isinstance(target, InviteServer):
             raise SipError(481, "Call/Transaction Does Not Exist", "RFC 3261 9.2: nothing to cancel")
-        tag = target.user.key[1] if isinstance(target.user, Session) else self._context.token()
-        self._context.respond(transaction, 200, now, tag=tag)
+        self._context.respond(transaction, 200, now, tag=target.tag or self._context.token())
         if target.user is not None:
             target.user.on_cancel(target, transaction.request, now)
 

@@ -7,6 +7,8 @@ for the user's answer to it (RFC 3261 13.2.1).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
+from weakref import proxy
 
 from gateway.sip.bodies import Body, sdp_body
 from gateway.sip.context import Context
@@ -34,9 +36,10 @@ class Requests(Usage):
         self._owed: Callable[[bytes, Nanos], None] | None = None  # sends the ACK, which must answer the offer of a 2xx
         self._ours = b""  # the last session description of each side
         self._theirs: bytes | None = None
-        self.refresh = Refresh(self, context.wakeups)
-        self.offers = Renegotiation(self, context.wakeups, context.options.ring_limit)
-        self.transfers = Transfers(context, handle, self._subscribe)
+        ours: Any = proxy(self)  # the parts are this session's own, and must not keep it
+        self.refresh = Refresh(ours, context.wakeups)
+        self.offers = Renegotiation(ours, context.wakeups, context.options.ring_limit)
+        self.transfers = Transfers(context, handle, ours)
 
     def reoffer(self, sdp: bytes, now: Nanos) -> None:
         """An offer of ours, or, empty, a wish for one of theirs; nothing once the call is being ended."""
@@ -48,7 +51,7 @@ class Requests(Usage):
         if self.phase is Phase.ESTABLISHED:
             self._request("INFO", self._on_info_answered, now, body=body)
 
-    def _subscribe(
+    def subscribe(
         self, method: str, tell: Tell, now: Nanos, *, headers: Iterable[Header] = (), body: Body | None = None
     ) -> Callable[[], None]:
         """REFER and NOTIFY name a Contact (RFC 3515 2.2, RFC 6665 8.2.1)."""
@@ -128,6 +131,10 @@ class Requests(Usage):
 
     def freed(self, now: Nanos) -> None:
         self.offers.resume(now)
+
+    def _forget(self) -> None:
+        self._owed = None
+        super()._forget()
 
     def _on_info_answered(self, response: Response | None, now: Nanos) -> None:
         if response is None or response.status in (408, 481):  # RFC 3261 12.2.1.2

@@ -177,7 +177,7 @@ class Session(Requests):
         self._context.respond(transaction, 200, now)
         self._stop(now)
         self._tell_ended("remote", None, reason_text(transaction.request), transaction.request)
-        self._context.forget(self)
+        self._forget()
 
     def _on_reinvite(self, transaction: InviteServer, now: Nanos) -> None:
         if self.phase is Phase.LEAVING:
@@ -191,7 +191,7 @@ class Session(Requests):
         if self._update is not None:
             raise SipError(500, "Server Internal Error", "RFC 3311 5.2: the last UPDATE is not answered yet")
         agree_as_server(transaction.request, self._context.options)
-        transaction.user = self
+        transaction.serve(self)
         self._pending = transaction
         self._context.respond(transaction, 100, now)
         self._context.events.append(Reoffered(self.handle, transaction.request.sdp))

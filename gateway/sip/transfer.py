@@ -30,8 +30,10 @@ __all__ = ["Transfers", "refer_target", "refer_to"]
 _SIPFRAG: Final = "message/sipfrag;version=2.0"
 
 
-class _Request(Protocol):
-    def __call__(
+class Subscribing(Protocol):
+    """What transfers need of their session."""
+
+    def subscribe(
         self, method: str, tell: Tell, now: Nanos, *, headers: Iterable[Header] = (), body: Body | None = None
     ) -> Callable[[], None]: ...
 
@@ -49,13 +51,13 @@ class _Asked:
 class Transfers:
     """Of one call. A sleeper: who has accepted a REFER and tells nothing more is not waited for without end."""
 
-    __slots__ = ("_asked", "_context", "_handle", "_request", "_sent", "wake")
+    __slots__ = ("_asked", "_context", "_handle", "_sent", "_session", "wake")
 
-    def __init__(self, context: Context, handle: int, request: _Request) -> None:
+    def __init__(self, context: Context, handle: int, session: Subscribing) -> None:
         self.wake: Nanos | None = None
         self._context = context
         self._handle = handle
-        self._request = request
+        self._session = session
         self._sent = False
         self._asked: _Asked | None = None
 
@@ -70,7 +72,7 @@ class Transfers:
         self.wake = Nanos(now + self._context.options.transfer_limit)
         self._context.wakeups.arm(self)
         silent: list[Header] = [] if watch else [("Refer-Sub", "false")]
-        self._request("REFER", self._on_answered, now, headers=[("Refer-To", target), *silent, *headers])
+        self._session.subscribe("REFER", self._on_answered, now, headers=[("Refer-To", target), *silent, *headers])
 
     def _on_answered(self, response: Response | None, now: Nanos) -> None:
         """A NOTIFY may have come before (RFC 3515 2.4.4)."""
@@ -156,7 +158,7 @@ class Transfers:
             state = "terminated;reason=noresource" if over else f"active;expires={left}"
             headers = [("Event", f"refer;id={asked.cseq}"), ("Subscription-State", state)]
             body = Body(_SIPFRAG, f"SIP/2.0 {status} {plain(reason) or phrase(status)}\r\n".encode())
-            self._request("NOTIFY", lambda response, now: None, now, headers=headers, body=body)
+            self._session.subscribe("NOTIFY", lambda response, now: None, now, headers=headers, body=body)
 
     def stop(self, now: Nanos) -> None:
         """The call is over. Whoever still waits for an answer to its REFER gets one (RFC 3261 15.1.2)."""

@@ -104,7 +104,11 @@ class Usage:
     def _on_bye_answered(self, response: Response | None, now: Nanos) -> None:
         """Any final answer ends the dialog, and so does none (RFC 3261 15.1.1)."""
         if response is None or response.status >= 200:
-            self._context.forget(self)
+            self._forget()
+
+    def _forget(self) -> None:
+        """The call is no more: nothing that comes is for it."""
+        self._context.forget(self)
 
     def _tell_ended(
         self,

@@ -28,6 +28,7 @@ from gateway.sip.events import (
 from gateway.sip.flow import Address
 from gateway.sip.options import EndpointOptions
 from gateway.units import Nanos
+from tests.garbage import Garbage
 from tests.sim.network import Host, Network
 
 SDP = b"v=0 any"
@@ -49,6 +50,8 @@ class TwoEndpoints(RuleBasedStateMachine):
     def start(
         self, seed: int, loss: float, duplication: float, cut: bool, refresher: str, obliging: tuple[bool, bool]
     ) -> None:
+        self.garbage = Garbage()
+        self.garbage.begin()
         options = EndpointOptions(session_expires="90s", session_refresher=refresher)  # type: ignore[arg-type]
         self.hosts = [Host(("10.0.0.1", 5060), seed, options), Host(("10.0.0.2", 5060), seed + 1, options)]
         self.network = Network(seed, *self.hosts, loss=loss, duplication=duplication, delay=(1, 900))
@@ -186,6 +189,13 @@ class TwoEndpoints(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "hosts"):
             return
+        try:
+            self.end_everything()
+        finally:
+            circles = self.garbage.end()
+        assert not circles, "whatever happened to a call, nothing of it waits for the garbage collector"
+
+    def end_everything(self) -> None:
         if self.cut:
             self.network.loss = 1  # the cable is pulled before the end
         for host in self.hosts:

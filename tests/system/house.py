@@ -75,9 +75,9 @@ class Process:
         return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
 
 
-async def start(*arguments: str) -> Process:
+async def start(*arguments: str, module: str = "gateway.cli") -> Process:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.cli", *arguments,
+        sys.executable, "-m", module, *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     return Process(process)
@@ -92,13 +92,14 @@ class House:
         self.directory = directory
         self.gateway: Process
         self.models: Process | None = None
+        self.module = "gateway.cli"
         self._stack = stack
 
     async def start_gateway(self) -> Process:
         """On a port that the kernel chose; afterwards the file names it, as an operator's would."""
         path = self.directory / "linecard.yaml"
         path.write_text(yaml.safe_dump(self.config, sort_keys=False))
-        self.gateway = await start("run", str(path), "--no-redact")
+        self.gateway = await start("run", str(path), "--no-redact", module=self.module)
         self._stack.push_async_callback(self.gateway.stop)
         _, host, port = (await self.gateway.line("ready"))["sip"].split(":")
         self.sip = (host, int(port))
@@ -148,9 +149,13 @@ def configuration(**plug: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def house(directory: Path, config: dict[str, Any], *, models: bool = False) -> AsyncIterator[House]:
+async def house(
+    directory: Path, config: dict[str, Any], *, models: bool = False, module: str = "gateway.cli"
+) -> AsyncIterator[House]:
+    """``module`` is what is run instead of the gateway's own command."""
     async with AsyncExitStack() as stack:
         built = House(config, directory, stack)
+        built.module = module
         if models:
             await built.start_models()
         await built.start_gateway()

@@ -52,6 +52,14 @@ class Host(Protocol):
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
 
 
+def _nobody(told: object) -> None:
+    """The session is closed."""
+
+
+def _nothing() -> None:
+    """The session is closed."""
+
+
 class Routed(Generic[_M]):
     """``opener(upstream, listener)`` opens one provider's session of the role. Results go to ``listener``, what
     happened beside them to ``on_notice``."""
@@ -128,6 +136,9 @@ class Routed(Generic[_M]):
         self._drive.close()
         for index in range(len(self._sessions)):
             self._close(index)
+        # Who was told knows this session; let go, both are freed at once.
+        self._listener = self._on_notice = _nobody
+        self._machine.on_admitted = _nothing
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -271,6 +282,10 @@ class RoutedRealtime(Routed[RealtimeFailover]):
             session = self._sessions[candidate.index]
             if session is not None:
                 session.audio(pcm, media_time, flags)
+
+    def close(self) -> None:
+        super().close()
+        self._play = None
 
     def attend(self) -> None:
         """The next audio begins an answer."""

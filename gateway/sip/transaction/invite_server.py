@@ -24,19 +24,29 @@ __all__ = ["InviteServer", "InviteUser"]
 class InviteUser(Protocol):
     """The call that an INVITE belongs to."""
 
+    key: tuple[str, str]
+    """Call-ID and our tag."""
+
     def on_cancel(self, transaction: InviteServer, request: Request, now: Nanos) -> None: ...
 
 
 class InviteServer(Transaction):
-    """``request`` carries the stamped Via; ``user`` is whoever took the INVITE, ``None`` if nobody did."""
+    """``request`` carries the stamped Via; ``user`` is whoever took the INVITE, ``None`` if nobody did or it is
+    answered: it need not live on for as long as retransmissions are absorbed."""
 
-    __slots__ = ("last", "request", "user")
+    __slots__ = ("last", "request", "tag", "user")
 
     def __init__(self, key: Hashable, request: Request, flow: Flow, timers: Timers, outbox: list[Datagram]) -> None:
         super().__init__(key, flow, timers, outbox, State.PROCEEDING)
         self.request = request
         self.user: InviteUser | None = None
+        self.tag = ""
+        """Ours in the responses, if ``user`` has one."""
         self.last = b""
+
+    def serve(self, user: InviteUser) -> None:
+        """``user`` takes the INVITE."""
+        self.user, self.tag = user, user.key[1]
 
     def receive(self, request: Request, now: Nanos) -> bool:
         """An INVITE or ACK with this transaction's key. True if it is an ACK for the user (RFC 2543 peers)."""
@@ -54,6 +64,8 @@ class InviteServer(Transaction):
         if self.state is State.PROCEEDING:
             self.last = response.encode()
             self._send(self.last)
+            if status >= 200:
+                self.user = None
             if status >= 300:
                 resend = None if self.flow.reliable else Nanos(now + self._timers.t1)
                 self._enter(State.COMPLETED, resend=resend, expires=Nanos(now + self._timers.give_up))

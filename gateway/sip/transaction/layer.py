@@ -144,6 +144,7 @@ class TransactionLayer:
         if transaction.state is not State.TERMINATED:
             self._wakeups.arm(transaction)
         elif isinstance(transaction, InviteClient | Client):
+            transaction.release()
             self._clients.pop(transaction.key, None)
             self._fallbacks.pop(transaction.key, None)
         else:

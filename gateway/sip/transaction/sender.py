@@ -17,6 +17,10 @@ Tell = Callable[[Response | None, Nanos], None]
 """Called with each response that the user must see, or with ``None`` when no final one came in time."""
 
 
+def _nobody(response: Response | None, now: Nanos) -> None:
+    """Nobody listens."""
+
+
 class Sender(Transaction):
     """Sends ``request`` at once."""
 
@@ -56,6 +60,12 @@ class Sender(Transaction):
         """Another server is asked instead: nothing is sent again, and ``tell`` hears what still comes."""
         self._tell = tell
         self._schedule(None, self._expires)
+
+    def release(self) -> None:
+        """It is over: nothing is told any more, and nobody kept alive who would be told. Whoever sent the request may
+        know this transaction, and must not be kept by it in turn: what is not wanted any more is freed at once, and not
+        when a garbage collector stops the loop to look for it."""
+        self._tell = _nobody
 
     def fail(self, why: str, now: Nanos) -> None:
         """A transport error counts as 503 (RFC 3261 8.1.3.1); nothing if an answer has come nevertheless."""
