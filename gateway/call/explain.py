@@ -33,6 +33,14 @@ class Explanation:
     steps: Sequence[Step]
     misses: Sequence[Miss]
 
+    def lines(self) -> list[str]:
+        """For a log."""
+        return [f"{'yes' if step.passed else 'no'}, {step.question}: {step.answer}" for step in self.steps]
+
+    def not_taken(self) -> list[str]:
+        """Trunks and routes that nearly fitted, for a log."""
+        return [f"{miss.kind} {miss.name}: {miss.why}" for miss in self.misses]
+
 
 def explain(inquiry: Inquiry, policy: Policy, load: Load, now: Nanos) -> Explanation:
     """Decides, and says how."""

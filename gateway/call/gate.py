@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from gateway.call.decision import Decision, Inquiry, Policy, decide, mismatch
+from gateway.call.explain import Explanation, explain
 from gateway.call.occupancy import Occupancy
 from gateway.call.options import AuthenticationOptions
 from gateway.errors import SipError
@@ -34,8 +35,11 @@ class Gate:
         key: bytes,
         overload: Callable[[], str | None] = lambda: None,
         retry_after_s: int = 5,
+        tell: Callable[[Request, Explanation], None] | None = None,
     ) -> None:
+        """``tell`` hears how each INVITE was decided about; that costs more than deciding."""
         self.policy = policy
+        self._tell = tell
         self._overload = overload
         self._retry_after_s = retry_after_s
         self.occupancy = Occupancy(policy.limits.burst)
@@ -70,13 +74,25 @@ class Gate:
         if request.method != "INVITE":
             self._know(inquiry, now)
             return None
-        decision = decide(inquiry, self.policy, self.occupancy, now)
+        decision = self._decide(inquiry, now)
         if decision.accepted and (rule := self._overload()) is not None:
             raise SipError(503, "Service Unavailable", rule, (("Retry-After", str(self._retry_after_s)),))
         if decision.accepted:
             self._count(decision, now)
             return decision
         raise self._refusal(decision, now)
+
+    def _decide(self, inquiry: Inquiry, now: Nanos) -> Decision:
+        if self._tell is None:
+            return decide(inquiry, self.policy, self.occupancy, now)
+        explanation = explain(inquiry, self.policy, self.occupancy, now)
+        self._tell(inquiry.request, explanation)
+        return explanation.decision
+
+    def not_taken(self, request: Request, flow: Flow, now: Nanos) -> list[str]:
+        """What nearly fitted an INVITE that was refused, as ``linecard explain`` tells it."""
+        inquiry = Inquiry(request, flow.remote, flow.transport, flow.names)
+        return explain(inquiry, self.policy, self.occupancy, now).not_taken()
 
     def _know(self, inquiry: Inquiry, now: Nanos) -> None:
         """An OPTIONS, or something that is refused later: only who asks matters."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -12,20 +13,28 @@ from gateway.call.house import House
 from gateway.call.incoming import IncomingCall
 from gateway.call.occupancy import Occupancy
 from gateway.call.throttle import Throttle
+from gateway.call.trunk_options import TrunkOptions
 from gateway.net.driver import monotonic
 from gateway.sip.events import Ended, Event, Invited, Pinged, Refused, Registered, RegistrationFailed
+from gateway.sip.flow import Flow
 from gateway.sip.message import Request
 from gateway.sip.uri import parse_uri
 from gateway.sip.values import plain
+from gateway.units import Nanos
 
 __all__ = ["Switchboard"]
+
+
+NotTaken = Callable[[Request, Flow, Nanos], list[str]]
+"""Says of an INVITE that was refused what nearly fitted."""
 
 
 class Switchboard:
     """Owner of every call. What comes here was let in by the ``Gate``, whose ``occupancy`` is kept up here."""
 
-    def __init__(self, house: House, occupancy: Occupancy) -> None:
+    def __init__(self, house: House, occupancy: Occupancy, not_taken: NotTaken = lambda request, flow, now: []) -> None:
         self._house = house
+        self._not_taken = not_taken
         self._occupancy = occupancy
         self._calls: dict[int, Call] = {}
         self._tasks: dict[asyncio.Task[None], Call] = {}
@@ -60,15 +69,19 @@ class Switchboard:
         request = refused.request
         if refused.status == 401 and request is not None and request.get("Authorization") is None:
             return  # every call that logs in begins so
-        suppressed = self._throttle.admit(monotonic())
+        now = monotonic()
+        suppressed = self._throttle.admit(now)
         if suppressed is None:
             return
         fields: dict[str, object] = {"source": refused.flow.remote[0], "status": refused.status, "rule": refused.rule}
-        counted = {"suppressed": suppressed} if suppressed else {}
-        if request is None or request.method != "INVITE" or refused.status in (None, 403):
+        counted: dict[str, object] = {"suppressed": suppressed} if suppressed else {}
+        invite = request if request is not None and request.method == "INVITE" else None
+        if invite is not None and (missed := self._not_taken(invite, refused.flow, now)):
+            counted["not_taken"] = missed
+        if invite is None or refused.status in (None, 403):
             self._log.warning("sip.refused", **fields, **counted)
             return
-        fields = {**_parties(request), **fields}
+        fields = {**_parties(invite), **fields}
         self._log.warning("call.refused", **fields, **counted)
         self._house.records.add({"event": "call.refused", **fields})
 
@@ -77,10 +90,19 @@ class Switchboard:
         if not isinstance(decision, Decision) or decision.trunk is None or decision.route is None:
             self._house.sip.reject(invited.call, 500, "no decision was made about this call")
             return
-        if invited.replaces is not None:
-            self._house.sip.reject(invited.call, 603, "calls are not taken over here (RFC 3891)")
+        if invited.replaces is not None and not self._may_replace(invited, decision.trunk):
+            self._house.sip.reject(invited.call, 403, "RFC 3891 3: only a trunk's own calls may be replaced")
             return
         self.adopt(IncomingCall(self._house, invited, decision, decision.trunk, decision.route))
+
+    def _may_replace(self, invited: Invited, trunk: TrunkOptions) -> bool:
+        """An attended transfer to us: the new caller takes the old one's place, which ends with the answer. Who could
+        do that to other trunks' calls could listen in (RFC 3891 8)."""
+        old = self._calls.get(invited.replaces or 0)
+        if old is None or old.trunk.name != trunk.name:
+            return False
+        self._log.info("call.replaces", call_id=invited.call_id, replaced=old.call_id)
+        return True
 
     def adopt(self, call: Call) -> asyncio.Task[None]:
         """Runs a call to its end, and counts it while it lasts."""

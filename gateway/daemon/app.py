@@ -15,6 +15,7 @@ import structlog
 
 from gateway import __version__
 from gateway.call.decision import Policy
+from gateway.call.explain import Explanation
 from gateway.call.gate import Gate
 from gateway.call.health import Health
 from gateway.call.house import House
@@ -38,7 +39,9 @@ from gateway.providers.router.upstream import Upstream
 from gateway.records.opening import open_records
 from gateway.records.writer import Records
 from gateway.sip.events import Event
+from gateway.sip.message import Request
 from gateway.sip.uri import join_host_port
+from gateway.sip.values import plain
 from gateway.units import SECOND
 
 if TYPE_CHECKING:
@@ -146,6 +149,13 @@ def _prepare(
     stack.push_async_callback(stop)
 
 
+def _tell_decision(request: Request, explanation: Explanation) -> None:
+    """What ``linecard explain`` would say of this call."""
+    decision, call_id = explanation.decision, plain(request.call_id)
+    fields = {"status": decision.status, "steps": explanation.lines(), "not_taken": explanation.not_taken()}
+    structlog.get_logger().debug("call.decided", call_id=call_id, **fields)
+
+
 async def _listen(
     config: Config,
     stack: AsyncExitStack,
@@ -174,6 +184,7 @@ async def _listen(
         key=os.urandom(32),
         overload=plane.overload,
         retry_after_s=config.media.admission.retry_after // SECOND,
+        tell=_tell_decision if config.log.level == "debug" else None,
     )
     sip = await open_endpoint(
         endpoint_options(config), listen=config.sip.listen, on_event=on_event, admit=gate.admit, known=gate.knows
@@ -188,7 +199,7 @@ async def _listen(
     house = House(sip, plane, media_host, plugs, providers, records, config.limits, codecs, record_headers=kept)
     if any(route.capture for route in config.routes):
         sip.on_message = house.wiretap.on_message
-    switchboard = Switchboard(house, gate.occupancy)
+    switchboard = Switchboard(house, gate.occupancy, gate.not_taken)
     outbound = Outbound(house, switchboard, gate.occupancy, config.trunks)
     overload = Overload(gate.occupancy, config.limits, sip.waiting)
     overload.start()

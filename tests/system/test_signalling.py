@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from tests.system.house import House
+from tests.system.house import House, configuration, house
 from tests.system.phone import Phone
 
 
@@ -72,3 +73,24 @@ async def test_digits_by_info_are_heard_and_a_transfer_is_declined(gateway: Hous
     phone.send(refer)
     await phone.response(603, "REFER")
     await hang_up(phone)
+
+
+async def test_the_log_explains_each_call(tmp_path: Path) -> None:
+    """What `linecard explain` says, said while it happens."""
+    config = configuration()
+    config["log"]["level"] = "debug"
+    async with house(tmp_path, config) as gateway:
+        for number, status in (("silence", 200), ("silences", 404)):
+            phone = await Phone(gateway.sip, number).open()
+            phone.invite()
+            await phone.response(status)
+            phone.ack()
+            phone.close()
+        taken, refused = [
+            await gateway.gateway.line("call.decided", lambda line, code=status: line["status"] == code)  # type: ignore[misc]
+            for status in (200, 404)
+        ]
+        assert taken["steps"][0] == "yes, trunk: loopback: 127.0.0.1 is in 127.0.0.0/8"
+        assert refused["steps"][-1] == "no, route: no route fits the called number"
+        line = await gateway.gateway.line("call.refused")
+        assert line["not_taken"] == refused["not_taken"] == ["route silence: looks like silences, but does not fit it"]

@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+import structlog
 
 from gateway.call.decision import Inquiry, decide
+from gateway.call.gate import Gate
 from gateway.call.house import House
 from gateway.call.occupancy import Occupancy
-from gateway.call.options import LimitOptions
+from gateway.call.options import AuthenticationOptions, LimitOptions
 from gateway.call.switchboard import Switchboard
 from gateway.errors import MisuseError
 from gateway.media.contract import LegStats
@@ -23,7 +25,7 @@ from gateway.sip.events import Confirmed, Ended, Invited, Refused, Reoffered
 from gateway.sip.flow import Flow
 from gateway.sip.message import Header, Request
 from gateway.units import Nanos, Samples
-from tests.unit.call.inquiries import invite, policy
+from tests.unit.call.inquiries import invite, policy, trunk
 
 THEM = ("10.0.0.2", 4000)
 FLOW = Flow("udp", ("10.0.0.1", 5060), ("10.0.0.2", 5060))
@@ -215,6 +217,39 @@ async def test_calls_are_counted_while_they_last() -> None:
         board.on_event(Ended(1, "remote", None, ""))
         await board.close(5)
         assert (board._occupancy.calls("t"), board._occupancy.total) == (0, 0)
+
+
+async def test_a_call_takes_the_place_of_another_of_its_trunk_alone() -> None:
+    """RFC 3891 8: who could replace the calls of others could listen in."""
+    rig = Rig()
+    async with switchboard(rig) as board:
+        board.on_event(invited())
+        await until(rig, "answer")
+        other = replace(cast("Any", invited()).admitted, trunk=trunk("other"))
+        board.on_event(replace(invited(2), replaces=1, admitted=other))
+        board.on_event(replace(invited(3), replaces=7))
+        assert [one for one in rig.told if one[0] == "reject"] == [("reject", 403, 399)] * 2
+        rig.told.clear()
+        board.on_event(replace(invited(4), replaces=1))
+        await until(rig, "answer")
+        board.on_event(Ended(1, "local", None, "replaced"))  # the endpoint ends it with the answer
+        board.on_event(Ended(4, "remote", None, ""))
+        await board.close(5)
+
+
+async def test_the_log_says_what_nearly_fitted() -> None:
+    rig = Rig()
+    with structlog.testing.capture_logs() as log:
+        async with switchboard(rig) as board:
+            gate = Gate(policy(), AuthenticationOptions(), key=b"k" * 32)
+            board._not_taken = gate.not_taken
+            far = Flow("udp", FLOW.local, ("203.0.113.9", 5060))
+            board.on_event(Refused(far, 403, "no trunk takes calls from 203.0.113.9", invite()))
+            board.on_event(Refused(FLOW, 404, "no route fits the called number", invite("sip:echos@h")))
+    assert [one["not_taken"] for one in log if one["log_level"] == "warning"] == [
+        ["trunk t: 203.0.113.9 is in none of 10.0.0.0/24"],
+        ["route echo: looks like echos, but does not fit it"],
+    ]
 
 
 def keyed_by_dtls() -> Invited:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.call.explain import Explanation
 from gateway.call.gate import Gate
 from gateway.call.options import AuthenticationOptions
 from gateway.errors import SipError
@@ -86,3 +87,19 @@ def test_full_media_threads_refuse_a_call_and_nothing_else() -> None:
     assert full.occupancy.total == 0
     assert full.admit(invite(method="OPTIONS"), PEER, NOW) is None
     assert refusal(full, invite(), STRANGER).status == 403
+
+
+@pytest.mark.parametrize(("uri", "passed"), [("sip:echo@192.0.2.1", True), ("sip:nobody@192.0.2.1", False)])
+def test_whoever_wants_to_know_hears_each_step(uri: str, passed: bool) -> None:
+    """The same that ``linecard explain`` says, for the log."""
+    heard: list[Explanation] = []
+    tell = lambda request, explanation: heard.append(explanation)  # noqa: E731
+    one = Gate(policy(), AuthenticationOptions(), key=b"k" * 32, tell=tell)
+    if passed:
+        assert one.admit(invite(uri), PEER, NOW)
+    else:
+        refusal(one, invite(uri), PEER)
+    (told,) = heard
+    assert told.lines()[0] == "yes, trunk: t: 10.0.0.2 is in 10.0.0.0/24"
+    last = "yes, route: echo fits 'echo': plug p" if passed else "no, route: no route fits the called number"
+    assert told.lines()[-1] == last
