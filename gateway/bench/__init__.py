@@ -2,5 +2,6 @@
 
 callers/    what a caller does, says and hears     measure/   the figures, worked out from stamps
 terminal, waterfall, conversation, summary, verdict           what people see
-call, demo  the commands                           children   the processes that the demo starts
+runs/       many calls by a plan, faults, the run file
+call, demo  the commands                           children   the processes that demo and runs start
 """

@@ -1,7 +1,7 @@
-"""Child processes of the demo: started, watched for the log line that says they are ready, ended in order.
+"""Child processes of the demo and of runs: started, watched for the log line that says they are ready, ended in order.
 
-Each child gets a session of its own, so that Ctrl-C reaches the demo alone and it decides who ends when. Whatever way
-the demo itself dies, the kernel ends its children (PR_SET_PDEATHSIG).
+Each child gets a session of its own, so that Ctrl-C reaches us alone and we decide who ends when. Whatever way
+we die ourselves, the kernel ends its children (PR_SET_PDEATHSIG).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from functools import partial
+from typing import ClassVar, Final
 
 from gateway.bench.measure.inside import LogLine, read_line
 from gateway.errors import MisuseError, ResourceError
@@ -26,12 +27,15 @@ _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _die_with_parent(last: signal.Signals) -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, last)
 
 
 class Child:
     """One ``linecard`` command running beside us. Its standard output and error are read as one log."""
+
+    last_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    """What it gets from the kernel if we die."""
 
     def __init__(
         self,
@@ -65,7 +69,7 @@ class Child:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=partial(_die_with_parent, cls.last_signal),
             limit=_LINE_LIMIT,
         )
         if process.stdout is None:
@@ -82,6 +86,11 @@ class Child:
         if self._reader in done:
             raise ResourceError(f"{self.name} did not start: {self.epitaph()}")
         raise ResourceError(f"{self.name} was not ready after {limit_s:g} s: {self.epitaph()}")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs, stopped or not."""
+        return self._process.returncode is None and not self._reader.done()
 
     def epitaph(self) -> str:
         """Its last line that says something, for one clear line of ours."""

@@ -1,0 +1,191 @@
+"""``linecard bench run`` and ``linecard bench ab``: puts voices, agents and callers together, for what they find."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.bench.callers.caller import Clips
+from gateway.bench.callers.host import CallerHost, find, quiet_log
+from gateway.bench.callers.voice import clips_for, start_models
+from gateway.bench.runs.agent_file import read_agent_file
+from gateway.bench.runs.campaign import Campaign
+from gateway.bench.runs.conclusion import conclude
+from gateway.bench.runs.faults.agent import MODELS_COMMAND, OwnAgent
+from gateway.bench.runs.faults.clock import FaultClock
+from gateway.bench.runs.generator import Watch
+from gateway.bench.runs.plan import Plan
+from gateway.bench.runs.progress import Progress
+from gateway.bench.runs.run_file import Run
+from gateway.bench.runs.side import Side
+from gateway.bench.terminal import Terminal
+from gateway.errors import ConfigError
+from gateway.units import SECOND, Nanos
+
+__all__ = ["Found", "Job", "run_job"]
+
+OK, FAILED, INTERRUPTED = 0, 1, 130
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""They end the calls, and with them the run."""
+_STOP_GRACE: Final = 1.0
+_LAST_LINES: Final = 1.0
+"""Seconds that an agent of our own has to write down its last turns."""
+_SPARE: Final = 2
+"""Calls at once over those planned, for those that still end while the next begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Besides the plan: who is called, and where everything goes."""
+
+    targets: Sequence[str]
+    """SIP addresses, or configurations of a gateway (``FILE`` or ``FILE#NUMBER``) that is started for the run."""
+    command: Sequence[str]
+    record: Path | None = None
+    """Directory of the recordings,"""
+    recorded_as: str = ""
+    """and what the run file calls it."""
+    patience: Nanos | None = None
+    """How long a far end that says nothing is waited for."""
+    voices: str | None = None
+    """URL of a models process for the callers' voices."""
+    models: str = MODELS_COMMAND
+    """What serves the models of a gateway that is started for the run."""
+
+
+@dataclass
+class Found:
+    """The runs that a job has made, one for each target, and its exit status."""
+
+    runs: list[Run]
+    status: int
+
+
+async def run_job(plan: Plan, job: Job, terminal: Terminal) -> Found:
+    """Raises ``LinecardError`` if nothing could be begun."""
+    quiet_log()
+    if plan.suite.faults and len(job.targets) > 1:
+        raise ConfigError(["faults are done to one agent; a comparison of two has none"])
+    if job.record is not None:
+        job.record.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        clips = await _voices(plan, job.voices, terminal)
+        sides = [await _side(stack, plan, job, target, terminal) for target in job.targets]
+        return await _run(plan, job, sides, clips, terminal)
+
+
+async def _run(plan: Plan, job: Job, sides: Sequence[Side], clips: Mapping[str, Clips], terminal: Terminal) -> Found:
+    started = datetime.now(UTC)
+    progress = Progress(terminal.console, f"{plan.suite.name}: {', '.join(s.uri for s in sides)}", _length_s(plan))
+    campaign = Campaign(plan, sides, clips, progress, record=job.record, recorded_as=job.recorded_as)
+    agents = [side.insider for side in sides if isinstance(side.insider, OwnAgent)]
+    faults = FaultClock(agents[0] if agents else None, plan.suite.faults, campaign.elapsed_s, progress.note)
+    stopped = await _watched(_calls_and_faults(campaign, faults), progress)
+    if agents:
+        await asyncio.sleep(_LAST_LINES)
+    troubles = ["the run was ended before its time"] if stopped else []
+    troubles += [death for agent in agents if (death := agent.died()) is not None]
+    runs = [
+        conclude(
+            campaign,
+            side,
+            name=plan.suite.name,
+            started=started,
+            command=job.command,
+            faults=faults.done,
+            troubles=troubles,
+        )
+        for side in sides
+    ]
+    ok = all(run.verdict.ok for run in runs)
+    return Found(runs, INTERRUPTED if stopped else OK if ok else FAILED)
+
+
+async def _watched(work: Coroutine[Any, Any, None], progress: Progress) -> bool:
+    """Shows the work until it is done; True if somebody has ended it. A second Ctrl-C ends everything."""
+    task, drawing = asyncio.create_task(work), asyncio.create_task(progress.run())
+    loop = asyncio.get_running_loop()
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        if stopped:
+            raise KeyboardInterrupt
+        stopped = True
+        task.cancel()
+
+    for number in _ENDING:
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopped:
+            raise
+    finally:
+        drawing.cancel()
+        await asyncio.gather(drawing, return_exceptions=True)
+        for number in _ENDING:
+            loop.remove_signal_handler(number)
+    return stopped
+
+
+async def _calls_and_faults(campaign: Campaign, faults: FaultClock) -> None:
+    """Faults that were to come after the last call do not come any more."""
+    beside = asyncio.create_task(faults.run())
+    try:
+        await campaign.run()
+    finally:
+        beside.cancel()
+        with suppress(asyncio.CancelledError):
+            await beside
+
+
+def _length_s(plan: Plan) -> float | None:
+    """None where nobody knows before."""
+    suite = plan.suite
+    return None if suite.find or suite.every is None else (suite.length + suite.warm_up) / SECOND
+
+
+# --- what a run needs -------------------------------------------------------------------------------------------------
+
+
+async def _voices(plan: Plan, url: str | None, terminal: Terminal) -> dict[str, Clips]:
+    """Everything that callers will say, made ahead of time by one models process."""
+    terminal.note(f"making the voices of {', '.join(plan.scenarios)}")
+    if url is not None:
+        return {name: await clips_for(scenario, url) for name, scenario in plan.scenarios.items()}
+    child, own = await start_models()
+    try:
+        return {name: await clips_for(scenario, own) for name, scenario in plan.scenarios.items()}
+    finally:
+        await child.stop(_STOP_GRACE)
+
+
+async def _agent(stack: AsyncExitStack, plan: Plan, job: Job, target: str, terminal: Terminal) -> OwnAgent | None:
+    """The one that is started for the run; None where somebody else's is called."""
+    path, _, number = target.partition("#")
+    if not path.endswith((".yaml", ".yml")):
+        if plan.suite.faults:
+            raise ConfigError(["faults are done to an agent that the run has started: give its configuration (.yaml)"])
+        return None
+    file = read_agent_file(Path(path), number or None)
+    disk = any(fault.what == "fill" for fault in plan.suite.faults)
+    agent = OwnAgent(file, models=job.models, disk=disk)
+    for fault in plan.suite.faults:
+        agent.check(fault)
+    terminal.note(f"starting {path}")
+    return await stack.enter_async_context(agent)
+
+
+async def _side(stack: AsyncExitStack, plan: Plan, job: Job, typed: str, terminal: Terminal) -> Side:
+    agent = await _agent(stack, plan, job, typed, terminal)
+    target = await find(typed if agent is None else agent.uri, job.patience)
+    most = plan.suite.load.most or 1000
+    host = await stack.enter_async_context(CallerHost(target, max_calls=_SPARE * most + 16))
+    return Side(target.uri, typed if agent is None else agent.label, host, Watch(host.costs), agent)

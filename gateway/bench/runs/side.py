@@ -1,0 +1,93 @@
+"""One agent that is called in a run, and everything that its callers brought home."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from gateway.bench.callers.host import CallerHost
+from gateway.bench.measure.entry import call_entry
+from gateway.bench.measure.inside import InsideTurn
+from gateway.bench.measure.results import CallResult
+from gateway.bench.runs.figures import figure
+from gateway.bench.runs.generator import Watch
+from gateway.bench.runs.run_file import Call, Figure
+from gateway.bench.runs.schedule import Due
+from gateway.units import Nanos
+
+__all__ = ["LEFT_OUT", "Insider", "Side", "call_figures", "outcomes", "recording_name"]
+
+LEFT_OUT = "left-out"
+"""Due while its line was still talking: no call, and no failure of the agent's."""
+
+
+class Insider(Protocol):
+    """An agent that tells what it has written down, because the run has started it or found its records."""
+
+    def turns(self, call_id: str) -> Sequence[InsideTurn]: ...
+
+
+@dataclass
+class Side:
+    """``results`` grows as calls end; ``calls`` is asked for at the end, when the agent has written everything down."""
+
+    uri: str
+    label: str
+    host: CallerHost
+    watch: Watch
+    insider: Insider | None = None
+    results: list[CallResult] = field(default_factory=list)
+    left_out: list[Due] = field(default_factory=list)
+
+    def calls(self, origin: Nanos, since: int = 0) -> list[Call]:
+        """In the order of the schedule; of results from number ``since`` on."""
+        placed = [self._call(one, origin) for one in self.results[since:]]
+        return sorted([*placed, *map(_left_out, self.left_out)], key=lambda call: call.number)
+
+    def _call(self, result: CallResult, origin: Nanos) -> Call:
+        inside = () if self.insider is None else self.insider.turns(result.call_id)
+        return Call.model_validate(call_entry(result, origin, inside))
+
+
+def _left_out(due: Due) -> Call:
+    return Call(
+        number=due.number,
+        call_id="",
+        scenario=due.scenario,
+        phase=due.phase.name,
+        warm_up=due.phase.warm_up,
+        due_s=due.due_s,
+        started_s=None,
+        late_ms=None,
+        outcome=LEFT_OUT,
+        failure="its line was still talking when the next call was due",
+    )
+
+
+def call_figures(calls: Iterable[Call]) -> dict[str, Figure]:
+    """What was measured of these calls. An answer that began before the caller had ended is no waiting time."""
+    chosen = list(calls)
+    turns = [turn for call in chosen for turn in call.turns]
+    values: Mapping[str, Iterable[float | None]] = {
+        "gap": (turn.gap_ms for turn in turns if not turn.talked_over),
+        "set_up": (call.answered_ms for call in chosen),
+        "ringing": (call.ringing_ms for call in chosen),
+        "greeting": (call.greeting_ms for call in chosen),
+        "stop": (turn.stop_ms for turn in turns),
+        "dead_air": (one.ms for call in chosen for one in call.dead_air),
+    }
+    found = {name: figure(value for value in some if value is not None) for name, some in values.items()}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def outcomes(calls: Iterable[Call]) -> dict[str, int]:
+    """The most frequent first."""
+    return dict(Counter(call.outcome for call in calls).most_common())
+
+
+def recording_name(directory: Path, number: int, label: str) -> Path:
+    """Of one call; runs against two agents keep them apart."""
+    return directory / f"{label}-{number:05d}.wav"

@@ -1,0 +1,239 @@
+"""The latency bench: many talking callers, and what they measured."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.cli.arguments import OK, add_command, duration, run_loop
+from gateway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gateway.bench.runs.plan import Plan
+    from gateway.bench.runs.run import Found, Job
+    from gateway.bench.runs.run_file import Run
+    from gateway.bench.terminal import Terminal
+
+__all__ = ["add_commands"]
+
+_SHAPES: Final = {
+    "callers": ("N", "so many callers at once"),
+    "ramp": ("FROM:TO", "from so many callers to so many, in twelve steps"),
+    "steps": ("N,N,...", "so many callers at once, one step after the other"),
+    "spike": ("N:PEAK", "so many callers, then many more, then as before"),
+    "soak": ("N", "so many callers for a long time, told in ten parts"),
+    "rate": ("N/s", "so many new calls a second (also /m, /h), whatever becomes of those before"),
+}
+
+
+def add_commands(commands: Any) -> None:
+    """To the parser's subparsers."""
+    about = "measure a voice agent with many talking callers, under load and under faults"
+    parser = add_command(commands, "bench", _list, about, "linecard bench run sip:pizza@127.0.0.1:5060")
+    parts = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(parts)
+    _add_ab(parts)
+    add_command(parts, "list", _list, "list the suites and scenarios that ship", "linecard bench list")
+
+
+def _add_run(parts: Any) -> None:
+    example = (
+        "linecard bench run sip:pizza@127.0.0.1:5060 --suite smoke\n"
+        "linecard bench run sip:agent@192.0.2.7 --scenario pizza --callers 20 --for 2m --html run.html\n"
+        "linecard bench run config/linecard.yaml --ramp 5:500 --find 'p99<800ms'"
+    )
+    parser = add_command(parts, "run", _run, "call an agent many times and measure every turn", example)
+    parser.add_argument("target", metavar="TARGET", help=_TARGET)
+    _add_plan(parser)
+    parser.add_argument(
+        "--find", metavar="OBJECTIVE", help="the largest number of callers that keeps it, like p99<800ms"
+    )
+    parser.add_argument("--faults", metavar="FILE", help="YAML: what happens to an agent of the run's own, and when")
+    parser.add_argument("--out", metavar="FILE", help="run file (default: bench-SUITE-TIME.json)")
+    parser.add_argument("--html", metavar="FILE", help="report to look at, beside the run file")
+
+
+def _add_ab(parts: Any) -> None:
+    example = "linecard bench ab a.yaml b.yaml --callers 4 --for 5m\nlinecard bench ab sip:a@192.0.2.7 sip:b@192.0.2.8"
+    about = "call two agents in turn, in one run, and say whether they differ"
+    parser = add_command(parts, "ab", _ab, about, example)
+    parser.add_argument("target_a", metavar="TARGET_A", help=_TARGET)
+    parser.add_argument("target_b", metavar="TARGET_B", help="the same")
+    _add_plan(parser)
+    parser.add_argument(
+        "--out", metavar="NAME", default="ab", help="run files NAME-a.json and NAME-b.json (default: ab)"
+    )
+
+
+_TARGET: Final = "SIP address; or a gateway's FILE.yaml or FILE.yaml#NUMBER, which is started for the run, with models"
+
+
+def _add_plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--suite", default=None, metavar="NAME|FILE", help="smoke, standard, load, soak, chaos, or YAML"
+    )
+    parser.add_argument("--scenario", action="append", metavar="NAME|FILE", help="what callers do; again for a mix")
+    shapes = parser.add_mutually_exclusive_group()
+    for shape, (metavar, about) in _SHAPES.items():
+        shapes.add_argument(f"--{shape}", metavar=metavar, help=about)
+    parser.add_argument("--for", dest="length", metavar="TIME", help="how long the load lasts, the warm-up not counted")
+    parser.add_argument("--warm-up", metavar="TIME", help="before that, in no figure")
+    parser.add_argument(
+        "--every", metavar="TIME", help="each caller calls so often (default: as a trial call takes, and a tenth more)"
+    )
+    parser.add_argument("--calls", type=int, metavar="N", help="no more than so many calls")
+    parser.add_argument("--seed", type=int, metavar="N", help="same seed, same schedule (default: a new one)")
+    parser.add_argument("--objective", metavar="OBJECTIVE", help="fail unless it is kept, like p95<1.5s")
+    parser.add_argument("--failures", type=int, metavar="N", help="so many calls may fail (default: 0)")
+    parser.add_argument("--impair", metavar="NAME", help="the callers' lines, like bad-wifi, mobile or satellite")
+    parser.add_argument("--record", metavar="DIR", help="keep every call as a stereo WAV: caller left, agent right")
+    parser.add_argument(
+        "--give-up",
+        type=duration,
+        default="5s",
+        metavar="TIME",
+        help="patience with a far end that says nothing at all",
+    )
+    parser.add_argument(
+        "--voices", metavar="URL", help="models process for the callers' voices (default: one is started)"
+    )
+    parser.add_argument(
+        "--models", metavar="COMMAND", help="what serves the models of a gateway that is started; {port} is its port"
+    )
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def _run(options: argparse.Namespace) -> int:
+    from gateway.bench.runs.run_file import write_run
+
+    out = _writable(options.out or f"{_default_name(options)}.json")
+    if options.html is not None:
+        _writable(options.html)
+    terminal, found = _found(options, [options.target], out)
+    (run,) = found.runs
+    write_run(run, out)
+    _tell(terminal, run)
+    terminal.note(f"  run file: {out}")
+    return found.status
+
+
+def _ab(options: argparse.Namespace) -> int:
+    from gateway.bench.runs.run_file import write_run
+
+    outs = [_writable(f"{options.out}-{name}.json") for name in "ab"]
+    terminal, found = _found(options, [options.target_a, options.target_b], outs[0])
+    for run, out in zip(found.runs, outs, strict=True):
+        write_run(run, out)
+        _tell(terminal, run)
+        terminal.note(f"  run file: {out}")
+    return found.status
+
+
+def _list(options: argparse.Namespace) -> int:
+    from gateway.bench.callers.scenario import load_scenario, shipped
+    from gateway.bench.runs.plan import load_suite, shipped_suites
+
+    print("suites (linecard bench run TARGET --suite NAME)")
+    for name in shipped_suites():
+        print(f"  {name:<20}{load_suite(name).about}")
+    print("scenarios (--scenario NAME)")
+    for name in shipped():
+        print(f"  {name:<20}{load_scenario(name).about}")
+    return OK
+
+
+def _found(options: argparse.Namespace, targets: list[str], out: Path) -> tuple[Terminal, Found]:
+    from gateway.bench.runs.run import run_job
+    from gateway.bench.terminal import Terminal
+
+    terminal = Terminal()
+    plan, job = _plan(options), _job(options, targets, out)
+    kept: list[Found] = []
+
+    async def work() -> int:
+        kept.append(await run_job(plan, job, terminal))
+        return OK
+
+    run_loop(work())
+    if not kept:
+        raise KeyboardInterrupt
+    return terminal, kept[0]
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    from gateway.bench.runs.faults.options import load_faults
+    from gateway.bench.runs.plan import load_suite, make_plan
+
+    changes: dict[str, Any] = {
+        "scenarios": options.scenario,
+        "for": options.length,
+        "warm_up": options.warm_up,
+        "every": options.every,
+        "objective": options.objective,
+        "failures": options.failures,
+        "impairments": options.impair,
+        "load": next(({shape: text} for shape in _SHAPES if (text := getattr(options, shape)) is not None), None),
+    }
+    if (objective := getattr(options, "find", None)) is not None:
+        changes |= {"find": True, "objective": objective}
+    if (faults := getattr(options, "faults", None)) is not None:
+        changes["faults"] = load_faults(Path(faults))
+    if options.calls is not None and options.calls < 1:
+        raise ConfigError([f"--calls: {options.calls}; give 1 or more"])
+    suite = load_suite(options.suite or "smoke", {key: value for key, value in changes.items() if value is not None})
+    return make_plan(suite, random.getrandbits(31) if options.seed is None else options.seed, options.calls)
+
+
+def _job(options: argparse.Namespace, targets: list[str], out: Path) -> Job:
+    import os
+
+    from gateway.bench.runs.faults.agent import MODELS_COMMAND
+    from gateway.bench.runs.run import Job
+
+    record = None if options.record is None else Path(options.record)
+    return Job(
+        targets=targets,
+        command=["linecard", *sys.argv[1:]],
+        record=record,
+        recorded_as="" if record is None else os.path.relpath(record, out.parent),
+        patience=options.give_up,
+        voices=options.voices,
+        models=options.models or MODELS_COMMAND,
+    )
+
+
+def _default_name(options: argparse.Namespace) -> str:
+    import time
+
+    suite = Path(options.suite or "run").stem
+    return time.strftime(f"bench-{suite}-%Y%m%d-%H%M%S")
+
+
+def _writable(name: str) -> Path:
+    """Known before the run, not after it. Raises ``ConfigError``."""
+    path = Path(name)
+    if not path.parent.is_dir():
+        raise ConfigError([f"{path}: there is no such directory to write to"])
+    return path
+
+
+def _tell(terminal: Terminal, run: Run) -> None:
+    """The table and the verdict."""
+    from gateway.bench.measure.results import Summary
+    from gateway.bench.terminal import Row
+
+    rows = [Row(name, Summary(f.count, f.p50, f.p95, f.p99, f.max)) for name, f in run.figures.items()]
+    terminal.table({f"measured on the wire: {run.target.label}": rows})
+    terminal.note("  " + ", ".join(f"{count} {name}" for name, count in run.outcomes.items()), style="default")
+    if run.knee is not None:
+        kept = "no load" if run.knee.callers is None else f"{run.knee.callers} callers"
+        terminal.note(f"  the largest load that kept the objective: {kept}", style="default")
+    for reason in run.verdict.reasons:
+        terminal.failure(reason)
+    if run.verdict.ok:
+        terminal.success("the run is good")
