@@ -42,7 +42,7 @@ run: setup
 	@exec $(BIN)/linecard demo $(CONFIG) $(if $(filter-out 0,$(ONCE)),--once)
 
 test: setup
-	@.ci/system sipp openssl tshark baresip kamailio ip nft >/dev/null
+	@.ci/system sipp openssl tshark baresip kamailio chromium ip nft >/dev/null
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
 interop-pipecat: setup .venv-pipecat/installed
