@@ -51,6 +51,8 @@ cdef struct Downlink:
     State state
     bint begins                 # the next packet with audio is the first of its talkspurt
     bint waited                 # a short tail has waited its one tick
+    int64_t appointment         # nanoseconds of the tick clock at which what is queued begins; 0: none
+    int lead                    # samples of silence before it in its first packet
     bint padded                 # the packet under way ends in silence: nothing was left
     bint unfinished             # the last thing queued was audio, not a mark: running dry now is an underrun
     int real                    # samples of the packet under way that came from the queue

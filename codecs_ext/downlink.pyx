@@ -67,6 +67,8 @@ __all__ = ["Sender"]
 
 cdef int64_t NEVER_DUE = INT64_MAX
 
+cdef int64_t TICK_NS = TICK_MS * 1_000_000
+
 cdef enum:
     BEHIND = 40                 # ticks (200 ms) that are caught up; a longer stop moves the grid
     UTTERANCE = 200             # ticks (1 s) within which more audio belongs to the same utterance
@@ -151,7 +153,7 @@ cdef void downlink_connect(Downlink *down, const CodecTable *codec, void *coding
         _regrid(down, tick)
         down.due = down.nominal
         down.state = SILENT
-        if down.real or down.queue.first != NULL:
+        if not down.appointment and (down.real or down.queue.first != NULL):
             _start(down, tick)
     elif not send:
         down.due = NEVER_DUE
@@ -185,8 +187,35 @@ cdef void downlink_play(Downlink *down, Block *block, int64_t tick) noexcept nog
     if empty:
         _count_utterance(down, down.unfinished and tick - down.idle_since < UTTERANCE)
     down.unfinished = True
+    if empty and block.number > tick * TICK_NS:
+        down.appointment = block.number
     if down.state == SILENT and down.enabled:
-        _start(down, tick)
+        if not down.appointment:
+            _start(down, tick)
+        elif down.appointment < down.nominal * TICK_NS:     # before the next place on the grid
+            _start(down, down.appointment // TICK_NS)
+            _wait_in_packet(down)
+
+
+@cdivision(True)
+cdef void _wait_in_packet(Downlink *down) noexcept nogil:
+    """The packet that is due begins with silence up to the moment that was asked for."""
+    cdef int64_t ahead = down.appointment - down.due * TICK_NS
+    down.appointment = 0
+    if ahead > 0:
+        down.lead = down.real = <int>(ahead * down.codec.rate / 1_000_000_000)
+        memset(down.packet, 0, down.real * sizeof(int16_t))
+
+
+cdef void _keep_appointment(Downlink *down) noexcept nogil:
+    """If the packet that is due covers the moment, audio begins in it; the grid is kept."""
+    if down.appointment >= (down.due + down.period) * TICK_NS:
+        return
+    down.state = PLAYING
+    down.begins = True
+    down.waited = False
+    playout_restart(&down.queue)
+    _wait_in_packet(down)
 
 
 cdef void downlink_mark(Downlink *down, Block *block) noexcept nogil:
@@ -235,6 +264,7 @@ cdef void downlink_flush(Downlink *down, int64_t number) noexcept nogil:
     playout_clear(&down.queue)
     _drop_marks(down, False)
     down.real = 0
+    down.appointment = 0
     down.unfinished = False
     if down.state == PLAYING:
         down.state = SILENT
@@ -309,7 +339,7 @@ cdef bint _prepare_audio(Downlink *down, int64_t tick) noexcept nogil:
     if down.real == 0:
         _go_idle(down, tick)
         return False
-    if not down.waited:             # more may come within the tick: the producer cuts where it likes
+    if not down.waited and down.unfinished:     # more may come within the tick: the producer cuts where it likes
         down.waited = True
         down.due += 1
         return False
@@ -422,6 +452,8 @@ cdef int downlink_packet(Downlink *down, int64_t tick, uint8_t *datagram) noexce
         _join(down)
         return _digit_packet(down, datagram)
     down.apart = False
+    if down.appointment:
+        _keep_appointment(down)
     if down.state == PLAYING:
         audio = _prepare_audio(down, tick)
         if not audio and down.due > tick:
@@ -455,7 +487,10 @@ cdef void downlink_sent(Downlink *down, int64_t sent) noexcept nogil:
     down.last_audio = sent
     if down.begins:
         down.begins = False
-        _tell(down, PLAYOUT_STARTED, 0)
+        down.last_audio += <int64_t>down.lead * 1_000_000_000 // down.codec.rate
+        _tell(down, PLAYOUT_STARTED, down.lead)
+        down.last_audio = sent
+        down.lead = 0
     _played(down, down.real)
     down.real = 0
     down.waited = False
@@ -514,10 +549,11 @@ cdef class Sender:
         downlink_connect(&self.down, self.codec.table, codec_state(self.coding), self.payload_type,
                          self.event_payload_type, self.ptime_ms, send, tick)
 
-    def play(self, pcm: bytes, rate: int, tick: int) -> None:
-        """Queues audio; the plane would handle it at ``tick``, before that tick's packets."""
+    def play(self, pcm: bytes, rate: int, tick: int, at: int = 0) -> None:
+        """Queues audio; the plane would handle it at ``tick``, before that tick's packets. ``at``: nanoseconds from the
+        first tick."""
         cdef const char *source = pcm
-        cdef Block *block = block_new(rate, len(pcm) // 2, 0)
+        cdef Block *block = block_new(rate, len(pcm) // 2, at)
         if block == NULL:
             raise MemoryError
         memcpy(block.samples, source, len(pcm))

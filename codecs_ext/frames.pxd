@@ -4,6 +4,7 @@ from codecs_ext.codec cimport CodecTable
 from codecs_ext.counters cimport Counters
 from codecs_ext.echo cimport Echo
 from codecs_ext.noise cimport Noise
+from codecs_ext.onset cimport Onset, OnsetOptions
 from codecs_ext.plc cimport Concealer
 from codecs_ext.resample cimport Resampler
 from codecs_ext.ring cimport Ring
@@ -34,8 +35,13 @@ cdef struct Frames:
     Noise noise
     Resampler resampler         # to the rate handed up
     Resampler narrow            # to 8 kHz, for the detector
+    bint began                  # something real was heard
+    bint deaf                   # ``ear`` tells all that is wanted: no frames, no detector
+    Onset ear
 
 cdef void frames_set_codec(Frames *frames, const CodecTable *codec) noexcept nogil
+cdef void frames_listen(Frames *frames, const OnsetOptions *options) noexcept nogil
+cdef void frames_end(Frames *frames) noexcept nogil
 cdef void frames_tell(Frames *frames, int kind, int64_t number, int64_t media_time, int64_t stamp) noexcept nogil
 cdef void frames_real(Frames *frames, int16_t *samples, int count, int64_t arrival, bint late) noexcept nogil
 cdef void frames_made_up(Frames *frames, const int16_t *samples, int count, int64_t now) noexcept nogil

@@ -7,10 +7,13 @@ from libc.string cimport memcpy, memset
 from codecs_ext.codec cimport CODEC_SAMPLES, CodecTable
 from codecs_ext.echo cimport echo_hear
 from codecs_ext.noise cimport noise_make
+from codecs_ext.onset cimport Edge, OnsetOptions, onset_finish, onset_hear, onset_init
 from codecs_ext.plc cimport PLC_BRIDGE, plc_bridge, plc_hear, plc_init, plc_make
 from codecs_ext.resample cimport resample_init, resample_run
 from codecs_ext.ring cimport (
     AUDIO,
+    FIRST_PACKET,
+    SOUND,
     SPEECH_ENDED,
     SPEECH_STARTED,
     Kind,
@@ -36,6 +39,16 @@ cdef void frames_set_codec(Frames *frames, const CodecTable *codec) noexcept nog
     plc_init(&frames.plc, codec.rate)
     resample_init(&frames.resampler, codec.rate, frames.rate)
     resample_init(&frames.narrow, codec.rate, 8000)
+    if frames.ear.rate and frames.ear.rate != codec.rate:
+        frames_listen(frames, &frames.ear.options)
+
+
+cdef void frames_listen(Frames *frames, const OnsetOptions *options) noexcept nogil:
+    """From here on edges of sound are told as well, or (``options.audio`` unset) instead."""
+    cdef OnsetOptions wanted = options[0]
+    onset_init(&frames.ear, &wanted, 8000 if frames.codec == NULL else frames.codec.rate)
+    frames.deaf = frames.ear.rate != 0 and not wanted.audio
+    frames.vad.events_count = 0
 
 
 cdef void frames_tell(Frames *frames, int kind, int64_t number, int64_t media_time, int64_t stamp) noexcept nogil:
@@ -47,6 +60,8 @@ cdef void frames_tell(Frames *frames, int kind, int64_t number, int64_t media_ti
 cdef bint _detect(Frames *frames, const int16_t *samples, int count, int64_t arrival, bint real) noexcept nogil:
     """What the detector, which listens at 8 kHz, says of them."""
     cdef int16_t[NARROW_MAX + 1] narrow
+    if frames.deaf:
+        return False
     if frames.codec.rate == 8000:
         return vad_run(&frames.vad, samples, count, frames.media_time, arrival, real)
     count = resample_run(&frames.narrow, samples, count, narrow)
@@ -71,6 +86,38 @@ cdef void _tape(Frames *frames, const int16_t **samples, int16_t *beeped, int co
         memcpy(beeped, samples[0], count * sizeof(int16_t))
         if tape_beep(frames.tape, True, beeped, count, frames.codec.rate, frames.codec.clock, frames.next_timestamp):
             samples[0] = beeped
+
+
+cdef void _tell_edge(Frames *frames, const Edge *edge) noexcept nogil:
+    cdef Record *record = ring_reserve(frames.ring, SOUND, frames.slot, sizeof(int64_t), 0)
+    if record == NULL:
+        frames.counters.overflows += 1
+        return
+    record.flags = edge.started
+    record.number = edge.at
+    record.media_time = edge.media_time
+    record.stamp = edge.packet
+    memcpy(record + 1, &edge.sound, sizeof(int64_t))
+    ring_commit(frames.ring)
+
+
+cdef void frames_end(Frames *frames) noexcept nogil:
+    """The leg closes: the end of what was still heard."""
+    cdef int i
+    if frames.ear.rate:
+        onset_finish(&frames.ear)
+        for i in range(frames.ear.count):
+            _tell_edge(frames, &frames.ear.edges[i])
+
+
+cdef void _listen(Frames *frames, const int16_t *samples, int count, int64_t arrival, int flags) noexcept nogil:
+    cdef int i
+    if not frames.began and not flags & ~LATE:
+        frames.began = True
+        frames_tell(frames, FIRST_PACKET, 0, frames.media_time, arrival)
+    onset_hear(&frames.ear, samples, count, frames.media_time, arrival, not flags & ~LATE)
+    for i in range(frames.ear.count):
+        _tell_edge(frames, &frames.ear.edges[i])
 
 
 @cdivision(True)
@@ -106,6 +153,11 @@ cdef void _hand_up(Frames *frames, const int16_t *samples, int count, int64_t ar
     cdef int i
     if frames.tape != NULL and frames.tape.order.voice:
         _tape(frames, &samples, beeped, count, arrival, (flags & ~LATE) != 0)
+    if frames.ear.rate:
+        _listen(frames, samples, count, arrival, flags)
+    if frames.deaf:
+        _pass(frames, count)
+        return
     for i in range(frames.vad.events_count):
         if frames.vad.events[i].started:
             frames_tell(frames, SPEECH_STARTED, 0, frames.vad.events[i].media_time, frames.vad.events[i].arrival)

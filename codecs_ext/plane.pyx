@@ -44,6 +44,7 @@ from codecs_ext.linux cimport (
     sigset_t,
     sockaddr_storage,
 )
+from codecs_ext.onset cimport OnsetOptions
 from codecs_ext.playout cimport Block, block_new, block_return, blocks_free
 from codecs_ext.reels cimport TapeEnd
 from codecs_ext.resample cimport resample_rate_known, resample_source_known
@@ -51,6 +52,7 @@ from codecs_ext.ring cimport (
     AUDIO,
     CLOSED,
     DIGIT,
+    FIRST_PACKET,
     DO_BACKDROP,
     DO_BRIDGE,
     DO_CLOSE,
@@ -59,6 +61,7 @@ from codecs_ext.ring cimport (
     DO_ECHO,
     DO_FLUSH,
     DO_KEY,
+    DO_LISTEN,
     DO_TRIM,
     DO_MARK,
     DO_OPEN,
@@ -72,6 +75,7 @@ from codecs_ext.ring cimport (
     PLAYOUT_IDLE,
     PLAYOUT_STARTED,
     RTP_TIMEOUT,
+    SOUND,
     SPEECH_ENDED,
     SPEECH_STARTED,
     Kind,
@@ -407,15 +411,15 @@ cdef class PlaneShard:
     cdef bint _push(self, Kind kind, int slot, int64_t number):
         return ring_tell(&self.shard.commands, kind, slot, number, 0, 0)
 
-    cdef bint _push_block(self, Kind kind, int slot, Block *block):
-        if not self._push(kind, slot, <int64_t>block):
+    cdef bint _push_block(self, Kind kind, int slot, Block *block, int64_t at = 0):
+        if not ring_tell(&self.shard.commands, kind, slot, <int64_t>block, 0, at):
             block_return(&self.shard.freed, block)
             return False
         return True
 
-    def play(self, slot: int, const uint8_t[::1] audio not None, rate: int, law: int = -1) -> bool:
+    def play(self, slot: int, const uint8_t[::1] audio not None, rate: int, law: int = -1, at: int = 0) -> bool:
         """Queues a copy of the audio: 16-bit little-endian samples, or G.711 (``law`` 0: mu, 1: A), whose bytes come out
-        again as they went in. Raises ``ValueError`` for half a sample, unknown rates."""
+        again as they went in. ``at``: not before this moment of the monotonic clock, if nothing is queued. Raises ``ValueError`` for half a sample, unknown rates."""
         cdef Block *block
         cdef Py_ssize_t size = audio.shape[0]
         if (law < 0 and size & 1) or not resample_source_known(rate):
@@ -430,7 +434,23 @@ cdef class PlaneShard:
             memcpy(block.samples, &audio[0], size)
         else:
             g711_decode(<Law>law, &audio[0], block.samples, <int>size)
-        return self._push_block(DO_PLAY, slot, block)
+        return self._push_block(DO_PLAY, slot, block, at)
+
+    def listen(self, slot: int, threshold: float, margin: float, block_us: int, confirm: int, release: int,
+               audio: bool) -> bool:
+        """Edges of sound are told from here on (``on_sound``); without ``audio`` nothing else of what is heard. Raises
+        ``ValueError`` for blocks that cannot be judged."""
+        cdef OnsetOptions options
+        cdef Record *record
+        if not 1000 <= block_us <= 20_000 or confirm < 1 or release < 1:
+            raise ValueError(f"blocks of {block_us} us cannot be judged")
+        record = ring_reserve(&self.shard.commands, DO_LISTEN, slot, sizeof(options), 0)
+        if record == NULL:
+            return False
+        options = OnsetOptions(threshold, margin, block_us, confirm, release, audio)
+        memcpy(record + 1, &options, sizeof(options))
+        ring_commit(&self.shard.commands)
+        return True
 
     def mark(self, slot: int, number: int) -> bool:
         """A mark behind what is queued."""
@@ -603,6 +623,11 @@ cdef class PlaneShard:
         if record.kind == AUDIO:
             pcm = PyBytes_FromStringAndSize(<const char *>(record + 1), record.bytes)
             observer.on_audio(pcm, record.media_time, record.stamp, record.flags)
+        elif record.kind == SOUND:
+            observer.on_sound(record.flags != 0, record.stamp, record.number, record.media_time,
+                              (<const int64_t *>(record + 1))[0])
+        elif record.kind == FIRST_PACKET:
+            observer.on_first_packet(record.stamp)
         elif record.kind == SPEECH_STARTED:
             observer.on_speech_started(record.media_time, record.stamp)
         elif record.kind == SPEECH_ENDED:

@@ -9,7 +9,7 @@ cdef struct Block:
     Block *next
     int rate                    # 0: a mark, without samples
     Block **pool                # of a shard's thread, to which it goes back; NULL: to who frees
-    int64_t number              # of the mark
+    int64_t number              # of the mark; of audio: when it begins (``Downlink.appointment``), 0: at once
     int count                   # samples
     int taken
     int16_t samples[1]          # ``count`` of them

@@ -15,6 +15,8 @@ cdef enum Kind:
     RTP_TIMEOUT
     CLOSED
     HANDSHAKE
+    SOUND                       # an edge: ``number`` is when, a payload of 8 octets its sound
+    FIRST_PACKET
     # event loop to plane
     DO_OPEN
     DO_CONNECT
@@ -30,6 +32,7 @@ cdef enum Kind:
     DO_KEY
     DO_SEND
     DO_ECHO
+    DO_LISTEN
 
 cdef struct Record:
     uint32_t size               # with this header and the padding

@@ -26,6 +26,7 @@ from codecs_ext.downlink cimport (
     downlink_trim,
 )
 from codecs_ext.echo cimport Echo
+from codecs_ext.frames cimport frames_end, frames_listen
 from codecs_ext.leg cimport (
     Connection,
     Leg,
@@ -86,6 +87,7 @@ from codecs_ext.linux cimport (
     timespec,
     write,
 )
+from codecs_ext.onset cimport OnsetOptions
 from codecs_ext.playout cimport Block, block_return, blocks_free
 from codecs_ext.ring cimport (
     CLOSED,
@@ -97,6 +99,7 @@ from codecs_ext.ring cimport (
     DO_ECHO,
     DO_FLUSH,
     DO_KEY,
+    DO_LISTEN,
     DO_TRIM,
     DO_MARK,
     DO_OPEN,
@@ -219,6 +222,7 @@ cdef void shard_close_leg(Shard *shard, uint32_t slot) noexcept nogil:
         if leg.polled:
             epoll_ctl(shard.epoll, EPOLL_CTL_DEL, leg.fd, NULL)
         _goodbye(shard, leg)
+        frames_end(&leg.up.frames)
         close(leg.fd)
         leg.fd = -1
         _close(leg.control_fd)              # which takes it out of the epoll set: nobody else has it
@@ -282,6 +286,8 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
             if leg.control_fd >= 0:
                 _poll(shard, record.slot | ON_CONTROL, leg.control_fd)
     elif record.kind == DO_PLAY:
+        if record.stamp:
+            (<Block *>record.number).number = record.stamp - shard.origin
         downlink_play(&leg.down, <Block *>record.number, shard.tick)
     elif record.kind == DO_MARK:
         downlink_mark(&leg.down, <Block *>record.number)
@@ -294,6 +300,8 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
         backdrop_set(&leg.down.backdrop, order.loop, order.count, order.rate, order.level, order.duck)
     elif record.kind == DO_TRIM:
         downlink_trim(&leg.down, record.number, record.media_time)
+    elif record.kind == DO_LISTEN:
+        frames_listen(&leg.up.frames, <const OnsetOptions *>(record + 1))
     elif record.kind == DO_TAPE:
         tape_order(&leg.tape, <const TapeOrder *>(record + 1), shard.now)
     elif record.kind == DO_KEY:

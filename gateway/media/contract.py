@@ -18,7 +18,18 @@ from gateway.audio import Encoding
 from gateway.sdp.types import Stream
 from gateway.units import Nanos, Samples
 
-__all__ = ["PLAYED_RATES", "FarReport", "FrameFlags", "Leg", "LegObserver", "LegStats", "Stream", "TapeOrder"]
+__all__ = [
+    "PLAYED_RATES",
+    "FarReport",
+    "FrameFlags",
+    "Hearing",
+    "Leg",
+    "LegObserver",
+    "LegStats",
+    "SoundObserver",
+    "Stream",
+    "TapeOrder",
+]
 
 
 PLAYED_RATES: Final = (8000, 16000, 22050, 24000, 44100, 48000)
@@ -121,6 +132,24 @@ class TapeOrder:
     """The agent hears it too."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """How edges of sound are told (``Leg.listen``): by an energy detector with hindsight, apart from the plane's."""
+
+    threshold_dbfs: float = -48.0
+    """The least level that counts as sound."""
+    margin_db: float = 12.0
+    """What it must be above the background; 0: the threshold alone decides."""
+    confirm_ms: float = 10.0
+    """Sound must last so long to be told, and is dated back to its beginning."""
+    release_ms: float = 200.0
+    """Silence likewise."""
+    block_ms: float = 2.5
+    """What is judged at a time."""
+    audio: bool = False
+    """Frames are handed up as well (``on_audio``), and the plane's detector runs."""
+
+
 class LegObserver(Protocol):
     """What a leg tells its owner. Every method returns at once; none may raise."""
 
@@ -142,7 +171,8 @@ class LegObserver(Protocol):
 
     def on_playout_started(self, sent: Nanos, position: Samples) -> None:
         """The first packet of queued audio after an idle queue has left; ``position`` counts from the leg's start the
-        8 kHz samples of queued audio that had been played before it."""
+        8 kHz samples of queued audio that had been played before it. ``sent`` is the packet's departure plus the place
+        of the audio in it, which is its beginning unless a moment was asked for (``Leg.play``)."""
 
     def on_playout_idle(self, sent: Nanos, position: Samples) -> None:
         """The last packet of queued audio has left at ``sent`` and the queue is empty; ``position`` includes it.
@@ -170,6 +200,18 @@ class LegObserver(Protocol):
         """The socket is closed; nothing follows."""
 
 
+class SoundObserver(LegObserver, Protocol):
+    """What a leg that listens (``Leg.listen``) tells as well."""
+
+    def on_sound(self, started: bool, packet: Nanos, at: Nanos, media_time: Samples, sound: int) -> None:
+        """Sound began or ended. ``packet`` is the arrival of the packet with the first (last) sample of it, ``at`` adds
+        that sample's place inside the packet; ``media_time`` counts in the codec's rate. ``sound``, of an end: so many
+        nanoseconds of it were really heard since the beginning, pauses and concealment left out."""
+
+    def on_first_packet(self, arrival: Nanos) -> None:
+        """Audio has come for the first time, with sound in it or not."""
+
+
 class Leg(Protocol):
     """One RTP session. ``local`` is the address and port that the socket is bound to."""
 
@@ -188,8 +230,14 @@ class Leg(Protocol):
     def secured(self) -> bool:
         """False while a handshake is under way."""
 
-    def play(self, audio: bytes, rate: int, encoding: Encoding = Encoding.PCM) -> None:
-        """Queues mono audio at ``rate`` Hz (8000, 16000, 24000 or 48000), any length of whole samples."""
+    def play(self, audio: bytes, rate: int, encoding: Encoding = Encoding.PCM, *, at: Nanos = ...) -> None:
+        """Queues mono audio at ``rate`` Hz (8000, 16000, 24000 or 48000), any length of whole samples.
+
+        ``at``: where nothing is queued, its first sample leaves at this moment, to the sample, or at once if that has
+        passed: the packet that covers it begins with silence. What is queued behind it follows it."""
+
+    def listen(self, hearing: Hearing) -> None:
+        """Tells edges of sound from here on; the observer is a ``SoundObserver`` then."""
 
     def mark(self, number: int) -> None:
         """Asks to be told (``on_mark``) when everything queued so far was sent."""

@@ -13,7 +13,7 @@ from codecs_ext.srtp import PROFILES
 from gateway.audio import Encoding
 from gateway.errors import MisuseError, ResourceError
 from gateway.media.codecs.contract import Codecs
-from gateway.media.contract import LegObserver, LegStats, Stream, TapeOrder
+from gateway.media.contract import Hearing, LegObserver, LegStats, Stream, TapeOrder
 from gateway.media.quality import leg_stats
 from gateway.sdp.types import DtlsPeer, SrtpKeys
 from gateway.units import MS, Nanos, Samples
@@ -24,6 +24,8 @@ _RETRY_S: Final = 0.005
 _BACKLOG: Final = 10_000
 _TONE: Final = Nanos(100 * MS)
 _GAP: Final = Nanos(100 * MS)
+_AT_ONCE: Final = Nanos(0)
+_FULL_SCALE: Final = 32768.0
 _LAWS: Final = {Encoding.PCM: -1, Encoding.ULAW: 0, Encoding.ALAW: 1}
 
 
@@ -200,10 +202,23 @@ class PlaneLeg:
         if self.spoken is not None:
             self._do(self._shard.bridge, -1, self.spoken[0], self.spoken[0], True, False, 0, 0.0)
 
-    def play(self, audio: bytes, rate: int, encoding: Encoding = Encoding.PCM) -> None:
+    def play(self, audio: bytes, rate: int, encoding: Encoding = Encoding.PCM, *, at: Nanos = _AT_ONCE) -> None:
         """Queues audio. Raises ``MisuseError`` for half a sample, or a rate that the contract does not name."""
         law = -1 if encoding is Encoding.PCM else _LAWS[encoding]
-        self._do(self._shard.play, audio, rate, law)
+        self._do(self._shard.play, audio, rate, law, at)
+
+    def listen(self, hearing: Hearing) -> None:
+        """Tells edges of sound. Raises ``MisuseError`` for what cannot be judged."""
+        amplitude = _FULL_SCALE * 10 ** (hearing.threshold_dbfs / 20)
+        self._do(
+            self._shard.listen,
+            amplitude * amplitude,
+            10 ** (hearing.margin_db / 10) if hearing.margin_db else 0.0,
+            round(hearing.block_ms * 1000),
+            max(1, round(hearing.confirm_ms / hearing.block_ms)),
+            max(1, round(hearing.release_ms / hearing.block_ms)),
+            hearing.audio,
+        )
 
     def mark(self, number: int) -> None:
         """Asks for ``on_mark`` when everything queued so far was sent."""

@@ -54,7 +54,7 @@ async def test_sipp_answers_and_its_echo_is_heard(tmp_path: Path) -> None:
     (turn,) = result.turns
     assert turn.talked_over, "an echo answers while the caller is still speaking"
     assert turn.answer is not None
-    assert 0 <= to_ms(turn.answer.start.packet - turn.saying.first_sent) < 50
+    assert 0 <= to_ms(turn.answer.start.at - turn.saying.first_sent) < 50
     assert result.stats.packets_refused == 0
     with wave.open(str(recording)) as file:
         samples = memoryview(file.readframes(file.getnframes())).cast("h")

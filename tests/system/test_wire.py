@@ -165,5 +165,6 @@ def test_caller_and_listener_agree(call: Call) -> None:
     """The bench's own measurement, held to the same independent witness."""
     for turn in call.caller.result.turns:
         assert turn.answer is not None
-        assert abs(last_before(call.heard.caller, turn.saying.last_sent + SAME) - turn.saying.last_sent) <= SAME
+        # The last packet may hold a few milliseconds of decay, which the witness takes for silence.
+        assert abs(last_before(call.heard.caller, turn.saying.last_sent + SAME) - turn.saying.last_sent) <= SAME + MS
         assert abs(first_after(call.heard.agent, turn.answer.start.packet - SAME) - turn.answer.start.packet) <= SAME

@@ -24,7 +24,7 @@ from gateway.bench.measure.outcome import Ending, Outcome, judge
 from gateway.bench.measure.results import CallResult, Saying, Ticket, dead_air, measure, spans
 from gateway.call.dialling import Dial
 from gateway.errors import SdpError
-from gateway.media.contract import Leg, LegObserver
+from gateway.media.contract import Hearing, Leg, SoundObserver
 from gateway.sip.events import Answered, Ended, Event, OfferAnswered, OfferRefused, Reoffered, Ringing
 from gateway.sip.flow import Address
 from gateway.units import SECOND, Nanos
@@ -55,7 +55,7 @@ class Phone(Protocol):
 class LegSource(Protocol):
     """The media plane, as far as a caller uses it."""
 
-    def open_leg(self, observer: LegObserver, *, uplink_rate: int) -> Leg: ...
+    def open_leg(self, observer: SoundObserver, *, uplink_rate: int) -> Leg: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Caller:
         self.scenario = scenario
         self.clips = clips
         self.impairments = impairments or scenario.impairments
-        self.ear = Ear(RATE, record=record)
+        self.ear = Ear()
         self.result = CallResult(ticket or Ticket(), scenario.name)
         self._source = random.Random(f"{self.result.ticket.seed}:{self.result.ticket.number}")
         self._call: int | None = None
@@ -118,6 +118,7 @@ class Caller:
         self._clock = clock
         self._phone = phone
         self._leg: Leg = plane.open_leg(self.ear, uplink_rate=RATE)
+        self._leg.listen(Hearing(audio=record))
         self._description = Description(self._leg.local, self._source)
         self._script = Script(
             scenario, clips, self._leg, self.ear, self, source=self._source, notify=notify, clock=clock
@@ -201,7 +202,6 @@ class Caller:
         result.ended = result.ended or self._now()
         self._leg.close()
         await self._closed()
-        self.ear.finish()
         result.first_audio = self.ear.first_audio
         result.stats = self.ear.stats or result.stats
         measure(result, self.sayings, spans(self.ear.edges), script.expected)

@@ -1,39 +1,43 @@
-"""What a synthetic caller hears and feels: the leg's observer. Keeps facts with their stamps, and wakes who waits."""
+"""What a synthetic caller hears and feels: the leg's observer. Keeps facts with their stamps, and wakes who waits.
+
+The listening itself is done by the plane (``Leg.listen``): here come the edges of sound, a handful per turn, and not
+the fifty packets a second. Frames come only where the call is recorded.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import NamedTuple
 
-from gateway.bench.measure.onset import Edge, OnsetDetector
+from gateway.bench.measure.onset import Edge
 from gateway.media.contract import LegStats
-from gateway.units import MS, Nanos, Samples
+from gateway.units import Nanos, Samples
 
-__all__ = ["Ear"]
+__all__ = ["Ear", "Sent"]
 
-_GONE: Final = 300 * MS
-"""An agent that suppresses silence just stops sending: after this long without a packet it is quiet."""
-_RELEASE: Final = 200 * MS
+
+class Sent(NamedTuple):
+    """Something of ours has left."""
+
+    at: Nanos
+    position: Samples
+    """8 kHz samples of queued audio since the start of the call."""
 
 
 class Ear:
-    """Implements ``LegObserver``. ``edges`` grows; ``changed`` is awaited by the caller's script."""
+    """Implements ``SoundObserver``. ``edges`` grows; ``changed`` is awaited by the caller's script."""
 
-    def __init__(self, rate: int, *, record: bool = False) -> None:
-        self._detector = OnsetDetector(rate, release_ms=_RELEASE / MS)
-        self._rate = rate
-        self._recording = record
+    def __init__(self) -> None:
         self._waiting: set[asyncio.Future[None]] = set()
         self.edges: list[Edge] = []
-        self.heard: list[tuple[Samples, bytes]] = []
-        """Everything received, for the recording: media time at ``rate``, samples."""
+        self.heard: list[tuple[Nanos, bytes]] = []
+        """Every frame of a call that is recorded: arrival, samples."""
         self.first_audio: Nanos | None = None
-        self.last_audio: Nanos | None = None
-        self.playout_started: deque[Nanos] = deque()
-        """Departures of the first packet of what the caller said; taken by who said it."""
-        self.marks: dict[int, Nanos] = {}
+        self.playout_started: deque[Sent] = deque()
+        """Departures of the first sample of what the caller said; taken by who said it."""
+        self.marks: dict[int, Sent] = {}
         self.stats: LegStats | None = None
         self.on_edge: Callable[[Edge], None] = lambda _: None
         """For who wants to tell it live."""
@@ -41,13 +45,12 @@ class Ear:
     @property
     def speaking_since(self) -> Nanos | None:
         """When the agent began the piece of speech that it is in, or None while it is quiet."""
-        return self.edges[-1].packet if self.edges and self.edges[-1].started else None
+        return self.edges[-1].at if self.edges and self.edges[-1].started else None
 
-    def quiet_since(self, now: Nanos) -> Nanos | None:
+    @property
+    def quiet_since(self) -> Nanos | None:
         """When the agent fell quiet; None while it speaks, or has not spoken yet."""
-        if self.speaking_since is not None and self.last_audio is not None and now - self.last_audio > _GONE:
-            self._note(self._detector.finish())
-        return None if not self.edges or self.edges[-1].started else self.edges[-1].packet
+        return None if not self.edges or self.edges[-1].started else self.edges[-1].at
 
     async def changed(self, limit_s: float) -> None:
         """Returns at the next fact, or after ``limit_s`` seconds."""
@@ -58,32 +61,24 @@ class Ear:
         finally:
             self._waiting.discard(waiter)
 
-    def finish(self) -> None:
-        """The call is over; speech that was going on ends with the last packet."""
-        self._note(self._detector.finish())
-
-    def _note(self, edges: list[Edge]) -> None:
-        for edge in edges:
-            self.edges.append(edge)
-            self.on_edge(edge)
-        if edges:
-            self._wake()
-
     def _wake(self) -> None:
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)
 
-    # --- LegObserver --------------------------------------------------------------------------------------------------
+    # --- SoundObserver ------------------------------------------------------------------------------------------------
+
+    def on_sound(self, started: bool, packet: Nanos, at: Nanos, media_time: Samples, sound: int) -> None:
+        edge = Edge(started, packet, at, media_time, sound)
+        self.edges.append(edge)
+        self.on_edge(edge)
+        self._wake()
+
+    def on_first_packet(self, arrival: Nanos) -> None:
+        self.first_audio = arrival
 
     def on_audio(self, pcm: bytes, media_time: Samples, arrival: Nanos, flags: int) -> None:
-        if self.first_audio is None:
-            self.first_audio = arrival
-        self.last_audio = arrival
-        at = Samples(media_time * self._rate // 8000)
-        if self._recording:
-            self.heard.append((at, pcm))
-        self._note(self._detector.hear(pcm, at, arrival))
+        self.heard.append((arrival, pcm))
 
     def on_speech_started(self, media_time: Samples, arrival: Nanos) -> None:
         """The plane's own VAD is not asked: it belongs to what is measured."""
@@ -95,14 +90,14 @@ class Ear:
         """No scenario listens for digits."""
 
     def on_playout_started(self, sent: Nanos, position: Samples) -> None:
-        self.playout_started.append(sent)
+        self.playout_started.append(Sent(sent, position))
         self._wake()
 
     def on_playout_idle(self, sent: Nanos, position: Samples) -> None:
         """The mark has told it already."""
 
     def on_mark(self, number: int, sent: Nanos, position: Samples) -> None:
-        self.marks[number] = sent
+        self.marks[number] = Sent(sent, position)
         self._wake()
 
     def on_flushed(self, number: int, sent: Nanos, position: Samples) -> None:

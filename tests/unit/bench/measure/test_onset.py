@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codecs_ext.onset import OnsetDetector as Kernel
 from gateway.bench.measure.onset import Edge, OnsetDetector, first_sound, last_sound
 from gateway.units import MS, Nanos, Samples
+from tests.unit.bench.measure.onset_oracle import Oracle
 from tests.unit.bench.measure.signals import RATE, add, frames, noise, pcm, silence, tone, ulaw, voice
 
 T0 = 1_000_000_000_000
@@ -89,3 +93,38 @@ def test_the_sound_in_a_clip() -> None:
     assert last_sound(clip, RATE) == pytest.approx(370 * 8, abs=40)
     assert first_sound(pcm(silence(100)), RATE) is None
     assert last_sound(b"", RATE) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pieces=st.lists(st.tuples(st.integers(1, 90), st.integers(-70, -16)), min_size=1, max_size=12),
+    rate=st.sampled_from([8000, 16000, 48000]),
+    release=st.integers(1, 40),
+    margin=st.sampled_from([0.0, 15.85]),
+    seed=st.integers(0, 999),
+)
+def test_it_does_what_the_oracle_does(
+    pieces: list[tuple[int, int]], rate: int, release: int, margin: float, seed: int
+) -> None:
+    """Any mixture of levels, with frames of 20 ms of which some are made up."""
+    limits = {"threshold": 1.7e4, "margin": margin, "block_us": 2500, "confirm": 4, "release": release}
+    detector, oracle = Kernel(rate, **limits), Oracle(rate, **limits)  # type: ignore[arg-type]
+    source = random.Random(seed)
+    samples = [x for length, level in pieces for x in noise(length * rate / RATE, level, seed=source.randrange(99))]
+    for n, start in enumerate(range(0, len(samples), rate // 50)):
+        frame, real = samples[start : start + rate // 50], source.random() < 0.8
+        found = detector.hear(pcm(frame), start, T0 + n * 20 * MS, real)
+        assert found == oracle.hear(frame, start, T0 + n * 20 * MS, real)
+    assert detector.finish() == oracle.finish()
+
+
+@pytest.mark.parametrize("level", [-34, -20, -10])
+@pytest.mark.parametrize("lead", [0, 1, 7, 19, 20, 159, 161])
+def test_what_begins_and_ends_at_once_is_dated_to_the_sample(level: int, lead: int) -> None:
+    start, end = hear([0] * (800 + lead) + [round(32768 * 10 ** (level / 20))] * 1000 + silence(300))
+    assert (start.media_time, end.media_time) == (800 + lead, 1800 + lead)
+
+
+def test_an_end_tells_how_much_sound_there_was_without_the_pauses() -> None:
+    *_, end = hear(silence(100) + tone(300) + silence(150) + tone(200) + silence(300))
+    assert end.sound / MS == pytest.approx(500, abs=5)
