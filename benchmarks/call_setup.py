@@ -3,6 +3,7 @@
     python benchmarks/call_setup.py --rate 600 --seconds 10                  # media ports opened and closed
     python benchmarks/call_setup.py --rate 350 --seconds 10 --plug echo      # and a WebSocket connected before the 200
     python benchmarks/call_setup.py --rate 800 --limit 400 --seconds 10      # twice the limit: what is shed, and how
+    python benchmarks/call_setup.py --burst 400                              # as many INVITEs at once
 
 Set-up is INVITE to 200 as SIPp measures it. The processor time of a call is what a busy machine does not falsify.
 """
@@ -20,9 +21,10 @@ from common import Cpu, gateway, machine, row
 SCENARIO = Path(__file__).with_name("call_setup.xml")
 
 
-async def sipp(target: str, user: str, rate: int, calls: int, directory: Path) -> None:
+async def sipp(target: str, user: str, rate: int, calls: int, directory: Path, period_ms: int = 1000) -> None:
     command = [
         "sipp", target, "-sf", str(SCENARIO), "-s", user, "-i", "127.0.0.1", "-r", str(rate), "-m", str(calls),
+        "-rp", str(period_ms),
         "-l", "20000", "-nostdin", "-trace_stat", "-stf", str(directory / "stat.csv"), "-fd", "1",
         "-trace_rtt", "-rtt_freq", "1", "-timeout", f"{calls // rate + 40}s", "-buff_size", "4000000",
     ]  # fmt: skip
@@ -59,8 +61,9 @@ async def main() -> None:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--plug", default="plain", choices=["plain", "echo"])
     parser.add_argument("--limit", type=float, help="limits.calls_per_second")
+    parser.add_argument("--burst", type=int, help="calls that all come within 10 ms, instead of a rate")
     options = parser.parse_args()
-    calls = options.rate * options.seconds
+    calls = options.burst or options.rate * options.seconds
     limits = {"concurrent_calls": 900, **({"calls_per_second": options.limit} if options.limit else {})}
     more = {"limits": limits, "sip": {"max_transactions": 200_000, "max_calls": 5000}}
     async with gateway(prompt=True, more=more) as bench:
@@ -68,12 +71,16 @@ async def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             directory = Path(name)
             target = f"{bench.sip[0]}:{bench.sip[1]}"
-            await sipp(target, options.plug, options.rate, calls, directory)
+            if options.burst:
+                await sipp(target, options.plug, calls, calls, directory, period_ms=10)
+            else:
+                await sipp(target, options.plug, options.rate, calls, directory)
             spent = cpu.spent()
             told, lengths = counts(directory), set_ups(directory)
     answered = told["completed"] - told["shed"]
     print(machine())
-    print(f"{calls} calls at {options.rate}/s, plug {options.plug}: {answered} answered, {told['shed']} shed with 503, "
+    how = "at once" if options.burst else f"at {options.rate}/s"
+    print(f"{calls} calls {how}, plug {options.plug}: {answered} answered, {told['shed']} shed with 503, "
           f"{told['failed']} failed, {told['retransmitted']} retransmissions")  # fmt: skip
     if options.limit:
         print(

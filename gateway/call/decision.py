@@ -61,7 +61,8 @@ class Load(Protocol):
 
     def calls(self, trunk: str, direction: Direction | None = None) -> int: ...
 
-    def wait_machine(self, now: Nanos) -> int: ...
+    @property
+    def strain(self) -> Callable[[Nanos], str]: ...
 
     def wait(self, what: object, rate: float | None, now: Nanos) -> int: ...
 
@@ -207,10 +208,8 @@ def _find_room(inquiry: Inquiry, limits: LimitOptions, load: Load, now: Nanos, w
     if load.total >= limits.concurrent_calls:
         rule = f"limits.concurrent_calls is met: {load.total} calls"
         return _later(way, _CALLS, rule, limits.retry_after // SECOND)
-    if load.wait_machine(now):
-        return _later(
-            way, _RATES, "the machine is at its end: see overload.began in the log", limits.retry_after // SECOND
-        )
+    if why := load.strain(now):
+        return _later(way, _RATES, why, limits.retry_after // SECOND)
     if wait := load.wait("gateway", limits.calls_per_second, now):
         return _later(way, _RATES, f"limits.calls_per_second is met: {limits.calls_per_second:g}", wait)
     trunk = way.trunk

@@ -116,7 +116,6 @@ class Gate:
 
     def _count(self, decision: Decision, now: Nanos) -> None:
         trunk, occupancy = decision.trunk, self.occupancy
-        occupancy.take_machine(now)
         occupancy.take("gateway", self.policy.limits.calls_per_second, now)
         if trunk is not None:
             occupancy.take((trunk.name, "in"), trunk.limits.rate_in, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from typing import Final, Literal
 
 from gateway.units import SECOND, Nanos
@@ -46,8 +47,8 @@ class Occupancy:
         self.total = 0
         self.taken = 0
         """Calls that have begun, ever."""
-        self.ceiling: Bucket | None = None
-        """What the machine can take, while it is near its end (``overload.py``)."""
+        self.strain: Callable[[Nanos], str] = lambda now: ""
+        """Why the machine can take no further call, if so (``overload.py``)."""
         self._burst = burst
         self._calls: Counter[tuple[str, Direction]] = Counter()
         self._buckets: dict[object, Bucket] = {}
@@ -70,14 +71,6 @@ class Occupancy:
         if rate is None:
             return 0
         return math.ceil(self._source(trunk, host, rate).wait(now))
-
-    def wait_machine(self, now: Nanos) -> int:
-        """Whole seconds until the machine can take one more; 0 if now."""
-        return 0 if self.ceiling is None else math.ceil(self.ceiling.wait(now))
-
-    def take_machine(self, now: Nanos) -> None:
-        if self.ceiling is not None:
-            self.ceiling.take(now)
 
     def enter(self, trunk: str, direction: Direction) -> None:
         self.total += 1

@@ -46,12 +46,14 @@ class LimitOptions(Options):
     """As many calls as a rate allows in this time may come at once, here and on each trunk."""
     retry_after: Duration = Field(default="5s", validate_default=True, gt=0)
     """When a caller that is refused for want of room may try again: the Retry-After of 503."""
-    max_load: float = Field(default=0.95, gt=0, le=1)
-    """Share of its time that the event loop may be busy; beyond it, new calls are shed with 503 until it has room."""
-    max_delay: Duration = Field(default="200ms", validate_default=True, gt=0)
-    """The same for an event loop that is late, because other processes take the processor."""
-    max_waiting: int = Field(default=100, ge=1)
-    """The same for SIP messages over UDP that wait to be read, because the gateway cannot keep up."""
+    max_delay: Duration = Field(default="1s", validate_default=True, gt=0)
+    """A call whose INVITE has waited for longer than this before it could be read is shed with 503, so that the next
+    ones need not wait as long. A burst of as many calls as are set up in this time is taken."""
+    delay_target: Duration = Field(default="50ms", validate_default=True, gt=0)
+    """As long may it wait once messages have queued up for good: without a moment in `delay_interval` in which none
+    waited. More comes then than the gateway can do."""
+    delay_interval: Duration = Field(default="1s", validate_default=True, gt=0)
+    """For as long may messages queue up before the gateway takes it for overload."""
     spare_descriptors: int = Field(default=100, ge=1)
     """Fewer free descriptors than this shed new calls."""
     call_length: Duration = Field(default="2h", validate_default=True)

@@ -1,8 +1,12 @@
-"""Sheds new calls before those that go on suffer: when the event loop's thread is busy or late, or descriptors run out.
+"""Sheds new calls before those that go on suffer: when messages queue up for good, or descriptors run out.
 
-What is refused costs a fraction of what is taken (benchmarks/README.md), so that refusing early keeps the goodput: the
-ceiling falls to a little less than what was taken when it became too much, and rises slowly until it is too much again
-or nobody asks for more (as congestion windows do, RFC 5681; RFC 7339 does the same between SIP servers).
+The signal is how long a message has waited before it is read. A burst makes a queue that is soon worked off, and nobody
+is refused for it. A queue that never empties is one that more comes to than can be served: then whoever has waited for
+longer than a moment is refused, which costs a fraction of serving, so that the delay stays short and the gateway is
+kept busy (CoDel, RFC 8289, in the form for servers of B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015):
+
+    the queue was empty within ``delay_interval``     what has waited for ``max_delay`` is shed
+    it was not                                        what has waited for ``delay_target`` is shed
 """
 
 from __future__ import annotations
@@ -10,60 +14,64 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-import time
-from collections.abc import Callable
+from collections.abc import Hashable
 from typing import Final
 
 import structlog
 
-from gateway.call.occupancy import Bucket, Occupancy
 from gateway.call.options import LimitOptions
+from gateway.net.driver import monotonic
 from gateway.units import MS, SECOND, Nanos
 
-__all__ = ["Ceiling", "Overload"]
+__all__ = ["Overload", "Queue"]
 
-_WINDOW: Final = Nanos(100 * MS)
-_BURST: Final = Nanos(100 * MS)
-_FALL, _RISE, _LEAST = 0.9, 1.02, 10.0
-_IDLE_WINDOWS: Final = 50
+_LOOK: Final = Nanos(50 * MS)
+_CALM: Final = Nanos(5 * SECOND)
 
 
-class Ceiling:
-    """How many calls a second may be taken. Pure: fed once per window."""
+class Queue:
+    """One that is read from its end. Pure."""
 
-    def __init__(self) -> None:
-        self.rate: float | None = None
-        """None: as many as come."""
-        self._learned = 0.0
-        self._strained = False
-        self._idle = 0
+    __slots__ = ("_emptied", "_empty", "delay")
 
-    def adjust(self, strained: bool, taken_per_second: float) -> bool:
-        """True if the rate has changed. While there is strain, next to nothing is taken, so that what has piled up is
-        worked off; then a little less than before, and a little more each time."""
-        before = self.rate
-        if strained:
-            if not self._strained:
-                self._learned = max(_LEAST, _FALL * (taken_per_second if before is None else self._learned))
-            self._idle, self.rate = 0, _LEAST
-        elif before is not None:
-            self._learned *= 1.0 if self._strained else _RISE
-            self.rate = self._learned
-            self._idle = self._idle + 1 if taken_per_second < self._learned / 2 and not self._strained else 0
-            if self._idle >= _IDLE_WINDOWS:
-                self.rate = None
-        self._strained = strained
-        return self.rate != before
+    def __init__(self, now: Nanos) -> None:
+        self.delay = Nanos(0)
+        """What was read last has waited for so long; 0 once nothing is left."""
+        self._emptied = now
+        self._empty = True
+
+    def read(self, delay: Nanos, now: Nanos) -> None:
+        """A message was read that has waited for ``delay``. What comes to an empty queue ends its being empty."""
+        if self._empty:
+            self._empty, self._emptied = False, Nanos(now - delay)
+        self.delay = delay
+
+    def empty(self, now: Nanos) -> None:
+        """Nothing is left to be read."""
+        self._empty, self._emptied, self.delay = True, now, Nanos(0)
+
+    def excess(self, limits: LimitOptions, now: Nanos) -> str:
+        """Why what was read last should be refused, if so."""
+        if self.delay <= limits.delay_target:
+            return ""
+        if self.delay > limits.max_delay:
+            return f"limits.max_delay: messages wait for {self.delay // MS} ms"
+        if now - self._emptied <= limits.delay_interval:
+            return ""
+        return f"limits.delay_target: messages wait for {self.delay // MS} ms, and the queue does not empty"
 
 
 class Overload:
-    """Watches this process, and sets the ceiling of ``occupancy``."""
+    """Watches this process; ``rule`` is asked for each call that might be taken."""
 
-    def __init__(self, occupancy: Occupancy, limits: LimitOptions, waiting: Callable[[], int] = lambda: 0) -> None:
-        self._occupancy = occupancy
-        self._waiting = waiting
+    def __init__(self, limits: LimitOptions) -> None:
         self._limits = limits
-        self._ceiling = Ceiling()
+        self._queues: dict[Hashable, Queue] = {}
+        self._loop_queue = Queue(monotonic())
+        """The event loop's own: work that is ready waits for as long as a timer is late."""
+        self._scarce = ""
+        self._shed = 0
+        self._last: Nanos | None = None
         self._task: asyncio.Task[None] | None = None
         self._log = structlog.get_logger()
 
@@ -75,41 +83,45 @@ class Overload:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def waited(self, queue: Hashable, delay: Nanos | None) -> None:
+        """What is now read from a queue has waited for so long; ``None``: nothing is left in it."""
+        now = monotonic()
+        found = self._queues.get(queue)
+        if found is None:
+            found = self._queues[queue] = Queue(now)
+        if delay is None:
+            found.empty(now)
+        else:
+            found.read(delay, now)
+
+    def rule(self, now: Nanos) -> str:
+        """Why the call should be shed; ``""``: it need not."""
+        why = self._scarce or self._loop_queue.excess(self._limits, now)
+        for queue in self._queues.values():
+            why = why or queue.excess(self._limits, now)
+        if why:
+            if self._last is None:
+                self._log.warning("overload.began", why=why)
+            self._shed, self._last = self._shed + 1, now
+        return why
+
     async def _watch(self) -> None:
-        window, limits, occupancy = _WINDOW / SECOND, self._limits, self._occupancy
-        began, spent, taken = time.monotonic(), time.thread_time(), occupancy.taken
         while True:
-            await asyncio.sleep(window)
-            now, cpu, calls = time.monotonic(), time.thread_time(), occupancy.taken
-            wall = now - began
-            why = strain(limits, busy=(cpu - spent) / wall, late_s=wall - window, waiting=self._waiting())
-            self._told(why, (calls - taken) / wall)
-            began, spent, taken = now, cpu, calls
+            before = monotonic()
+            await asyncio.sleep(_LOOK / SECOND)
+            self._look(Nanos(monotonic() - before - _LOOK))
 
-    def _told(self, why: str, taken_per_second: float) -> None:
-        before = self._ceiling.rate
-        if not self._ceiling.adjust(bool(why), taken_per_second):
-            return
-        rate = self._ceiling.rate
-        self._occupancy.ceiling = None if rate is None else Bucket(rate, _BURST)
-        if before is None and rate is not None:
-            self._log.warning("overload.began", why=why, calls_per_second=round(rate))
-        elif rate is None:
-            self._log.info("overload.over")
-
-
-def strain(limits: LimitOptions, *, busy: float, late_s: float, waiting: int = 0) -> str:
-    """What runs out; ``""`` if nothing does."""
-    if waiting > limits.max_waiting:
-        return f"limits.max_waiting: {waiting} messages wait to be read"
-    if busy > limits.max_load:
-        return f"limits.max_load: the event loop is busy {100 * busy:.0f}% of the time"
-    if late_s * SECOND > limits.max_delay:
-        return f"limits.max_delay: the event loop is {1000 * late_s:.0f} ms late"
-    spare = descriptors_left()
-    if spare < limits.spare_descriptors:
-        return f"limits.spare_descriptors: {spare} descriptors are left"
-    return ""
+    def _look(self, late: Nanos) -> None:
+        now, spare = monotonic(), descriptors_left()
+        if late > self._limits.delay_target:
+            self._loop_queue.read(late, now)
+        else:
+            self._loop_queue.empty(now)
+        few = spare < self._limits.spare_descriptors
+        self._scarce = f"limits.spare_descriptors: {spare} descriptors are left" if few else ""
+        if self._last is not None and now - self._last > _CALM:
+            self._log.info("overload.over", shed=self._shed)
+            self._shed, self._last = 0, None
 
 
 def descriptors_left() -> int:

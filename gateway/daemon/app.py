@@ -178,6 +178,7 @@ async def _listen(
         if health is not None:
             health.on_event(event)
 
+    overload = Overload(config.limits)
     gate = Gate(
         Policy(config.trunks, config.routes, config.limits),
         config.authentication,
@@ -186,9 +187,11 @@ async def _listen(
         retry_after_s=config.media.admission.retry_after // SECOND,
         tell=_tell_decision if config.log.level == "debug" else None,
     )
+    gate.occupancy.strain = overload.rule
     sip = await open_endpoint(
-        endpoint_options(config), listen=config.sip.listen, on_event=on_event, admit=gate.admit, known=gate.knows
-    )
+        endpoint_options(config), listen=config.sip.listen, on_event=on_event, admit=gate.admit, known=gate.knows,
+        waited=overload.waited,
+    )  # fmt: skip
     stack.push_async_callback(sip.close)
     plugs: dict[str, Plug] = {
         name: find_spec("plugs", block.kind).create(block.options) for name, block in config.plugs.items()
@@ -201,7 +204,6 @@ async def _listen(
         sip.on_message = house.wiretap.on_message
     switchboard = Switchboard(house, gate.occupancy, gate.not_taken)
     outbound = Outbound(house, switchboard, gate.occupancy, config.trunks)
-    overload = Overload(gate.occupancy, config.limits, sip.waiting)
     overload.start()
     stack.push_async_callback(overload.close)
     health = Health(sip, outbound.trunks)

@@ -34,8 +34,9 @@ class _Switchyard:
     """Stands between the transports and the driver while both are being made: each wants the other. The loop does not
     read from a socket before both are there."""
 
-    def __init__(self, defence: Defence) -> None:
+    def __init__(self, defence: Defence, waited: Callable[[Address, Nanos | None], None]) -> None:
         self.defence = defence
+        self._waited = waited
         self.banned = defence.banned
         self.transports: dict[Listener, Transport] = {}
         self.driver: EndpointDriver | None = None
@@ -43,6 +44,9 @@ class _Switchyard:
     def received(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
         if self.driver is not None:
             self.driver.received(data, flow, fault)
+
+    def waited(self, delay: Nanos | None, local: Address) -> None:
+        self._waited(local, delay)
 
     def undelivered(self, datagram: Datagram, why: str) -> None:
         if self.driver is not None:
@@ -194,10 +198,6 @@ class EndpointDriver:
     def calls(self) -> int:
         return self._endpoint.calls
 
-    def waiting(self) -> int:
-        """About how many messages have come and are not read yet."""
-        return sum(transport.waiting() for transport in self._transports.values())
-
     def call_id(self, call: int) -> str:
         """Call-ID of a call; ``""`` once it is over."""
         return self._endpoint.call_id(call)
@@ -348,16 +348,18 @@ async def open_endpoint(
     admit: Admit = lambda request, flow, now: None,
     resolver: Resolver | None = None,
     known: Callable[[str], bool] = lambda host: True,
+    waited: Callable[[Address, Nanos | None], None] = lambda local, delay: None,
 ) -> EndpointDriver:
     """Binds every address (port 0: any free one) and runs an endpoint on them; what it sends goes by the first of them
-    unless the target's ``transport=`` says otherwise. ``known`` says which addresses are a trunk's. the
-    default: all. Raises ``ResourceError`` with one line."""
+    unless the target's ``transport=`` says otherwise. ``known`` says which addresses are a trunk's, the
+    default: all. ``waited`` hears how long each message has waited at the socket, and None when none is left (UDP).
+    Raises ``ResourceError`` with one line."""
 
     def told_of_ban(ban: Ban) -> None:
         if switchyard.driver is not None:
             switchyard.driver.told_of_ban(ban)
 
-    switchyard = _Switchyard(Defence(options.defence, known, told_of_ban))
+    switchyard = _Switchyard(Defence(options.defence, known, told_of_ban), waited)
     try:
         for one in listen:
             transport = await transport_spec(one.transport).open(one, options, switchyard)

@@ -11,12 +11,13 @@ import os
 import select
 import socket
 import struct
-import sys
+import time
 from typing import Final
 
 from gateway.net.options import SignallingOptions
 from gateway.net.transport import Listen, Receiver, TransportSpec, bind
 from gateway.sip.flow import Address, Datagram, Flow
+from gateway.units import SECOND, Nanos
 
 __all__ = ["SPEC", "SipUdp"]
 
@@ -25,10 +26,13 @@ RECEIVE_BUFFER: Final = 4 << 20
 stranger's burst would push out a caller's INVITE; this holds about 1,800, a second and more of calls."""
 
 _BATCH: Final = 64
-_SO_MEMINFO: Final = 55  # linux/socket.h; its first word is what the receive queue takes
-_MEMORY_OF_DATAGRAM: Final = 2304  # of one up to 1.5 kB, as measured on loopback
 """Datagrams of one round of the loop; then others have their turn."""
 _LARGEST: Final = 65_535
+_TIMESTAMPNS: Final = 35
+"""SO_TIMESTAMPNS (asm/socket.h): when the kernel has got a datagram. Python has no name for it."""
+_TIMESPEC: Final = struct.Struct("@qq")
+_STAMP_BYTES: Final = socket.CMSG_SPACE(_TIMESPEC.size)
+_LONGEST_WAIT: Final = Nanos(60 * SECOND)
 _RECVERR: Final = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
 """IP_RECVERR and IPV6_RECVERR (linux/in.h, linux/in6.h); Python has no names for them."""
 _EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
@@ -57,17 +61,19 @@ class SipUdp:
     def _ready(self) -> None:
         """The error of one datagram must not cost the others theirs: what a handler raises goes to the loop, which
         calls again as long as there is something to read."""
-        receive, received, local = self._sock.recvfrom, self._receiver.received, self.local
-        banned = self._receiver.banned
+        receive, received, local = self._sock.recvmsg, self._receiver.received, self.local
+        waited, banned = self._receiver.waited, self._receiver.banned
         for _ in range(_BATCH):
             try:
-                data, source = receive(_LARGEST)
+                data, ancillary, _, source = receive(_LARGEST, _STAMP_BYTES)
             except BlockingIOError:
+                waited(None, local)
                 break
             except OSError:
                 continue  # what an earlier datagram has met; the queue says which
             if source[0] in banned:
                 continue
+            waited(_age(ancillary), local)
             received(data, Flow("udp", local, (source[0], source[1])))
         self._read_errors()
 
@@ -118,11 +124,6 @@ class SipUdp:
             return errno.EINVAL
         return 0
 
-    def waiting(self) -> int:
-        """The kernel counts bytes, with what it needs itself for each datagram."""
-        memory = self._sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4)
-        return int.from_bytes(memory, sys.byteorder) // _MEMORY_OF_DATAGRAM
-
     async def close(self) -> None:
         if self._sock.fileno() >= 0:
             self._loop.remove_reader(self._poll.fileno())
@@ -130,10 +131,21 @@ class SipUdp:
             self._sock.close()
 
 
+def _age(ancillary: list[tuple[int, int, bytes]]) -> Nanos:
+    """Since the kernel has got the datagram. Its clock is the one that an administrator may set meanwhile."""
+    for _, kind, data in ancillary:
+        if kind == _TIMESTAMPNS and len(data) == _TIMESPEC.size:
+            seconds, nanos = _TIMESPEC.unpack(data)
+            age = time.time_ns() - seconds * SECOND - nanos
+            return Nanos(age) if 0 < age < _LONGEST_WAIT else Nanos(0)
+    return Nanos(0)
+
+
 async def _open(listen: Listen, options: SignallingOptions, receiver: Receiver) -> SipUdp:
     sock = bind(listen, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     sock.setsockopt(*_RECVERR[sock.family], 1)
+    sock.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
     return SipUdp(sock, receiver)
 
 

@@ -236,9 +236,6 @@ class StreamTransport:
         for datagram in datagrams:
             self._loop.call_soon(self._receiver.undelivered, datagram, why)
 
-    def waiting(self) -> int:
-        return 0
-
     # -- what TLS adds -------------------------------------------------------------------------------------------------
 
     def server_context(self) -> ssl.SSLContext | None:

@@ -14,6 +14,7 @@ from gateway import registry
 from gateway.errors import MisuseError, ResourceError, SipError
 from gateway.net.options import SignallingOptions
 from gateway.sip.flow import Address, Datagram, Flow
+from gateway.units import Nanos
 
 __all__ = ["Listen", "Receiver", "Transport", "TransportSpec", "bind", "transport_spec"]
 
@@ -45,6 +46,10 @@ class Receiver(Protocol):
     def received(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
         """One message; with a fault, what could be framed of it (see ``sip.framing``)."""
 
+    def waited(self, delay: Nanos | None, local: Address) -> None:
+        """What comes next to this address has waited for so long; ``None``: nothing waits there. Told where the kernel
+        says it: of UDP."""
+
     def undelivered(self, datagram: Datagram, why: str) -> None:
         """What ``send`` took cannot be sent. Never called from within ``send``."""
 
@@ -66,9 +71,6 @@ class Transport(Protocol):
 
     def send(self, datagram: Datagram) -> None:
         """Sends, or tells ``Receiver.undelivered`` later, or, without any connection, loses it. Raises nothing."""
-
-    def waiting(self) -> int:
-        """About how many messages have come and are not read yet. 0 where the peers wait instead: on streams."""
 
     async def close(self) -> None:
         """Closes everything; what is still to be written has a moment to leave."""

@@ -124,7 +124,7 @@ def configuration(**plug: Any) -> dict[str, Any]:
             "address": "127.0.0.1", "ports": f"{first}-{first + 199}", "rtp_timeout": "30s",
             "admission": {"busy": 1.0, "late": 1.0},
         },
-        "limits": {"max_delay": "30s"},
+        "limits": {"max_delay": "30s", "delay_target": "30s"},
         "providers": {"embedded": {"kind": "native", "url": f"ws://127.0.0.1:{free_port()}/"}},
         "plugs": {
             "pizza": {

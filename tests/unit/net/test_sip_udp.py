@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -114,18 +115,25 @@ async def test_what_cannot_be_resolved(target: str) -> None:
         await resolve(target)
 
 
-async def test_what_waits_to_be_read_is_known() -> None:
+async def test_how_long_each_message_has_waited_is_known_and_when_none_is_left() -> None:
     heard: list[bytes] = []
-    receiver = cast("Any", SimpleNamespace(received=lambda data, flow: heard.append(data), banned=()))
+    waited: list[int | None] = []
+    receiver = cast(
+        "Any",
+        SimpleNamespace(
+            received=lambda data, flow: heard.append(data), waited=lambda delay, local: waited.append(delay), banned=()
+        ),
+    )
     transport = await sip_udp.SPEC.open(Listen("udp", "127.0.0.1", 0), SignallingOptions(), receiver)
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
             for _ in range(50):
                 peer.sendto(b"x" * 700, transport.local)
-            assert transport.waiting() > 5
+            time.sleep(0.03)  # the loop does not run meanwhile, and so they wait
             async with asyncio.timeout(10):
-                while len(heard) < 50:
+                while len(heard) < 50 or waited[-1] is not None:
                     await asyncio.sleep(0)
-        assert transport.waiting() == 0
+        assert len([delay for delay in waited if delay is not None]) == 50
+        assert all(0.03e9 <= delay < 10e9 for delay in waited if delay is not None)
     finally:
         await transport.close()
