@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NewType
 
-__all__ = ["MS", "SECOND", "Nanos", "Samples", "from_ms", "sequence_distance", "to_ms"]
+__all__ = ["MS", "SECOND", "Nanos", "Samples", "from_ms", "from_seconds", "sequence_distance", "to_ms"]
 
 Nanos = NewType("Nanos", int)
 Samples = NewType("Samples", int)
@@ -19,8 +19,14 @@ SECOND: Final = 1_000_000_000
 
 
 def from_ms(milliseconds: float) -> Nanos:
-    """Milliseconds to nanoseconds, rounded."""
-    return Nanos(round(milliseconds * MS))
+    """Milliseconds to nanoseconds, rounded. ``TypeError`` for what is no number, whoever sent it: text, multiplied by a
+    million, would be a gigabyte."""
+    return Nanos(round((milliseconds + 0.0) * MS))
+
+
+def from_seconds(seconds: float) -> Nanos:
+    """Seconds to nanoseconds, as ``from_ms`` does it."""
+    return Nanos(round((seconds + 0.0) * SECOND))
 
 
 def to_ms(nanoseconds: int) -> float:

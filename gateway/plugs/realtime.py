@@ -13,7 +13,6 @@ from typing import Self
 
 from pydantic import model_validator
 
-from gateway.errors import ProviderError
 from gateway.media.contract import Leg
 from gateway.options import Options
 from gateway.plugs.contract import CallView, PlugSpec
@@ -124,10 +123,14 @@ class RealtimePlugSession(MeasuredSession):
         self._apologising = False
 
     async def start(self, leg: Leg) -> None:
+        """A model that is not there does not refuse the call: the caller hears `on_failure`."""
         await super().start(leg)
-        if not await self._session.connect():
-            raise ProviderError(", ".join(self._session.names), "no session could be had", transient=True)
+        await self._session.connect()
         self._name_model()
+
+    def answered(self) -> None:
+        if not self._session.ready:
+            self._lost()
 
     async def close(self) -> None:
         await super().close()
@@ -150,12 +153,11 @@ class RealtimePlugSession(MeasuredSession):
     def on_audio(self, pcm: bytes, media_time: Samples, arrival: Nanos, flags: int) -> None:
         self._session.audio(pcm, media_time, flags)
 
-    def on_playout_idle(self, sent: Nanos, position: Samples) -> None:
-        super().on_playout_idle(sent, position)
-        if self._apologising:
-            self._apologising = False
-            if self._failure.then != "continue":
-                self.part(self._failure.then, self._failure.transfer_to, "a model failed")
+    def on_mark(self, number: int, sent: Nanos, position: Samples) -> None:
+        """The sentence for the worst case was heard."""
+        self._apologising = False
+        if self._failure.then != "continue":
+            self.part(self._failure.then, self._failure.transfer_to, "a model failed")
 
     def on_flushed(self, number: int, sent: Nanos, position: Samples) -> None:
         super().on_flushed(number, sent, position)
@@ -180,19 +182,20 @@ class RealtimePlugSession(MeasuredSession):
                 self.leg.play(audio, rate, encoding)
             case Said(text, final=True):
                 self.call.log("said", turn=self.turn, said=text)
-            case Interrupted() if self.leg is not None:
+            case Interrupted() if self.leg is not None and not self._apologising:
                 self.leg.flush(self.turn)
             case Failed():
                 self._lost()
 
     def _lost(self) -> None:
         """Nobody is left: the caller hears the sentence that was made ahead, and then what `on_failure` says."""
-        if self.leg is None:
+        if self.leg is None or self._apologising:
             return
         self._apologising = True
         clip = self._plug.apology
         self.leg.flush(self.turn)
         self.leg.play(clip.pcm, clip.rate)
+        self.leg.mark(self.turn)
 
 
 SPEC = PlugSpec("realtime", RealtimeOptions, Realtime, provider_roles={"model": "realtime", "on_failure.voice": "tts"})

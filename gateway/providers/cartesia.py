@@ -30,7 +30,7 @@ from gateway.providers.dialect import (
 )
 from gateway.providers.options import RoleOptions, VendorOptions, address, dumps, merged, secret, web_socket
 from gateway.providers.sessions.vendor import adapter
-from gateway.units import SECOND, Nanos, from_ms
+from gateway.units import SECOND, Nanos, from_seconds
 
 __all__ = ["SPEC", "CartesiaOptions", "CartesiaTtsDialect"]
 
@@ -212,7 +212,7 @@ class CartesiaTtsDialect(TtsDialect):
 
 def _words(found: dict[str, Any]) -> tuple[Word, ...]:
     return tuple(
-        Word(text, from_ms(1000 * start), from_ms(1000 * end))
+        Word(text, from_seconds(start), from_seconds(end))
         for text, start, end in zip(found["words"], found["start"], found["end"], strict=True)
     )
 

@@ -31,7 +31,7 @@ from gateway.providers.dialect import (
 )
 from gateway.providers.options import RoleOptions, VendorOptions, address, secret, web_socket
 from gateway.providers.sessions.vendor import adapter
-from gateway.units import SECOND, Nanos, from_ms
+from gateway.units import SECOND, Nanos, from_seconds
 
 __all__ = ["SPEC", "DeepgramFlux", "DeepgramNova", "DeepgramOptions"]
 
@@ -201,7 +201,7 @@ class DeepgramFlux(_Listening):
 
 def _words(found: Iterable[dict[str, Any]]) -> tuple[Word, ...]:
     return tuple(
-        Word(word.get("punctuated_word", word["word"]), from_ms(1000 * word["start"]), from_ms(1000 * word["end"]))
+        Word(word.get("punctuated_word", word["word"]), from_seconds(word["start"]), from_seconds(word["end"]))
         for word in found
     )
 

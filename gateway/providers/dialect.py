@@ -6,7 +6,7 @@ numbers of turns and requests, deadlines, reconnecting, and what must not be sai
 short, and a test replays an exchange through it without a socket.
 
 One instance serves one connection (STT, TTS, realtime) or one request (LLM), and may remember what it needs to. What it
-cannot read it raises as ``ValueError``, ``KeyError`` or ``TypeError``; what it does not know it ignores.
+cannot read raises one of ``READ_ERRORS`` (``sessions/reading.py``); what it does not know it ignores.
 """
 
 from __future__ import annotations

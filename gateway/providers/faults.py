@@ -90,7 +90,7 @@ def _reason(text: str) -> str:
     """The sentence in an error body, whatever shape it has."""
     try:
         found: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = text
     for _ in range(3):
         if not isinstance(found, dict):

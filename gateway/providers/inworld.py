@@ -33,7 +33,7 @@ from gateway.providers.dialect import (
 from gateway.providers.openai_events import FORMATS, RealtimeEvents, ga_format, tools_block
 from gateway.providers.options import RoleOptions, VendorOptions, address, dumps, merged, secret, web_socket
 from gateway.providers.sessions.vendor import adapter
-from gateway.units import SECOND, Nanos, from_ms
+from gateway.units import SECOND, Nanos, from_seconds
 
 __all__ = ["SPEC", "InworldOptions", "InworldRealtime", "InworldStt", "InworldTts"]
 
@@ -236,7 +236,7 @@ class InworldRealtime(RealtimeEvents):
 
 def _words(alignment: dict[str, Any]) -> tuple[Word, ...]:
     rows = zip(alignment["words"], alignment["wordStartTimeSeconds"], alignment["wordEndTimeSeconds"], strict=True)
-    return tuple(Word(text, from_ms(1000 * start), from_ms(1000 * end)) for text, start, end in rows)
+    return tuple(Word(text, from_seconds(start), from_seconds(end)) for text, start, end in rows)
 
 
 def _fault(status: dict[str, Any], context: str) -> Fault:

@@ -19,7 +19,7 @@ from gateway.providers.contract import ModelInfo, Word
 from gateway.providers.dialect import Done, Fault, Opening, Sound, SpokenWords, TtsDialect, TtsEvent, Wire
 from gateway.providers.options import RoleOptions, VendorOptions, address, dumps, secret, web_socket
 from gateway.providers.sessions.vendor import adapter
-from gateway.units import from_ms
+from gateway.units import from_seconds
 
 __all__ = ["SPEC", "RimeOptions", "RimeTts"]
 
@@ -107,7 +107,7 @@ class RimeTts(TtsDialect):
 
 def _words(found: dict[str, Any]) -> tuple[Word, ...]:
     return tuple(
-        Word(text, from_ms(1000 * start), from_ms(1000 * end))
+        Word(text, from_seconds(start), from_seconds(end))
         for text, start, end in zip(found["words"], found["start"], found["end"], strict=True)
     )
 

@@ -214,7 +214,7 @@ class SonioxTts(TtsDialect):
         if times := found.get("timestamps"):
             starts, ends = times["character_start_times_seconds"], times["character_end_times_seconds"]
             spans = zip(times["characters"], starts, ends, strict=True)
-            words = words_of([(text, 1000 * start, 1000 * (end - start)) for text, start, end in spans], 0.0)
+            words = words_of([(text, 1e3 * start, 1e3 * (end - start)) for text, start, end in spans], 0.0)
             yield SpokenWords(tuple(words), context)
         if found.get("terminated"):
             yield Done(context=context)

@@ -26,7 +26,7 @@ from gateway.providers.dialect import (
 )
 from gateway.providers.options import RoleOptions, VendorOptions, address, dumps, merged, secret, web_socket
 from gateway.providers.sessions.vendor import adapter
-from gateway.units import SECOND, Nanos, from_ms
+from gateway.units import SECOND, Nanos, from_seconds
 
 __all__ = ["SPEC", "SpeechmaticsOptions", "SpeechmaticsStt"]
 
@@ -146,8 +146,7 @@ def _final(found: dict[str, Any]) -> Heard:
         confidence=min((said["confidence"] for _, said in words if "confidence" in said), default=None),
         language=words[0][1].get("language", "") if words else "",
         words=tuple(
-            Word(said["content"], from_ms(1000 * one["start_time"]), from_ms(1000 * one["end_time"]))
-            for one, said in words
+            Word(said["content"], from_seconds(one["start_time"]), from_seconds(one["end_time"])) for one, said in words
         ),
     )
 

@@ -14,7 +14,7 @@ from gateway.providers.contract import ModelInfo, Word
 from gateway.providers.dialect import Flushed, Heard, Life, Opening, SttDialect, SttEvent, Wire
 from gateway.providers.options import RoleOptions, VendorOptions, dumps, merged, secret, web_socket
 from gateway.providers.sessions.vendor import adapter
-from gateway.units import from_ms
+from gateway.units import from_seconds
 
 __all__ = ["SPEC", "VoskOptions", "VoskStt"]
 
@@ -77,7 +77,7 @@ class VoskStt(SttDialect):
                 final=True,
                 confidence=min((word["conf"] for word in words if "conf" in word), default=None),
                 words=tuple(
-                    Word(word["word"], from_ms(1000 * word["start"]), from_ms(1000 * word["end"])) for word in words
+                    Word(word["word"], from_seconds(word["start"]), from_seconds(word["end"])) for word in words
                 ),
             )
             yield Flushed()

@@ -47,20 +47,31 @@ class AudioCodesDialect(BotDialect):
     def opening(self) -> Opening:
         token = secret(self._options.token)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        first = self._say(
+        return Opening(self._options.url, {**headers, **self._options.headers}, (self._first(),))
+
+    def _first(self) -> str:
+        if self._streaming:
+            return self._say("session.resume")
+        return self._say(
             "session.initiate",
             botName=self._options.bot_name,
             caller=self._call.caller,
             expectAudioMessages=True,
             supportedMediaFormats=[self._options.media_format],
         )
-        return Opening(self._options.url, {**headers, **self._options.headers}, (first,))
 
     def started(self) -> Iterable[Wire]:
         parameters = {"caller": self._call.caller, "callee": self._call.called, **self._call.parameters}
         about = {"language": self._options.language, "parameters": parameters}
         self._streaming = True
         return self._event("start", **about), self._say("userStream.start")
+
+    def resume(self) -> bool:
+        """A bot that closes its socket, politely or not, has not hung up: VoiceAI Connect dials it again."""
+        return self._streaming
+
+    def resumed(self) -> Iterable[Wire]:
+        return (self._say("userStream.start"),)
 
     def wrap(self) -> Envelope:
         text = self._say("userStream.chunk", audioChunk="")

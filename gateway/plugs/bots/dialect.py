@@ -120,6 +120,14 @@ class BotDialect(Dialect):
         """The answer to ``StatusWanted``."""
         return ()
 
+    def resume(self) -> bool:
+        """The connection was lost: the next ``opening`` takes the same session up. False: the protocol cannot."""
+        return False
+
+    def resumed(self) -> Iterable[Wire]:
+        """It has: what the bot is told then."""
+        return ()
+
     def closed(self, code: int | None, reason: str) -> Fault | None:
         """A bot that closes politely has nothing more to say (RFC 6455 7.4.1); many servers say "going away"."""
         return LEFT if code in {1000, 1001, 1005} else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from typing import Any, Final
@@ -27,7 +28,11 @@ MakeDialect = Callable[[Any, BotCall], BotDialect]
 
 
 _MOST_MARKS: Final = 10_000
+_RESUMES: Final = (0.0, 0.5, 1.0, 2.0)
+"""Seconds before each attempt to take a lost session up."""
 _DIGITS: Final = frozenset("0123456789*#ABCD")
+_MOST_DIGITS: Final = 64
+"""Of one order to the leg."""
 
 
 class BotSession(MeasuredSession):
@@ -50,6 +55,8 @@ class BotSession(MeasuredSession):
         self._odd = b""
         self._queued_until = Nanos(0)
         self._ending: str | None = None
+        self._end_mark = -1
+        """Behind the last of what is still to be heard; then the call ends."""
         self.on_close: Callable[[], None] | None = None
         """Called once the call is over."""
 
@@ -89,11 +96,11 @@ class BotSession(MeasuredSession):
         name = self._marks.pop(number, None)
         if name is not None:
             self._link.send(self._dialect.played(name))
+        elif number == self._end_mark and self._ending is not None:
+            self.call.hang_up(self._ending)
 
     def on_playout_idle(self, sent: Nanos, position: Samples) -> None:
         super().on_playout_idle(sent, position)
-        if self._ending is not None:
-            self.call.hang_up(self._ending)
         self._link.send(self._dialect.drained())
 
     # --- what the bot wants -------------------------------------------------------------------------------------------
@@ -106,35 +113,31 @@ class BotSession(MeasuredSession):
             case Play(audio, spoken):
                 self._play(leg, audio, spoken or self._dialect.speaks)
             case Clear():
-                names, self._marks = tuple(self._marks.values()), {}
-                self._queued_until = self.call.now()
-                self._odd = b""
-                leg.flush(self._next())
-                self._link.send(self._dialect.cleared(names))
-            case Mark(name) if self._queued_ms() > 0:
+                self._clear(leg)
+            case Mark(name):
                 self._marks[self._next()] = name
                 leg.mark(self._number)
                 if len(self._marks) > _MOST_MARKS:
                     self._lost(ProviderError(self._link.name, "too many marks are waiting", transient=False))
-            case Mark(name):
-                self._link.send(self._dialect.played(name))
-            case HangUp(reason, after_playout):
-                self._hang_up(reason, after_playout=after_playout)
+            case HangUp(reason, after_playout=True):
+                self._end(leg, reason)
+            case HangUp(reason):
+                self.call.hang_up(reason)
             case StatusWanted():
                 self._link.send(self._dialect.status(self._queued_ms()))
             case Keys(digits):
-                leg.send_digits("".join(digit for digit in digits if digit in _DIGITS))
-            case _:
-                pass
+                self._dial(leg, digits)
 
     def on_retire(self) -> None:
         """A bot's connection lasts as long as its call."""
 
     def on_lost(self, fault: Fault) -> None:
-        if fault is LEFT:
-            self._hang_up(fault.text, after_playout=False)
+        if self._ending is not None:
+            return  # it has said its last word, which is still being heard
+        if self._started and self._dialect.resume():
+            self.call.spawn(self._resume(fault))
         else:
-            self._lost(faults.to_error(self._link.name, fault))
+            self._give_up(fault)
 
     def _play(self, leg: Leg, audio: bytes, spoken: AudioFormat) -> None:
         """A sample may be cut in two by the end of a message."""
@@ -152,6 +155,19 @@ class BotSession(MeasuredSession):
         self.audio_came()
         leg.play(audio, spoken.rate, spoken.encoding)
 
+    def _clear(self, leg: Leg) -> None:
+        names, self._marks = tuple(self._marks.values()), {}
+        self._queued_until = self.call.now()
+        self._odd = b""
+        leg.flush(self._next())
+        self._link.send(self._dialect.cleared(names))
+
+    def _dial(self, leg: Leg, digits: str) -> None:
+        """What of it can be dialled."""
+        known = "".join(digit for digit in digits if digit in _DIGITS)[:_MOST_DIGITS]
+        if known:
+            leg.send_digits(known)
+
     def _queued_ms(self) -> int:
         return max(0, self._queued_until - self.call.now()) * 1000 // SECOND
 
@@ -159,22 +175,45 @@ class BotSession(MeasuredSession):
         self._number += 1
         return self._number
 
-    def _hang_up(self, reason: str, *, after_playout: bool) -> None:
-        if after_playout and self._queued_ms() > 0:
-            self._ending = reason
+    def _end(self, leg: Leg, reason: str) -> None:
+        """The call ends when all that is queued was heard."""
+        self._ending, self._end_mark = reason, self._next()
+        leg.mark(self._end_mark)
+
+    async def _resume(self, fault: Fault) -> None:
+        """The platform dials again. What the caller says meanwhile is lost; what is queued plays on."""
+        for pause in _RESUMES:
+            await asyncio.sleep(pause)
+            link = Link(self._link.name, self._dialect, self, self._options.limits)
+            try:
+                await link.open()
+            except ProviderError as error:
+                if not error.transient:
+                    break
+            else:
+                self._link = link
+                link.send(self._dialect.resumed())
+                self.call.log("bot.resumed", kind=link.name)
+                return
+        self._give_up(fault)
+
+    def _give_up(self, fault: Fault) -> None:
+        if fault is LEFT:
+            self.call.hang_up(fault.text)
         else:
-            self.call.hang_up(reason)
+            self._lost(faults.to_error(self._link.name, fault))
 
     def _lost(self, error: ProviderError) -> None:
         """The caller hears the recorded sentence, and the call ends."""
         self.call.log("provider.failed", role="bot", provider=error.provider, reason=str(error))
         self._link.close()
-        if self.leg is None or self._ending is not None:
+        if self.leg is None:
             return
-        self._ending = "the bot failed"
         clip = apology()
+        self._marks.clear()
         self.leg.flush(self._next())
         self.leg.play(clip.pcm, clip.rate)
+        self._end(self.leg, "the bot failed")
 
 
 class Bot:

@@ -140,9 +140,16 @@ class Upstream:
     def _opened(self, health: Health) -> None:
         self._log.warning("breaker.opened", role=health.role)
         if health.role not in self._probes:
-            probing = asyncio.get_running_loop().create_task(self._probe(health), name=f"probe {self.name}")
+            probing = asyncio.get_running_loop().create_task(self._keep_probing(health), name=f"probe {self.name}")
             self._probes[health.role] = probing
-            probing.add_done_callback(lambda _: self._probes.pop(health.role, None))
+
+    async def _keep_probing(self, health: Health) -> None:
+        """Takes itself off the list in the same step in which it ends: a breaker that opens again right then would
+        find nobody to probe for it."""
+        try:
+            await self._probe(health)
+        finally:
+            del self._probes[health.role]
 
     async def _probe(self, health: Health) -> None:
         """Until the provider answers again."""

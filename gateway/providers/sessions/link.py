@@ -19,17 +19,16 @@ from websockets.exceptions import InvalidURI
 from gateway.errors import ProviderError
 from gateway.providers import faults
 from gateway.providers.dialect import SILENCE_MS, Dialect, Envelope, Fault, Model, Ready, Reply, Retire, Wire
+from gateway.providers.sessions.reading import READ_ERRORS, sound
 from gateway.units import MS, SECOND, Nanos
 from gateway.wire.plain import PlainSocket, client
 from gateway.wire.tcp import TcpSocket
 
-__all__ = ["READ_ERRORS", "Limits", "Link", "Role", "tls"]
+__all__ = ["Limits", "Link", "Role", "tls"]
 
 _CLOSE_LIMIT: Final = 2.0
 """Seconds that a server gets to answer the closing handshake."""
 _SHORTEST_TICK, _LONGEST_TICK = 0.01, 5.0
-READ_ERRORS: Final = (ValueError, KeyError, TypeError, AttributeError, IndexError)
-"""What a dialect raises for what it cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +172,7 @@ class Link:
         if self._ended:
             return
         try:
-            events = list(self.dialect.decode(message))
+            events = sound(self.dialect.decode(message))
         except READ_ERRORS as error:
             self._fail(faults.broken(error))
             return

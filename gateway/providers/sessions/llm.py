@@ -12,7 +12,7 @@ from gateway.providers.contract import Generated, LlmResult, Message, Token, Too
 from gateway.providers.dialect import Done, Fault, LlmDialect, LlmEvent, Model, ServerEvent, Spent, Text, Use
 from gateway.providers.sessions.base import BaseSession
 from gateway.providers.sessions.http import Progress
-from gateway.providers.sessions.link import READ_ERRORS
+from gateway.providers.sessions.reading import READ_ERRORS, sound
 from gateway.providers.sessions.shared import Shared
 from gateway.providers.sse import EventReader
 from gateway.units import Nanos
@@ -79,7 +79,7 @@ class LlmHttp(BaseSession[LlmResult]):
     ) -> None:
         reader = EventReader()
         async with self._http.post(dialect.request(messages, tools)) as answer:
-            for event in dialect.head(answer.head):
+            for event in sound(dialect.head(answer.head)):
                 self._take(request, event)
             async for piece in answer.pieces():
                 for event in self._decoded(dialect, reader.feed(piece)):
@@ -88,14 +88,14 @@ class LlmHttp(BaseSession[LlmResult]):
                     if self._take(request, event):
                         await answer.drain()
                         return
-            for event in (*self._decoded(dialect, reader.end()), *dialect.end()):
+            for event in (*self._decoded(dialect, reader.end()), *sound(dialect.end())):
                 if self._take(request, event):
                     return
 
     @staticmethod
     def _decoded(dialect: LlmDialect, events: Iterable[ServerEvent]) -> Iterator[LlmEvent]:
         for event in events:
-            yield from dialect.decode(event)
+            yield from sound(dialect.decode(event))
 
     def _take(self, request: int, event: LlmEvent) -> bool:
         """True: it was the last one that counts."""

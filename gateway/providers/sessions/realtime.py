@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,7 +20,8 @@ from gateway.providers.contract import (
 )
 from gateway.providers.dialect import Done, Fault, Heard, RealtimeDialect, Resumable, Sound, Spent, Use
 from gateway.providers.sessions.base import BaseSession, Converter
-from gateway.providers.sessions.link import READ_ERRORS, Link
+from gateway.providers.sessions.link import Link
+from gateway.providers.sessions.reading import READ_ERRORS
 from gateway.providers.sessions.shared import Shared
 from gateway.units import Samples
 
@@ -27,6 +29,8 @@ __all__ = ["RealtimeSocket"]
 
 _RESUMES: Final = 3
 """Attempts to take up a session that is lost again and again."""
+_MISSED_MS: Final = 3000
+"""Of what is said while a session is taken up; it is heard then."""
 
 
 class RealtimeSocket(BaseSession[RealtimeResult]):
@@ -48,6 +52,7 @@ class RealtimeSocket(BaseSession[RealtimeResult]):
         self._dialect = dialect
         self._link = Link(shared.name, dialect, self, shared.limits)
         self._converter = Converter(rate, dialect.hears, dialect.life.frame_ms)
+        self._missed: deque[bytes] = deque(maxlen=_MISSED_MS // dialect.life.frame_ms)
         self._handle = ""
         self._turn = 0
         self._speaking = False
@@ -68,7 +73,11 @@ class RealtimeSocket(BaseSession[RealtimeResult]):
 
     def audio(self, pcm: bytes, media_time: Samples, flags: int) -> None:
         piece = self._converter.feed(pcm)
-        if piece is not None:
+        if piece is None:
+            return
+        if self._resuming and not self._link.alive:
+            self._missed.append(piece)
+        else:
             self._link.send_audio(piece)
 
     def interrupted(self, played_ms: int) -> None:
@@ -125,6 +134,8 @@ class RealtimeSocket(BaseSession[RealtimeResult]):
         self._resume_if_retiring()
 
     def on_lost(self, fault: Fault) -> None:
+        if self._resuming and not self._speaking:
+            return  # the one that is being replaced; or the one that replaces it, which is found out when it is open
         if fault.transient and not self._speaking and self._can_resume():
             self._start_resuming()
         else:
@@ -133,12 +144,12 @@ class RealtimeSocket(BaseSession[RealtimeResult]):
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _can_resume(self) -> bool:
-        tired = self._resuming or self._resumed >= _RESUMES
+        tired = self._resuming or self._ended or self._resumed >= _RESUMES
         return bool(self._handle) and not tired and self._make().resume(self._handle)
 
     def _resume_if_retiring(self) -> None:
         """While the model is silent; one that cannot be resumed is used to its end."""
-        if self._link.retiring and not self._speaking and not self._ended and self._can_resume():
+        if self._link.retiring and not self._speaking and self._can_resume():
             self._start_resuming()
 
     def _start_resuming(self) -> None:
@@ -153,15 +164,20 @@ class RealtimeSocket(BaseSession[RealtimeResult]):
         try:
             await link.open()
         except ProviderError as error:
+            self._resuming = False
             if not self._link.alive:
                 self._fail(error)
             return
-        finally:
-            self._resuming = False
+        self._resuming = False
+        if self._ended or (self._speaking and self._link.alive):
+            link.close()  # the old one has begun to speak meanwhile, and is let finish
+            return
         old, self._link, self._dialect = self._link, link, dialect
         old.close()
-        if self._ended:
-            link.close()
+        if not link.alive:
+            self._fail(Fault("lost as soon as it was taken up", transient=True))
+        while self._missed:
+            link.send_audio(self._missed.popleft())
 
     def _end(self) -> None:
         super()._end()

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.errors import ProviderError
+from gateway.providers import faults
 from gateway.providers.contract import Speech, SpeechDone, TtsResult, Usage, Words
 from gateway.providers.dialect import Done, Fault, HttpTtsDialect, Model, Sound, Spent, SpokenWords
 from gateway.providers.sessions.base import BaseSession, Deadlines
 from gateway.providers.sessions.http import Answer, Progress
 from gateway.providers.sessions.pool import Line, Pool
+from gateway.providers.sessions.reading import READ_ERRORS, sound
 from gateway.providers.sessions.shared import Shared
 from gateway.units import Nanos
 
@@ -186,11 +188,14 @@ class TtsHttp(BaseSession[TtsResult]):
         except ProviderError as error:
             await _turn(before, None)
             self._lost(request, error)
+        except READ_ERRORS as error:
+            await _turn(before, None)
+            self._lost(request, faults.to_error(self._name, faults.broken(error)))
         finally:
             done.set()
 
     def _check(self, dialect: HttpTtsDialect, answer: Answer) -> None:
-        for event in dialect.head(answer.head):
+        for event in sound(dialect.head(answer.head)):
             match event:
                 case Model(info):
                     self.model = info

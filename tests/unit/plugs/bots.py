@@ -102,6 +102,8 @@ def _genesys_answer(message: dict[str, Any]) -> Wire | None:
 
 
 def _audiocodes_answer(message: dict[str, Any]) -> Wire | None:
+    if message.get("type") == "session.resume":
+        return text(type="session.accepted")
     if message.get("type") != "session.initiate":
         return None
     return text(type="session.accepted", mediaFormat=message["supportedMediaFormats"][0])

@@ -29,6 +29,13 @@ from gateway.timeline import Timeline
 from gateway.units import Nanos, Samples
 
 
+async def _until(changed: asyncio.Event, condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            changed.clear()
+            await changed.wait()
+
+
 class Leg:
     """Plays nothing, remembers all."""
 
@@ -39,6 +46,8 @@ class Leg:
         self.echoes: list[bool] = []
         self.marks: list[int] = []
         self.trims: list[tuple[int, Samples]] = []
+        self.digits: list[str] = []
+        self._changed = asyncio.Event()
 
     @property
     def samples(self) -> Samples:
@@ -49,18 +58,30 @@ class Leg:
 
     def play(self, pcm: bytes, rate: int, encoding: Encoding = Encoding.PCM) -> None:
         self.played.append((pcm, rate))
+        self._changed.set()
 
     def echo(self, on: bool) -> None:
         self.echoes.append(on)
 
     def mark(self, number: int) -> None:
         self.marks.append(number)
+        self._changed.set()
 
     def flush(self, number: int) -> None:
         self.flushes.append(number)
+        self._changed.set()
 
     def trim(self, number: int, position: Samples) -> None:
         self.trims.append((number, position))
+
+    def send_digits(self, digits: str) -> None:
+        assert 0 < len(digits) <= 64
+        self.digits.append(digits)
+        self._changed.set()
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Until it holds of what the leg was told."""
+        await _until(self._changed, condition)
 
     def close(self) -> None: ...
 
@@ -171,15 +192,18 @@ class Call:
         self.lines: list[tuple[str, dict[str, Any]]] = []
         self.hung_up: list[str] = []
         self.tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
 
     def now(self) -> Nanos:
         return monotonic()
 
     def hang_up(self, reason: str) -> None:
         self.hung_up.append(reason)
+        self._changed.set()
 
     def log(self, event: str, **fields: object) -> None:
         self.lines.append((event, fields))
+        self._changed.set()
 
     record = log
 
@@ -192,6 +216,10 @@ class Call:
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Until it holds of what the call was told."""
+        await _until(self._changed, condition)
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         return [fields for name, fields in self.lines if name == event]

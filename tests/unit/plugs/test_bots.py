@@ -6,8 +6,9 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -21,17 +22,11 @@ from gateway.plugs.bots.twilio_rest import read_twiml
 from gateway.plugs.contract import PlugSpec, Prepares, TransferResult
 from gateway.units import Nanos, Samples
 from tests.system.house import free_port
-from tests.unit.plugs.bots import WORDS, PlayedBot, played
+from tests.unit.plugs.bots import WORDS, PlayedBot, played, text
 from tests.unit.plugs.desk import Call, Leg, Provider
 
 FRAME = bytes(range(160)) * 2
 LATER = Nanos(0), Samples(0)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 def open_session(kind: str, options: dict[str, Any]) -> tuple[BotSession, Call, Leg]:
@@ -73,7 +68,7 @@ async def test_audio_flows_both_ways(kind: str) -> None:
         await bot.until(lambda: len(bot.audio) == 10 * 160 * (2 if session._dialect.hears.encoding == "pcm" else 1))
         audio = bytes(1600 * words.width)
         await bot.say(words.play(audio))
-        await until(lambda: leg.played)
+        await leg.until(lambda: leg.played)
         assert leg.played == [(audio, 8000)]
 
 
@@ -93,20 +88,21 @@ async def test_a_mark_comes_back_when_its_audio_was_sent(kind: str) -> None:
         assert words.mark is not None
         await bot.say(words.play(bytes(8000 * words.width)))
         await bot.say(words.mark)
-        await until(lambda: leg.marks)
+        await leg.until(lambda: leg.marks)
         assert not any(words.marked(message) for message in bot.texts())
         session.on_mark(leg.marks[0], *LATER)
         await bot.until(lambda: any(words.marked(message) for message in bot.texts()))
 
 
 @pytest.mark.parametrize("kind", [kind for kind, words in WORDS.items() if words.mark])
-async def test_a_mark_on_an_empty_queue_comes_back_at_once(kind: str) -> None:
-    async with connected(kind) as (bot, _, _, leg):
+async def test_when_a_mark_comes_back_is_the_legs_affair_with_an_empty_queue_as_well(kind: str) -> None:
+    async with connected(kind) as (bot, session, _, leg):
         words = bot.words
         assert words.mark is not None
         await bot.say(words.mark)
+        await leg.until(lambda: leg.marks)
+        session.on_mark(leg.marks[0], *LATER)
         await bot.until(lambda: any(words.marked(message) for message in bot.texts()))
-        assert not leg.marks
 
 
 @pytest.mark.parametrize("kind", [kind for kind, words in WORDS.items() if words.clear])
@@ -115,7 +111,7 @@ async def test_the_bot_stops_the_playout(kind: str) -> None:
         assert bot.words.clear is not None
         await bot.say(bot.words.play(bytes(8000 * bot.words.width)))
         await bot.say(bot.words.clear)
-        await until(lambda: leg.flushes)
+        await leg.until(lambda: leg.flushes)
 
 
 @pytest.mark.parametrize("kind", ["twilio", "telnyx", "signalwire", "exotel", "jambonz"])
@@ -138,24 +134,67 @@ async def test_keys_are_told(kind: str) -> None:
         await bot.until(lambda: any(bot.words.digit(message) == "5" for message in bot.texts()))
 
 
-@pytest.mark.parametrize("kind", WORDS)
+@pytest.mark.parametrize("kind", [kind for kind in WORDS if kind != "audiocodes"])
 async def test_a_bot_that_leaves_ends_the_call(kind: str) -> None:
     async with connected(kind) as (bot, _, call, leg):
         await bot.leave()
-        await until(lambda: call.hung_up)
+        await call.until(lambda: call.hung_up)
         assert call.hung_up == ["the bot has closed the connection"]
         assert not leg.played
 
 
-@pytest.mark.parametrize("kind", WORDS)
+@pytest.mark.parametrize("kind", [kind for kind in WORDS if kind != "audiocodes"])
 async def test_a_bot_that_breaks_is_apologised_for(kind: str) -> None:
     async with connected(kind) as (bot, session, call, leg):
         await bot.leave(1011)
-        await until(lambda: leg.played)
+        await leg.until(lambda: leg.played)
         assert call.lines[-1][0] == "provider.failed"
+        session.on_playout_idle(*LATER)  # of what was played before the sentence
         assert not call.hung_up
-        session.on_playout_idle(*LATER)
+        session.on_mark(leg.marks[-1], *LATER)
         assert call.hung_up == ["the bot failed"]
+
+
+@pytest.mark.parametrize("code", [1000, 1011])
+async def test_an_audiocodes_bot_that_closes_its_socket_is_dialled_again(code: int) -> None:
+    async with connected("audiocodes") as (bot, session, call, leg):
+        before = len(bot.messages)
+        await bot.leave(code)
+        await bot.until(lambda: any(bot.words.begun(message) for message in bot.texts()[before:]))
+        resume, *_ = bot.texts()[before:]
+        assert resume == {"type": "session.resume", "conversationId": bot.texts()[0]["conversationId"]}
+        await call.until(lambda: call.logged("bot.resumed"))
+        session.on_audio(FRAME, Samples(0), Nanos(0), 0)
+        await bot.until(lambda: bot.audio)
+        await bot.say(bot.words.play(bytes(160)))
+        await leg.until(lambda: leg.played)
+        assert not call.hung_up
+
+
+@pytest.mark.parametrize("code", [1000, 1011])
+async def test_one_that_does_not_want_the_call_again_is_taken_at_its_word(code: int) -> None:
+    def refuse(message: dict[str, Any]) -> Any:
+        if message["type"] == "session.resume":
+            return '{"type":"session.error","reason":"unknown conversation"}'
+        return WORDS["audiocodes"].greeting(message)
+
+    async with connected("audiocodes") as (bot, _, call, leg):
+        bot.words = replace(bot.words, greeting=refuse)
+        await bot.leave(code)
+        if code == 1000:
+            await call.until(lambda: call.hung_up)
+            assert call.hung_up == ["the bot has closed the connection"]
+        else:
+            await leg.until(lambda: leg.played)
+
+
+async def test_keys_that_a_bot_sends_are_as_many_as_can_be_sent() -> None:
+    async with connected("signalwire") as (bot, _, call, leg):
+        for digits in ("not one", "1w2", "7" * 100):
+            await bot.say(text(event="dtmf", dtmf={"digits": digits}))
+        await leg.until(lambda: len(leg.digits) == 2)
+        assert leg.digits == ["12", "7" * 64]
+        assert not call.logged("provider.failed")
 
 
 @pytest.mark.parametrize("kind", WORDS)
@@ -169,7 +208,7 @@ async def test_the_end_of_the_call_closes_the_connection(kind: str) -> None:
 async def test_nonsense_fails_the_bot_and_nothing_else(kind: str) -> None:
     async with connected(kind) as (bot, _, _, leg):
         await bot.say('{"event":"media","media":' if kind != "asterisk" else '{"command"')
-        await until(lambda: leg.played)
+        await leg.until(lambda: leg.played)
 
 
 @pytest.mark.parametrize("kind", WORDS)
@@ -183,14 +222,14 @@ async def test_nobody_there_fails_the_start(kind: str) -> None:
 async def test_too_much_audio_is_cut_off() -> None:
     async with connected("jambonz", max_queue="1s") as (bot, _, call, _):
         await bot.say(bytes(17_000))
-        await until(lambda: call.lines and call.lines[-1][0] == "provider.failed")
+        await call.until(lambda: call.lines and call.lines[-1][0] == "provider.failed")
 
 
 async def test_a_sample_cut_in_two_is_put_together() -> None:
     async with connected("jambonz") as (bot, _, _, leg):
         await bot.say(b"\x01")
         await bot.say(b"\x02\x03\x04")
-        await until(lambda: leg.played)
+        await leg.until(lambda: leg.played)
         assert leg.played == [(b"\x01\x02\x03\x04", 8000)]
 
 
@@ -224,13 +263,12 @@ async def test_asterisks_plain_spelling() -> None:
 
 
 async def test_audiosocket() -> None:
-    received = bytearray()
+    first: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
-        while data := await reader.read(4096):
-            received.extend(data)
+        first.set_result(await reader.readexactly(19 + 323 + 4))
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -240,7 +278,7 @@ async def test_audiosocket() -> None:
         session.answered()
         session.on_audio(FRAME, Samples(0), Nanos(0), 0)
         session.on_digit("7", 100, Nanos(0))
-        await until(lambda: len(received) == 19 + 323 + 4)
+        received = await first
         assert received[:3] == b"\x01\x00\x10"
         assert bytes(received[19:22]) == b"\x10\x01\x40"
         assert bytes(received[22:342]) == FRAME
@@ -249,9 +287,12 @@ async def test_audiosocket() -> None:
         writers[0].write(data[:100])
         await writers[0].drain()
         writers[0].write(data[100:] + frame(0x00))
-        await until(lambda: session._ending or call.hung_up)
+        await leg.until(lambda: leg.marks)
+        writers[0].close()  # its last word is still being heard
+        await writers[0].wait_closed()
         assert leg.played == [(FRAME, 8000)]
-        session.on_playout_idle(*LATER)
+        assert not call.hung_up
+        session.on_mark(leg.marks[-1], *LATER)
         assert call.hung_up == ["the bot hung up"]
     finally:
         await session.close()
@@ -270,7 +311,7 @@ async def test_audiosocket_that_breaks() -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     session, call, leg = open_session("audiosocket", {"url": f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"})
     await session.start(leg)
-    await until(lambda: leg.played)
+    await leg.until(lambda: leg.played)
     assert call.lines[-1][0] == "provider.failed"
     await session.close()
     server.close()
@@ -314,7 +355,7 @@ def basic(user: str, password: str) -> str:
 
 
 async def test_a_bot_hangs_up_and_transfers_over_http() -> None:
-    transfers: list[str] = []
+    transferred: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     async with played(WORDS["twilio"]) as (bot, url), aiohttp.ClientSession() as client:
         port = free_port()
         spec = registry.load("linecard.plugs", "twilio")
@@ -326,7 +367,7 @@ async def test_a_bot_hangs_up_and_transfers_over_http() -> None:
         call = Call(Provider())
 
         async def transfer(target: str, **_: Any) -> TransferResult:
-            transfers.append(target)
+            transferred.set_result(target)
             return TransferResult(200, "OK")
 
         call.transfer = transfer  # type: ignore[attr-defined]
@@ -357,8 +398,8 @@ async def test_a_bot_hangs_up_and_transfers_over_http() -> None:
             assert (await ask("POST", address, login, Twiml="<Response>"))[0] == 400
             twiml = "<Response><Dial>+4930123456</Dial></Response>"
             assert (await ask("POST", address, login, Twiml=twiml))[0] == 200
-            await until(lambda: transfers)
-            assert transfers == ["tel:+4930123456"]
+            async with asyncio.timeout(10):
+                assert await transferred == "tel:+4930123456"
             assert (await ask("POST", address, login, Status="completed"))[1]["status"] == "completed"
             assert call.hung_up == ["the bot hung up"]
             await session.close()

@@ -38,6 +38,10 @@ class Table:
         for frame in range(frames):
             self.session.on_audio(bytes(320), Samples(160 * frame), self.call.now(), SPEECH)
 
+    def said(self) -> None:
+        """The leg has sent what was queued before the mark."""
+        self.session.on_mark(self.leg.marks[-1], self.call.now(), Samples(8000))
+
     def turn(self) -> Nanos:
         """The caller speaks, the model answers; returns when the caller had finished."""
         ended = Nanos(self.call.now() - 300 * MS)
@@ -90,8 +94,35 @@ async def test_a_lost_model_is_apologised_for_when_the_caller_is_owed_an_answer(
     table.provider.last("realtime").tell(Failed(ProviderError("models", "gone", transient=True)))
     assert len(table.leg.played) == 1
     assert not table.call.hung_up
-    table.session.on_playout_idle(table.call.now(), Samples(8000))
+    table.session.on_playout_idle(table.call.now(), Samples(80))  # of what was played before the sentence
+    assert not table.call.hung_up
+    table.said()
     assert table.call.hung_up == ["a model failed"]
+
+
+async def test_a_call_without_a_model_hears_the_sentence_and_is_not_refused() -> None:
+    table = Table(failover={"attempts": 1, "patience": "50ms"})
+    table.provider.up = False
+    await table.connect()
+    assert len(table.leg.played) == 1
+    table.said()
+    assert table.call.hung_up == ["a model failed"]
+
+
+async def test_a_model_that_comes_back_is_not_talked_over_the_sentence_twice() -> None:
+    table = Table(failover={"attempts": 1}, on_failure={"then": "continue"})
+    table.provider.up = False
+    await table.connect()
+    table.provider.up = True
+    await table.provider.have("realtime", 1)
+    table.speak()
+    table.provider.last("realtime").tell(Interrupted())
+    assert len(table.leg.played) == 1
+    assert len(table.leg.flushes) == 1  # before the sentence
+    table.said()
+    assert not table.call.hung_up
+    table.turn()
+    assert len(table.leg.played) == 2
 
 
 async def test_the_next_model_hears_what_got_no_answer() -> None:
@@ -234,7 +265,7 @@ async def fail(tmp_path: Path, **failure: object) -> Table:
 
 async def test_the_configured_sentence_is_played_and_the_caller_goes_on(tmp_path: Path) -> None:
     table = await fail(tmp_path, then="continue")
-    table.session.on_playout_idle(table.call.now(), Samples(800))
+    table.said()
     assert not table.call.hung_up
 
 
@@ -248,7 +279,7 @@ async def test_or_somebody_else_gets_the_caller(tmp_path: Path, taken: bool) -> 
         return TransferResult(200 if taken else 486, "")
 
     table.call.transfer = transfer  # type: ignore[attr-defined]
-    table.session.on_playout_idle(table.call.now(), Samples(800))
+    table.said()
     await asyncio.gather(*table.call.tasks)
     assert targets == ["tel:+4930123456"]
     assert table.call.hung_up == ([] if taken else ["a model failed"])

@@ -95,3 +95,7 @@ def test_extra_json_is_laid_over_block_by_block() -> None:
 
 def test_http_becomes_web_socket() -> None:
     assert [web_socket(url) for url in ("https://h/x", "http://h", "wss://h")] == ["wss://h/x", "ws://h", "wss://h"]
+
+
+def test_a_refusal_that_nests_without_end_is_a_refusal() -> None:
+    assert http_fault(503, {}, "[" * 100_000).transient

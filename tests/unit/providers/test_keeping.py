@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.audio import ULAW_8K
-from gateway.providers.contract import NO_BRIEF, Failed, ModelInfo, SpeechDone, Transcript
+from gateway.providers.contract import NO_BRIEF, Failed, ModelInfo, Speech, SpeechDone, Transcript
 from gateway.providers.dialect import (
     Done,
     Flushed,
@@ -18,6 +18,7 @@ from gateway.providers.dialect import (
     Ready,
     RealtimeDialect,
     Resumable,
+    Retire,
     Sound,
     SttDialect,
     TtsDialect,
@@ -249,6 +250,12 @@ def conversing(url: str, resumed: list[str]) -> Any:
             if message == "ready":
                 yield Ready()
                 yield Resumable("h1")
+            elif message == "retire":
+                yield Retire()
+            elif message == "sound":
+                yield Sound(b"\xff" * 160)
+            elif message == "done":
+                yield Done()
 
     return Conversing
 
@@ -264,6 +271,69 @@ async def test_a_session_that_is_lost_in_a_pause_is_taken_up_again() -> None:
         session.audio(bytes(320), Samples(0), 0)
         await until(lambda: any(isinstance(message, bytes) for message in stage.received))
         assert heard == []
+        session.close()
+
+
+class Hesitant(Conversation):
+    """Lets nobody in a second time before it is told to."""
+
+    let_in: asyncio.Event
+
+    async def run(self, socket: Any) -> None:
+        if self.stage.connections > 1:
+            await self.let_in.wait()
+        await super().run(socket)
+
+
+async def test_what_is_said_while_a_lost_session_is_taken_up_is_heard_then() -> None:
+    heard = Heardlist()
+    Hesitant.let_in = asyncio.Event()
+    async with shared(Hesitant) as (given, stage, url):
+        session = RealtimeSocket(given, conversing(url, []), heard.append, rate=8000)
+        await session.open()
+        stage.scripts[0].drop()
+        await until(lambda: stage.connections == 2)
+        for _ in range(5):
+            session.audio(bytes(320), Samples(0), 0)
+        Hesitant.let_in.set()
+        await until(lambda: sum(isinstance(message, bytes) for message in stage.received) == 5)
+        assert heard == []
+        session.close()
+
+
+async def test_a_connection_that_ends_while_its_successor_is_made_is_no_loss() -> None:
+    heard = Heardlist()
+    Hesitant.let_in = asyncio.Event()
+    async with shared(Hesitant) as (given, stage, url):
+        session = RealtimeSocket(given, conversing(url, []), heard.append, rate=8000)
+        await session.open()
+        await stage.scripts[0].say(["retire"])
+        await until(lambda: stage.connections == 2)
+        stage.scripts[0].drop()
+        await until(lambda: not session._link.alive)
+        Hesitant.let_in.set()
+        await until(lambda: session._link.alive)
+        assert heard == []
+        session.close()
+
+
+async def test_a_model_that_speaks_while_its_successor_is_made_is_let_finish() -> None:
+    heard = Heardlist()
+    Hesitant.let_in = asyncio.Event()
+    async with shared(Hesitant) as (given, stage, url):
+        session = RealtimeSocket(given, conversing(url, []), heard.append, rate=8000)
+        await session.open()
+        first = stage.scripts[0]
+        await first.say(["retire"])
+        await until(lambda: stage.connections == 2)
+        await first.say(["sound"])
+        await until(lambda: heard.last(Speech))
+        Hesitant.let_in.set()
+        await until(lambda: not session._resuming)
+        await first.say(["sound", "done"])
+        await until(lambda: heard.last(SpeechDone))
+        assert len([one for one in heard if isinstance(one, Speech)]) == 2
+        await until(lambda: stage.connections == 3)
         session.close()
 
 
