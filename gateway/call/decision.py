@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Final, Protocol
 
 from gateway.call.identity import Caller, caller_of
-from gateway.call.numbers import canonical
+from gateway.call.numbers import canonical, subscriber
 from gateway.call.occupancy import Direction
 from gateway.call.options import LimitOptions, RouteOptions
 from gateway.call.trunk_options import TrunkOptions
@@ -22,7 +22,6 @@ from gateway.sip.auth_server import Verdict
 from gateway.sip.flow import Address
 from gateway.sip.message import Header, Request
 from gateway.sip.uri import parse_uri
-from gateway.sip.values import plain
 from gateway.units import SECOND, Nanos
 
 __all__ = ["Decision", "Inquiry", "Load", "Policy", "Step", "decide", "fits", "mismatch"]
@@ -243,7 +242,7 @@ def _find_caller(request: Request, way: _Way) -> Decision | None:
     trunk = way.trunk
     if trunk is None:
         return None
-    written = plain(parse_uri(request.uri).user_text)
+    written = subscriber(parse_uri(request.uri))
     way.called = canonical(written, trunk.numbers)
     way.caller = caller = caller_of(request, trunk)
     if caller.private and trunk.caller_id.anonymous == "refuse":
@@ -266,7 +265,7 @@ def fits(route: RouteOptions, called: str, trunk: TrunkOptions | None) -> bool:
 
 
 def _find_route(request: Request, routes: Sequence[RouteOptions], way: _Way) -> Decision:
-    written = plain(parse_uri(request.uri).user_text)
+    written = subscriber(parse_uri(request.uri))
     # The number as it was written is tried too: a route may be for what a peer calls 100, or for a name.
     route = next((one for one in routes if any(fits(one, text, way.trunk) for text in (way.called, written))), None)
     if route is None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 from urllib.parse import parse_qsl
 
-from gateway.call.numbers import canonical
+from gateway.call.numbers import canonical, subscriber
 from gateway.call.trunk_options import TrunkOptions
 from gateway.errors import SipError
 from gateway.plugs.contract import Diversion, UserToUser
@@ -51,7 +51,7 @@ def _diverted(address: NameAddress, trunk: TrunkOptions) -> Diversion:
 
 
 def _diversion(address: NameAddress, trunk: TrunkOptions, reason: str, *, private: bool) -> Diversion:
-    user = plain(address.uri.user_text)
+    user = subscriber(address.uri)
     number = "" if private else canonical(user, trunk.numbers) or user
     return Diversion(number, plain(reason).lower() or "unknown", private)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.call.numbers import canonical
+from gateway.call.numbers import canonical, subscriber
 from gateway.call.trunk_options import TrunkOptions
 from gateway.errors import SipError
 from gateway.sip.message import Header, Request
@@ -43,7 +43,7 @@ def caller_of(request: Request, trunk: TrunkOptions) -> Caller:
     policy = trunk.caller_id
     asserted = _asserted(request) if policy.trusted else None
     source = asserted or request.from_
-    user = plain(source.uri.user_text)
+    user = subscriber(source.uri)
     from_host = request.from_.uri.host.lower()
     hidden = from_host == "anonymous.invalid" or request.from_.uri.user.lower() == ANONYMOUS
     private = _wants_privacy(request) or hidden

@@ -9,6 +9,7 @@ Emergency numbers and short codes mean something only where they are dialled: th
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -16,14 +17,40 @@ import phonenumbers
 from phonenumbers import PhoneNumberFormat
 
 from gateway.call.trunk_options import NumberOptions
+from gateway.sip.uri import Uri
+from gateway.sip.values import plain
 
-__all__ = ["canonical", "dialled", "is_number", "to_e164"]
+__all__ = ["canonical", "dialled", "is_number", "subscriber", "to_e164"]
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _DIALLED: Final = re.compile(r"\+?[0-9(][0-9 ().-]{1,30}")
 _SEPARATORS: Final = re.compile(r"[ ().-]")  # RFC 3966 5.1.1: visual separators mean nothing
+_COUNTRY: Final = re.compile(r"\+[1-9][0-9]{0,2}")
 _SHORTEST: Final = 7
 """A short code has fewer digits in every numbering plan; what a subscriber dials locally has no place in a trunk."""
+
+
+def subscriber(uri: Uri) -> str:
+    """Who a URI names, printable: a number without the parameters that it brings along in a ``tel:`` URI, and in the
+    user part of a ``sip:`` one (RFC 3261 19.1.6): ``;npdi;rn=`` of number portability (RFC 4694), ``;verstat=``,
+    ``;tgrp=`` (RFC 4904), ``;isub=``. ``;phone-context=+49`` says in which country a number without a plus is dialled
+    (RFC 3966 5.1.5). What is no number is a name, and whole."""
+    if ";" not in uri.user and (uri.host or not uri.parameters):
+        return plain(uri.user_text)
+    user, _, parameters = uri.user.partition(";")
+    number = plain(replace(uri, user=user).user_text)
+    if not is_number(number):
+        return plain(uri.user_text)
+    context = replace(uri, parameters=f";{parameters}" if uri.host else uri.parameters).parameter("phone-context")
+    return number if context is None or number.startswith("+") else _in_country(number, context)
+
+
+def _in_country(number: str, context: str) -> str:
+    """As E.164 if the context is a country's; another one is the peer's business."""
+    if not _COUNTRY.fullmatch(context):
+        return number
+    region = phonenumbers.region_code_for_country_code(int(context[1:]))
+    return to_e164(number, region) if region in phonenumbers.SUPPORTED_REGIONS else number
 
 
 def is_number(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from gateway.errors import SipError
@@ -15,6 +15,12 @@ from gateway.sip.values import parse_address
 
 __all__ = ["Dialog", "is_numeric", "next_hop"]
 
+_INSIDE: Final = [
+    ip_network(net)
+    for net in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10",
+    )
+]  # fmt: skip
 _MAX_FORWARDS: Final[Header] = ("Max-Forwards", "70")
 
 
@@ -115,6 +121,8 @@ class Dialog:
         address = next_hop(uri)
         if address is None or (":" in address[0]) != (":" in flow.local[0]):
             return flow
+        if _is_inside(address[0]) and not _is_inside(flow.remote[0]):
+            return flow  # a peer behind a NAT names an address that ends there: it is where its INVITE came from
         transport = (uri.parameter("transport") or "").lower() or flow.transport
         if flow.ours.sips and transport not in SECURE:
             transport = "tls"
@@ -124,6 +132,13 @@ class Dialog:
         if flow.listens_at is not None and address in (flow.listens_at, self._sent_by):
             return flow
         return Flow(transport, flow.local, address, host=host, ours=flow.ours)
+
+
+@memo
+def _is_inside(host: str) -> bool:
+    """Whether an address means something only within its own network (RFC 1918, 6598, 4193, link-local)."""
+    address = ip_address(host)
+    return any(address.version == net.version and address in net for net in _INSIDE)
 
 
 @memo

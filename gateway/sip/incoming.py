@@ -71,6 +71,8 @@ class IncomingCall(Session):
     def _ring(self, status: int, sdp: bytes | None, extra: Iterable[Header], now: Nanos) -> None:
         if self._pending is not None:
             headers = [*self._dialog_headers(self._pending), ALLOW, *extra]
+            if sdp and self._pending.request.get("P-Early-Media") is not None:
+                headers.append(("P-Early-Media", "sendrecv"))  # RFC 5009 8: mobile networks gate what is not asked for
             self._context.respond(self._pending, status, now, tag=self.key[1], headers=headers, body=sdp or b"")
 
     def _is_reliable(self, request: Request, sdp: bytes | None) -> bool:

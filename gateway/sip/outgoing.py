@@ -233,7 +233,8 @@ class OutgoingCall(Session):
             target, uri = found
             address = next_hop(uri)
             transport = (uri.parameter("transport") or self._flow.transport).lower()
-            flow = flow_to(self._context.listeners, transport, address) if address is not None else None
+            safe = transport in SECURE or not self._flow.secure
+            flow = flow_to(self._context.listeners, transport, address) if address is not None and safe else None
             if address is None:
                 self._locating = target
             elif flow is not None:

@@ -75,6 +75,7 @@ class TestRoute:
             ("0049 30 9999999", "all"),
             ("493012345678", "all"),
             ("7", "short"),
+            ("+4930123;npdi;rn=+49308", "one"),  # RFC 4694: a number that was ported
         ],
     )
     def test_the_first_that_fits_the_number_however_it_was_written(self, called: str, plug: str) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.call.numbers import canonical, dialled, to_e164
+from gateway.call.numbers import canonical, dialled, subscriber, to_e164
 from gateway.call.trunk_options import NumberOptions
+from gateway.errors import SipError
+from gateway.sip.uri import parse_uri
 
 DE, US = NumberOptions(region="DE"), NumberOptions(region="US")
 
@@ -80,3 +84,32 @@ def test_nothing_that_is_written_raises(text: str) -> None:
         number = to_e164(text, region)
         assert to_e164(number, region) == number
         dialled(number, NumberOptions(region=region, format="national"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "who"),
+    [
+        ("sip:+12125551212;npdi;rn=+12125550000@h", "+12125551212"),  # RFC 4694: a ported number
+        ("sip:+12155551212;verstat=TN-Validation-Passed@h;user=phone", "+12155551212"),
+        ("sip:+12155551212;tgrp=east;trunk-context=h.example@h", "+12155551212"),  # RFC 4904
+        ("tel:+12155551212;verstat=TN-Validation-Passed", "+12155551212"),
+        ("tel:+49-30-12345;isub=1411", "+49-30-12345"),
+        ("tel:2125551212;phone-context=+1", "+12125551212"),
+        ("sip:2125551212;phone-context=+1@h;user=phone", "+12125551212"),
+        ("tel:911;phone-context=+1", "911"),
+        ("tel:7042;phone-context=example.com", "7042"),
+        ("tel:7042;phone-context=+999", "7042"),
+        ("sip:user;par=u%40example.net@h", "user;par=u@example.net"),  # semiuri of RFC 4475: a name
+        ("sip:pizza;x@h", "pizza;x"),
+        ("sip:h", ""),
+    ],
+)
+def test_a_number_is_told_from_what_it_brings_along(uri: str, who: str) -> None:
+    assert subscriber(parse_uri(uri)) == who
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_no_user_part_breaks_it(user: str, context: str) -> None:
+    for text in (f"sip:{user};phone-context={context}@h", f"tel:{user};phone-context={context}"):
+        with suppress(SipError):
+            subscriber(parse_uri(text))

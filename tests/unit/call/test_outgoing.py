@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import structlog
+
 from gateway.call.house import House
 from gateway.call.occupancy import Occupancy
 from gateway.call.options import LimitOptions
@@ -97,6 +99,19 @@ async def test_what_was_agreed_on_while_it_rang_need_not_be_said_again() -> None
         board.on_event(Answered(1, None, "b"))
         assert (await call.result).what is Results.ANSWERED
         assert rig.heard() == ["10.0.0.2"]
+
+
+async def test_ringing_that_is_repeated_is_told_once() -> None:
+    """Some media servers say 180 each second."""
+    with structlog.testing.capture_logs() as log:
+        async with placed() as (rig, board, call):
+            await until(rig, "invite", "sip:bob@10.0.0.2")
+            await asyncio.sleep(0)
+            for _ in range(5):
+                board.on_event(Ringing(1, 180, None, "b"))
+            board.on_event(Answered(1, ONE, "b"))
+            assert (await call.result).rang_s is not None
+    assert [one["event"] for one in log].count("call.ringing") == 1
 
 
 async def test_the_result_has_the_cause_of_the_telephone_network() -> None:

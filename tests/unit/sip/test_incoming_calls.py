@@ -6,8 +6,9 @@ import pytest
 
 from gateway.errors import MisuseError
 from gateway.sip.events import Confirmed, Ended, Invited, Reconfirmed, Reoffered
+from gateway.sip.flow import Flow
 from gateway.sip.message import Request, Response
-from tests.unit.sip.wire import SDP, THEM, Wire, reply, request, statuses
+from tests.unit.sip.wire import SDP, THEM, US, Wire, reply, request, statuses
 
 
 def test_an_invite_becomes_a_call_and_100_goes_out_at_once() -> None:
@@ -98,6 +99,39 @@ def test_bye_from_the_caller() -> None:
     assert statuses(wire.send(request("BYE", to=ok.get("To") or "", cseq="3", branch="c"))) == [481]
     wire.later(64)
     assert (wire.endpoint.calls, wire.endpoint.transactions, wire.endpoint.next_timer()) == (0, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("contact", "source", "goes_to"),
+    [
+        ("10.0.0.2:5070", ("203.0.113.7", 31000), ("203.0.113.7", 31000)),  # a telephone behind a NAT
+        ("192.168.1.20", ("203.0.113.7", 31000), ("203.0.113.7", 31000)),
+        ("198.51.100.9:5070", ("203.0.113.7", 31000), ("198.51.100.9", 5070)),
+        ("10.0.0.2:5070", ("10.9.9.9", 31000), ("10.0.0.2", 5070)),  # both within one network
+    ],
+)
+def test_a_contact_that_is_somewhere_inside_is_reached_where_its_call_came_from(
+    contact: str, source: tuple[str, int], goes_to: tuple[str, int]
+) -> None:
+    wire = Wire()
+    flow = Flow("udp", US, source)
+    wire.send(request(body=SDP, contact=f"Contact: <sip:a@{contact}>\r\n", params=";rport"), flow)
+    wire.endpoint.answer(1, SDP, wire.now)
+    ok = wire.sent()[-1]
+    wire.send(request("ACK", to=ok.get("To") or "", branch="ack"), flow)
+    wire.endpoint.hang_up(1, wire.now, "enough")
+    (bye,) = wire.endpoint.outgoing()
+    assert bye.flow.remote == goes_to
+
+
+@pytest.mark.parametrize(("asks", "told"), [("P-Early-Media: supported\r\n", "sendrecv"), ("", None)])
+def test_a_network_that_gates_early_media_is_told_of_ours(asks: str, told: str | None) -> None:
+    """RFC 5009: mobile networks let nothing through before the answer that was not asked for."""
+    wire = Wire()
+    wire.invite(more=asks)
+    wire.endpoint.ring(1, wire.now)
+    wire.endpoint.ring(1, wire.now, 183, SDP)
+    assert [one.get("P-Early-Media") for one in wire.sent()] == [None, told]
 
 
 def test_we_hang_up() -> None:

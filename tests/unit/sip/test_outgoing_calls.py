@@ -186,3 +186,14 @@ def test_no_call_beyond_the_limit_or_while_closing() -> None:
     closing.endpoint.close(closing.now)
     with pytest.raises(ResourceError):
         closing.endpoint.invite("sip:10.0.0.2", SDP, closing.now, caller="a")
+
+
+def test_an_answer_that_does_not_say_what_its_body_is() -> None:
+    """As a large vendor has sent it: what can it be but a session description?"""
+    wire = Wire()
+    invite = placed(wire)
+    ok = reply(invite, 200, more=CONTACT, body=SDP).replace(b"Content-Type: application/sdp\r\n", b"")
+    assert statuses(wire.send(ok)) == ["ACK"]
+    (answered,) = wire.events()
+    assert isinstance(answered, Answered)
+    assert answered.sdp == SDP
