@@ -2,15 +2,17 @@
  *
  *   generator SECONDS WARM_UP OWN_PORT [pulse] < ports       one port of 127.0.0.1 per line and call
  *
- * Every call sends 160 bytes of PCMU each 20 ms, spread over the 20 ms in steps of 1 ms. The first bytes of a payload carry
- * call and sequence number in codes that G.711 decodes and encodes again without change, so that what comes back through a
- * gateway and a model that echoes is recognised, and its delay is that of the very packet. Where samples are changed on the way
- * (resampled), nothing is recognised: `pulse` sends silence with a click every half second instead, and takes the loudest
- * sample of what comes back; the filters' own delay is in the figure then. Stamps of what comes are the kernel's. One line of
- * JSON at the end; the warm-up does not count.
+ * Every call sends 160 bytes of PCMU each 20 ms, spread over the 20 ms in steps of 1 ms: a voice that never stops. The first
+ * bytes of each fifth payload carry call and sequence number in codes that G.711 decodes and encodes again without change, so
+ * that what comes back through a gateway and a model that echoes is recognised, and its delay is that of the very packet.
+ * Where samples are changed on the way (resampled), nothing is recognised: `pulse` sends silence with a click every half
+ * second instead, and takes the loudest sample of what comes back; the filters' own delay is in the figure then. Stamps of
+ * what comes are the kernel's. One line of JSON at the end; the warm-up, in whose first half the calls begin to talk one after
+ * the other, does not count.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,9 +22,10 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { CALLS = 4096, SLOTS = 20, KEPT = 1024, BATCH = 64, MARK = 8, BYTES = 172, BINS = 200000, EVERY = 25 };
+enum { CALLS = 4096, SLOTS = 20, KEPT = 1024, BATCH = 64, MARK = 8, BYTES = 172, BINS = 200000, MARKED = 5, EVERY = 25 };
 
 static struct { struct sockaddr_in to; uint16_t sequence; int64_t sent[KEPT], click; int heard; uint16_t last; } call[CALLS];
+static uint8_t voice[160];
 static int calls, by_port[65536], pulse;
 static uint32_t delay[BINS], own[BINS];          /* histograms in steps of 10 us */
 static int64_t sent_count, received, missing, echoed, foreign;
@@ -48,6 +51,14 @@ static int read_mark(const uint8_t *at, int *number, uint16_t *sequence) {
     return *number < calls;
 }
 
+/* Where call i's mark lies in a payload, or -1: what works off a delay leaves periods out, and moves it. */
+static int find_mark(int i, const uint8_t *payload, int size, uint16_t *sequence) {
+    int number;
+    for (int at = 0; at + MARK <= size; at++)
+        if ((payload[at] & 0xF0) == 0x90 && read_mark(payload + at, &number, sequence) && number == i) return at;
+    return -1;
+}
+
 /* Where the click lies in a packet, or -1. A code with its bits inverted grows with loudness, the sign apart. */
 static int find_click(const uint8_t *payload, int size) {
     int best = 0x48, at = -1;
@@ -63,7 +74,23 @@ static void heard_click(int i, const uint8_t *payload, int size, int64_t at) {
     call[i].click = 0;
 }
 
-static void send_slot(int fd, int slot, uint32_t frame) {
+static int send_batch(int fd, struct mmsghdr *messages, int n) {
+    int done = n ? sendmmsg(fd, messages, n, 0) : 0;
+    sent_count += done > 0 ? done : 0;
+    return 0;
+}
+
+/* A voice of 100 Hz, two periods of it in a packet, in mu-law. */
+static void make_voice(void) {
+    for (int i = 0; i < BYTES - 12; i++) {
+        double x = 2 * M_PI * i / 80, wave = 2500 * (sin(x) + .5 * sin(2 * x) + .3 * sin(3 * x));
+        int level = (wave < 0 ? -wave : wave) / 4 + 33, exponent = 0;
+        while (level >> (exponent + 6)) exponent++;
+        voice[i] = ~((wave < 0 ? 0x80 : 0) | exponent << 4 | (level >> (exponent + 1) & 15));
+    }
+}
+
+static void send_slot(int fd, int slot, uint32_t frame, double beginning) {
     static uint8_t packets[BATCH][BYTES];
     static struct iovec parts[BATCH];
     static struct mmsghdr messages[BATCH];
@@ -71,23 +98,25 @@ static void send_slot(int fd, int slot, uint32_t frame) {
     int64_t at = now(CLOCK_REALTIME);
     for (int i = slot; i < calls; i += SLOTS) {
         uint8_t *p = packets[n];
+        if (frame < beginning * i / calls) continue;
         uint16_t sequence = call[i].sequence++;
         uint32_t timestamp = htonl(frame * 160), ssrc = htonl(1000 + i);
-        memset(p, 0xA5, BYTES);
+        memcpy(p + 12, voice, BYTES - 12);
         p[0] = 0x80; p[1] = 0; p[2] = sequence >> 8; p[3] = sequence & 255;
         memcpy(p + 4, &timestamp, 4); memcpy(p + 8, &ssrc, 4);
-        if (!pulse) write_mark(p + 12, i, sequence);
-        else memset(p + 12, 0xFF, BYTES - 12);
+        if (!pulse && (sequence + i) % MARKED == 0) write_mark(p + 12, i, sequence);
+        if (pulse) memset(p + 12, 0xFF, BYTES - 12);
         if (pulse && (sequence + i) % EVERY == 0) memset(p + 12, 0x80, 4), call[i].click = at;
         call[i].sent[sequence % KEPT] = at;
         parts[n] = (struct iovec){p, BYTES};
         messages[n].msg_hdr = (struct msghdr){.msg_name = &call[i].to, .msg_namelen = sizeof call[i].to, .msg_iov = &parts[n], .msg_iovlen = 1};
-        if (++n == BATCH || i + SLOTS >= calls) { int done = sendmmsg(fd, messages, n, 0); sent_count += done > 0 ? done : 0; n = 0; at = now(CLOCK_REALTIME); }
+        if (++n == BATCH) n = send_batch(fd, messages, n), at = now(CLOCK_REALTIME);
     }
+    send_batch(fd, messages, n);
 }
 
 static void heard(const uint8_t *p, int size, int port, int64_t at, int counts) {
-    int number, i = by_port[port] - 1;
+    int place, i = by_port[port] - 1;
     uint16_t sequence = p[2] << 8 | p[3], marked;
     if (i < 0 || size < 12) { foreign++; return; }
     if (counts) {
@@ -95,7 +124,7 @@ static void heard(const uint8_t *p, int size, int port, int64_t at, int counts) 
         if (!call[i].heard) { call[i].heard = 1; call[i].last = sequence; }
         else { missing += (uint16_t)(sequence - call[i].last - 1); call[i].last = sequence; }
         if (pulse) heard_click(i, p + 12, size - 12, at);
-        else if (size == BYTES && read_mark(p + 12, &number, &marked) && number == i) { echoed++; count(delay, at - call[i].sent[marked % KEPT]); }
+        else if ((place = find_mark(i, p + 12, size - 12, &marked)) >= 0) echoed++, count(delay, at + place * 125000LL - call[i].sent[marked % KEPT]);
     }
 }
 
@@ -133,6 +162,7 @@ int main(int argc, char **argv) {
         call[calls].to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
         by_port[port & 65535] = ++calls;
     }
+    make_voice();
     int64_t start = now(CLOCK_MONOTONIC) + 10000000;
     int64_t steps = (int64_t)((seconds + warm_up) * 1000), warm = (int64_t)(warm_up * 1000);
     for (int64_t step = 0; step < steps; step++) {
@@ -141,7 +171,7 @@ int main(int argc, char **argv) {
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
         if (step >= warm) count(own, now(CLOCK_MONOTONIC) - due);
         if (step == warm) sent_count = 0;
-        send_slot(fd, step % SLOTS, step / SLOTS);
+        send_slot(fd, step % SLOTS, step / SLOTS, warm / 40.0);
         receive(fd, step >= warm);
     }
     struct rusage used;

@@ -34,7 +34,7 @@ from gateway.bench.callers.host import quiet_log
 from gateway.bench.children import Child
 
 HERE = Path(__file__).resolve().parent
-WARM_UP = 2.0
+WARM_UP = 4.0
 OWN = ("own", "wss")
 
 
@@ -71,7 +71,7 @@ def certificate(directory: Path) -> Path:
 
 def compiled(directory: Path) -> Path:
     target = directory / "generator"
-    subprocess.run(["cc", "-O2", "-o", str(target), str(HERE / "generator.c")], check=True)
+    subprocess.run(["cc", "-O2", "-o", str(target), str(HERE / "generator.c"), "-lm"], check=True)
     return target
 
 

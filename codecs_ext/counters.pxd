@@ -15,6 +15,7 @@ cdef struct Counters:
     uint64_t underruns
     uint64_t utterances     # of queued audio
     uint64_t interrupted    # of them by an underrun
+    uint64_t left_out       # samples at 8 kHz of a standing queue
     uint64_t overflows
     double jitter           # RTP clock units, RFC 3550 A.8
     uint64_t clock          # Hz of those units; 0 before a codec was agreed on

@@ -1,6 +1,7 @@
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from codecs_ext.backdrop cimport Backdrop
+from codecs_ext.backlog cimport Backlog
 from codecs_ext.bridge cimport Bridge
 from codecs_ext.codec cimport CODEC_BYTES, CodecTable
 from codecs_ext.counters cimport Counters
@@ -12,6 +13,7 @@ from codecs_ext.tape cimport Tape
 cdef enum:
     TICK_MS = 5
     GROUPS = 4                  # legs are spread over the ticks of 20 ms
+    SPARE = 720                 # samples of 15 ms at 48 kHz: the longest period that is left out at a time
     LONGEST = 2880              # samples of 60 ms at 48 kHz, the longest packet sent
     PACKET_BYTES = 12 + CODEC_BYTES
 
@@ -24,6 +26,7 @@ cdef struct DownlinkOptions:
     int fade_ms                 # of what is flushed
     float gain                  # of queued audio, a factor
     float comfort_db            # noise between talkspurts, dB of full scale; 0: silence
+    bint catch_up               # delay that a hole has left behind is worked off
 
 cdef struct Downlink:
     Ring *ring
@@ -55,8 +58,8 @@ cdef struct Downlink:
     int lead                    # samples of silence before it in its first packet
     bint padded                 # the packet under way ends in silence: nothing was left
     bint unfinished             # the last thing queued was audio, not a mark: running dry now is an underrun
-    int real                    # samples of the packet under way that came from the queue
-    int16_t packet[LONGEST + SLACK]
+    int real                    # samples of the packet under way that came from the queue, and some beyond it
+    int16_t packet[LONGEST + SPARE + SLACK]
     const int16_t *said         # samples of the packet that was made last; NULL: silence, or an event
     int16_t line[LONGEST]       # where they are mixed
     bint apart                  # the packet that leaves is none of the queue's: digits, the fade of what was flushed
@@ -70,6 +73,7 @@ cdef struct Downlink:
     Block *marks                # reached by the packet under way, in order
     Block *marks_end
     Playout queue
+    Backlog backlog
     Dial dial
     Backdrop backdrop
 

@@ -15,6 +15,7 @@ class Sender:
         ptime_ms: int = 20,
         event_payload_type: int = 101,
         fade_ms: int = 0,
+        catch_up: bool = True,
         gain: float = 1.0,
         comfort_db: float = 0.0,
         limit: int = 960_000,

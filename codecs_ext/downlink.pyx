@@ -12,9 +12,17 @@ caller, and told by ``downlink_sent``.
 from cython cimport cdivision
 from libc.stdint cimport INT64_MAX, int16_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 from codecs_ext.backdrop cimport backdrop_idle, backdrop_mix, backdrop_set
+from codecs_ext.backlog cimport (
+    backlog_begin,
+    backlog_init,
+    backlog_packet,
+    backlog_taken,
+    backlog_underrun,
+    backlog_wanted,
+)
 from codecs_ext.bridge cimport bridge_pull
 from codecs_ext.codec cimport CodecTable, Kernel, codec_state, codec_state_new
 from codecs_ext.counters cimport Counters
@@ -60,6 +68,7 @@ from codecs_ext.ring cimport (
     ring_tell,
 )
 from codecs_ext.rtp cimport RTP_HEADER, rtp_header
+from codecs_ext.stretch cimport stretch_shorten
 from codecs_ext.tape cimport tape_beep
 from codecs_ext.g711 import PCMU
 
@@ -92,6 +101,7 @@ cdef void downlink_init(Downlink *down, Ring *ring, uint32_t slot, Counters *cou
     if options.comfort_db < 0:
         noise_level(&down.backdrop.comfort, options.comfort_db)
         down.backdrop.comfort.random = ssrc
+    backlog_init(&down.backlog, options.catch_up)
     playout_init(&down.queue, options.limit, freed)
 
 
@@ -147,8 +157,6 @@ cdef void downlink_connect(Downlink *down, const CodecTable *codec, void *coding
     down.samples = codec.rate // 1000 * ptime_ms
     down.step = codec.clock // 1000 * ptime_ms
     down.period = ptime_ms // TICK_MS
-    if down.real > down.samples:    # only when the packet time shrinks in the middle of an utterance
-        down.real = down.samples
     if send and not down.enabled:
         _regrid(down, tick)
         down.due = down.nominal
@@ -168,12 +176,14 @@ cdef void _tell(Downlink *down, int kind, int64_t number) noexcept nogil:
         down.counters.overflows += 1
 
 
-cdef void _count_utterance(Downlink *down, bint goes_on) noexcept nogil:
+cdef void _count_utterance(Downlink *down, int64_t tick, bint goes_on) noexcept nogil:
     """Queued audio begins: another utterance, or one that has run dry."""
     if goes_on:
+        backlog_underrun(&down.backlog, tick, tick - down.idle_since)
         down.counters.underruns += 1
         down.counters.interrupted += not down.interrupted
     else:
+        backlog_begin(&down.backlog)
         down.counters.utterances += 1
     down.interrupted = goes_on
 
@@ -184,8 +194,8 @@ cdef void downlink_play(Downlink *down, Block *block, int64_t tick) noexcept nog
     if not playout_push(&down.queue, block):
         down.counters.overflows += 1
         return
-    if empty:
-        _count_utterance(down, down.unfinished and tick - down.idle_since < UTTERANCE)
+    if empty and (down.state == SILENT or not down.unfinished):     # while a packet plays, the next may come just in time
+        _count_utterance(down, tick, down.unfinished and tick - down.idle_since < UTTERANCE)
     down.unfinished = True
     if empty and block.number > tick * TICK_NS:
         down.appointment = block.number
@@ -298,7 +308,10 @@ cdef void downlink_close(Downlink *down) noexcept nogil:
 
 cdef void _collect_marks(Downlink *down) noexcept nogil:
     """Marks at the head of the queue belong to the packet under way, or to the one before if that is still empty."""
-    cdef Block *mark = playout_mark(&down.queue)
+    cdef Block *mark
+    if down.real > down.samples:            # they lie beyond this packet
+        return
+    mark = playout_mark(&down.queue)
     while mark != NULL:
         if down.real == 0:
             _tell(down, MARK, mark.number)
@@ -324,6 +337,23 @@ cdef void _gather(Downlink *down) noexcept nogil:
             return
 
 
+cdef void _catch_up(Downlink *down, int64_t tick) noexcept nogil:
+    """Leaves a period of the full packet out, if too much is queued, and fills the packet from what follows."""
+    cdef int most = backlog_wanted(&down.backlog, down.codec.rate), room = down.codec.rate // 1000 * 15, gone
+    if most == 0 or down.real > down.samples:
+        return
+    if most > room:
+        most = room
+    down.real += playout_take(&down.queue, down.packet + down.real, room)
+    gone = 0
+    if down.real == down.samples + room:        # else a mark or the end is near, and the packet stays as it is
+        gone = stretch_shorten(down.packet, down.real, most, down.codec.rate)
+    down.real -= gone
+    _played(down, gone)
+    down.counters.left_out += gone // (down.codec.rate // 8000)
+    backlog_taken(&down.backlog, tick, gone, down.codec.rate)
+
+
 cdef void _go_idle(Downlink *down, int64_t tick) noexcept nogil:
     down.state = SILENT
     down.idle_since = tick
@@ -335,6 +365,7 @@ cdef bint _prepare_audio(Downlink *down, int64_t tick) noexcept nogil:
     """True if the packet under way is to be sent now."""
     _gather(down)
     if down.real >= down.samples:
+        _catch_up(down, tick)
         return True
     if down.real == 0:
         _go_idle(down, tick)
@@ -478,6 +509,17 @@ cdef void _step(Downlink *down) noexcept nogil:
         down.due = down.nominal
 
 
+cdef void _packet_played(Downlink *down, int64_t tick) noexcept nogil:
+    """What lies beyond the packet is the beginning of the next."""
+    cdef int count = down.real if down.real < down.samples else down.samples
+    down.real -= count
+    if down.real:
+        memmove(down.packet, down.packet + count, down.real * sizeof(int16_t))
+    _played(down, count)
+    backlog_packet(&down.backlog, tick, down.queue.queued + down.real // (down.codec.rate // 8000),
+                   down.period * (8 * TICK_MS))
+
+
 cdef void downlink_sent(Downlink *down, int64_t sent) noexcept nogil:
     """The packet has left at ``sent``: tells what it began, reached and ended."""
     cdef int64_t tick = down.due
@@ -491,8 +533,7 @@ cdef void downlink_sent(Downlink *down, int64_t sent) noexcept nogil:
         _tell(down, PLAYOUT_STARTED, down.lead)
         down.last_audio = sent
         down.lead = 0
-    _played(down, down.real)
-    down.real = 0
+    _packet_played(down, tick)
     down.waited = False
     _drop_marks(down, True)
     if down.padded:
@@ -518,13 +559,13 @@ cdef class Sender:
     cdef bytes loop
 
     def __cinit__(self, Kernel codec not None = PCMU, *, group: int = 0, payload_type: int = 0, ptime_ms: int = 20,
-                  event_payload_type: int = 101, fade_ms: int = 0, gain: float = 1.0, comfort_db: float = 0.0,
+                  event_payload_type: int = 101, fade_ms: int = 0, gain: float = 1.0, comfort_db: float = 0.0, catch_up: bool = True,
                   limit: int = 960_000, ssrc: int = 1, sequence: int = 0, timestamp: int = 0) -> None:
         memset(&self.counters, 0, sizeof(Counters))
         self.freed = NULL
         if not ring_init(&self.ring, 1 << 20):
             raise MemoryError
-        cdef DownlinkOptions options = DownlinkOptions(limit, fade_ms, gain, comfort_db)
+        cdef DownlinkOptions options = DownlinkOptions(limit, fade_ms, gain, comfort_db, catch_up)
         self.loop = b""
         self.event_payload_type = event_payload_type
         downlink_init(&self.down, &self.ring, 0, &self.counters, &self.freed, &options, group, ssrc, sequence, timestamp)

@@ -32,6 +32,7 @@ class PlaneShard:
         fade_ms: int,
         gain: float,
         comfort_db: float,
+        catch_up: bool,
         learn: str,
         learn_packets: int,
         settle_ns: int,

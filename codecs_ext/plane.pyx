@@ -155,7 +155,7 @@ cdef class PlaneShard:
 
     def __cinit__(self, capacity: int, on_error, on_closed, on_handshake, *, event_bytes: int, tape_bytes: int, window_ns: int,
                   window_least_ns: int, stall_ns: int, timeout_ns: int, hold_timeout_ns: int, max_gap: int,
-                  playout_limit: int, fade_ms: int, gain: float, comfort_db: float, learn: str, learn_packets: int,
+                  playout_limit: int, fade_ms: int, gain: float, comfort_db: float, catch_up: bool, learn: str, learn_packets: int,
                   settle_ns: int, silence_ns: int, report_ns: int,
                   vad_threshold_db: float, vad_min_level_db: float, vad_attack: int, vad_release: int) -> None:
         self.shard = shard_new(capacity, event_bytes, 1 << 21, tape_bytes)
@@ -173,7 +173,7 @@ cdef class PlaneShard:
         self.on_handshake = on_handshake
         self.uplink = UplinkOptions(8000, window_ns, window_least_ns, stall_ns, timeout_ns, hold_timeout_ns, max_gap,
                                     vad_threshold_db, vad_min_level_db, vad_attack, vad_release)
-        self.downlink = DownlinkOptions(playout_limit, fade_ms, gain, comfort_db)
+        self.downlink = DownlinkOptions(playout_limit, fade_ms, gain, comfort_db, catch_up)
         self.source = SourceOptions(LEARN[learn], learn_packets, settle_ns, silence_ns)
         self.report_interval = report_ns
 

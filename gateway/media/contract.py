@@ -96,6 +96,8 @@ class LegStats:
     """Runs of queued audio, each from an empty queue."""
     utterances_interrupted: int = 0
     """Of them, by one underrun or more."""
+    caught_up_ms: float = 0.0
+    """Of queued audio, left out to work off the delay that underruns had left behind."""
     overflows: int = 0
     """Commands or frames that found a full ring."""
     untaped: int = 0
@@ -252,8 +254,9 @@ class Leg(Protocol):
         answers."""
 
     def echo(self, on: bool) -> None:
-        """Plays what the leg hears, resampled to its uplink rate and back, 20 ms behind the first frame. ``on_audio`` is
-        not called meanwhile; everything else goes on."""
+        """Plays what the leg hears, resampled to its uplink rate and back, 20 ms behind the first frame.
+
+        ``on_audio`` is not called meanwhile; everything else goes on."""
 
     def tape(self, order: TapeOrder) -> None:
         """What is copied for recordings and captures; they call it themselves."""

@@ -124,6 +124,9 @@ class PlayoutOptions(Options):
     0s: cut off; at most 20ms."""
     comfort_noise_db: float = Field(default=0.0, ge=-80.0, le=0.0)
     """Noise between utterances, in dB of full scale (-60 is a quiet line); 0: digital silence."""
+    catch_up: bool = True
+    """Audio that comes at the pace of speech and once had a hole (an underrun) is late from then on. Leave periods of
+    it out, as much as the hole was long, until it is not."""
 
     @field_validator("fade")
     @classmethod

@@ -82,6 +82,7 @@ class _ShardFace:
             fade_ms=options.playout.fade // MS,
             gain=10 ** (options.playout.gain_db / 20),
             comfort_db=options.playout.comfort_noise_db,
+            catch_up=options.playout.catch_up,
             learn=options.latching.learn,
             learn_packets=options.latching.packets,
             settle_ns=options.latching.settle,

@@ -29,6 +29,7 @@ def leg_stats(counts: dict[str, Any]) -> LegStats:
         underruns=counts["underruns"],
         utterances=counts["utterances"],
         utterances_interrupted=counts["interrupted"],
+        caught_up_ms=counts["left_out"] / 8,
         overflows=counts["overflows"],
         untaped=counts["untaped"],
         jitter_ms=_clock_ms(counts, "jitter"),

@@ -577,3 +577,79 @@ def test_what_is_flushed_before_its_moment_is_never_heard() -> None:
     line.play(160)
     line.run(8)
     assert sum(not packet.silent for packet in line.packets) == 1
+
+
+def voice(start: int, count: int) -> bytes:
+    """A voice of 125 Hz with overtones."""
+    at = np.arange(start, start + count)
+    wave = sum(np.sin(2 * np.pi * 125 * n * at / 8000) / n for n in range(1, 8))
+    return bytes((4000 * wave).astype("<i2").tobytes())
+
+
+def live(line: Line, frames: int, stalls: dict[int, int], ahead: int = 0) -> None:
+    """Frames of 20 ms at the pace of speech, the first ``ahead`` at once; behind frame n a stall of so many frames."""
+    waiting = ahead
+    for number in range(frames):
+        waiting += 1
+        line.run(4)
+        if not any(at <= number < at + length for at, length in stalls.items()):
+            for n in range(number + 1 + ahead - waiting, number + 1 + ahead):
+                line.sender.play(voice(160 * n, 160), 8000, line.now)
+            waiting = 0
+
+
+def heard(line: Line) -> np.ndarray:
+    return np.frombuffer(ulaw_to_linear(b"".join(packet.payload for packet in line.packets)), "<i2").astype(int)
+
+
+def test_delay_that_a_stall_has_left_behind_is_worked_off_without_a_click():
+    line = Line().connect()
+    live(line, 250, {50: 5})
+    counts = line.sender.counts
+    assert counts["underruns"] == 1
+    assert 80 <= counts["left_out"] / 8 <= 100
+    voiced = heard(line)[160 * 70 :]
+    ordinary = np.abs(np.diff(voice_samples())).max()
+    assert np.abs(np.diff(voiced)).max() <= 1.3 * ordinary
+
+
+def voice_samples() -> np.ndarray:
+    return np.frombuffer(voice(0, 8000), "<i2").astype(int)
+
+
+def test_what_was_left_out_counts_as_played():
+    line = Line().connect()
+    live(line, 250, {50: 5})
+    line.sender.mark(7)
+    line.run(40)
+    position = next(position for name, number, position, _ in line.told if name == "mark" and number == 7)
+    assert position == 250 * 160
+
+
+@pytest.mark.parametrize("catch_up", [False, True])
+def test_what_a_sender_keeps_ahead_on_purpose_stays(catch_up):
+    line = Line(catch_up=catch_up).connect()
+    live(line, 150, {20: 3} if not catch_up else {}, ahead=5)
+    assert line.sender.counts["left_out"] == 0
+
+
+def test_speech_that_comes_ahead_of_its_time_is_left_as_it_is_behind_a_hole():
+    line = Line().connect()
+    line.sender.play(voice(0, 1600), 8000, line.now)
+    line.run(60)
+    for n in range(10):
+        line.sender.play(voice(1600 + 4000 * n, 4000), 8000, line.now)
+        line.run(40)
+    line.run(800)
+    assert line.sender.counts["underruns"] == 1
+    assert line.sender.counts["left_out"] == 0
+    assert line.told[-1][:3] == ("playout_idle", 0, 41600)
+
+
+def test_slack_that_is_needed_again_is_worked_off_later_each_time():
+    line = Line().connect()
+    live(line, 2000, dict.fromkeys(range(50, 2000, 50), 3))
+    often = line.sender.counts["left_out"]
+    line = Line().connect()
+    live(line, 2000, dict.fromkeys(range(50, 2000, 500), 3))
+    assert often < 1.5 * line.sender.counts["left_out"]

@@ -37,7 +37,7 @@ def growth(readings: list[int]) -> int:
 def shard() -> PlaneShard:
     return PlaneShard(
         100, print, print, print, event_bytes=1 << 20, window_ns=1, window_least_ns=1, stall_ns=1, timeout_ns=1,
-        hold_timeout_ns=1, max_gap=1, playout_limit=1, fade_ms=10, gain=1.0, comfort_db=0.0, learn="any",
+        hold_timeout_ns=1, max_gap=1, playout_limit=1, fade_ms=10, gain=1.0, comfort_db=0.0, catch_up=True, learn="any",
         learn_packets=3, settle_ns=1, silence_ns=0, report_ns=10**9, tape_bytes=1 << 12, vad_threshold_db=10.0,
         vad_min_level_db=-48.0, vad_attack=2, vad_release=20,
     )  # fmt: skip
