@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextvars import copy_context
 from dataclasses import asdict, fields, replace
 from typing import Any, Final, Literal, cast
 
@@ -52,6 +53,7 @@ from gateway.sip.events import (
 )
 from gateway.sip.values import plain
 from gateway.timeline import Timeline
+from gateway.trace import enter
 from gateway.units import SECOND, Nanos
 
 __all__ = ["Call", "CallEvent"]
@@ -104,6 +106,9 @@ class Call:
         self._media: asyncio.Future[LegStats] = loop.create_future()
         self._timers: list[asyncio.TimerHandle] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._trace = house.trace()
+        self._context = copy_context()
+        self._context.run(enter, self._trace)
 
     def _named(self, handle: int, call_id: str) -> None:
         self.handle, self.call_id = handle, call_id
@@ -179,7 +184,7 @@ class Call:
         if self._over:  # nobody would end it any more
             work.close()
             return
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(work, context=self._context)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
@@ -197,6 +202,8 @@ class Call:
         kept = self._kept(self.headers)
         if self.diversions:
             kept["diverted"] = [one.as_record() for one in self.diversions]
+        if self._trace is not None:
+            kept["traceparent"] = self._trace.traceparent
         self.record("call.started", direction=self.direction, version=__version__, **fields, **kept)
         self.spawn(self._set_up())
         try:

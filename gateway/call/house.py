@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,9 +18,10 @@ from gateway.sip.auth import Credentials
 from gateway.sip.flow import Hop, Remote
 from gateway.sip.message import Header
 from gateway.sip.options import RegistrationOptions
+from gateway.trace import TraceContext
 from gateway.units import Nanos
 
-__all__ = ["Dialler", "House", "MediaFactory", "Signalling"]
+__all__ = ["Dialler", "House", "MediaFactory", "Signalling", "untraced"]
 
 
 class Signalling(Protocol):
@@ -78,6 +79,11 @@ class MediaFactory(TapeFactory, Protocol):
     def open_leg(self, observer: LegObserver, *, uplink_rate: int = 16000) -> Leg: ...
 
 
+def untraced() -> TraceContext | None:
+    """No call is traced."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """What all calls share."""
@@ -96,3 +102,5 @@ class House:
     """Where captures get SIP messages from."""
     record_headers: Sequence[str] = ()
     """Headers of INVITE and BYE that records keep."""
+    trace: Callable[[], TraceContext | None] = untraced
+    """The trace of a new call, if it is to have one."""

@@ -18,7 +18,7 @@ from gateway.call.decision import Policy
 from gateway.call.explain import Explanation
 from gateway.call.gate import Gate
 from gateway.call.health import Health
-from gateway.call.house import House
+from gateway.call.house import House, untraced
 from gateway.call.outbound import Outbound
 from gateway.call.overload import Overload
 from gateway.call.registrations import Registrations
@@ -29,6 +29,7 @@ from gateway.config.blocks import find_spec
 from gateway.daemon.garbage import Housekeeping
 from gateway.daemon.health import MediaHealth
 from gateway.daemon.systemd import Notifier
+from gateway.errors import ResourceError
 from gateway.media.codecs.contract import Codecs
 from gateway.media.plane import MediaPlane
 from gateway.media.srtp import load_srtp
@@ -46,6 +47,7 @@ from gateway.units import SECOND
 
 if TYPE_CHECKING:
     from gateway.daemon.telemetry import Telemetry
+    from gateway.daemon.tracing import Tracing
 
 __all__ = ["run"]
 
@@ -85,7 +87,8 @@ async def run(config: Config) -> int:
 
 async def _open(config: Config, stack: AsyncExitStack) -> tuple[MediaPlane, EndpointDriver]:
     """Opens everything in the order in which a call needs it; the stack closes it in reverse."""
-    records = open_records(config.records)
+    tracing = _make_tracing(config)
+    records = open_records(config.records, *([tracing] if tracing is not None else []))
     records.start()
     stack.callback(records.close)
     providers = await _start_providers(config, stack)
@@ -100,7 +103,22 @@ async def _open(config: Config, stack: AsyncExitStack) -> tuple[MediaPlane, Endp
     if config.telemetry.listen is not None:
         telemetry = await _open_telemetry(config.telemetry.listen, plane, config.media.shards, records)
         stack.push_async_callback(telemetry.close)
-    return plane, await _listen(config, stack, plane, providers, records, telemetry=telemetry)
+    sip = await _listen(config, stack, plane, providers, records, telemetry=telemetry, tracing=tracing)
+    return plane, sip
+
+
+def _make_tracing(config: Config) -> Tracing | None:
+    """Imported by who wants it, as it costs; raises ``ResourceError`` where it is not installed."""
+    options = config.telemetry.tracing
+    if options is None:
+        return None
+    try:
+        from gateway.daemon.tracing import Tracing
+    except ImportError as error:
+        raise ResourceError(
+            "telemetry.tracing: OpenTelemetry is not installed: pip install 'linecard[tracing]'"
+        ) from error
+    return Tracing(options, redact=config.log.redact)
 
 
 async def _open_telemetry(listen: tuple[str, int], plane: MediaPlane, shards: int, records: Records) -> Telemetry:
@@ -164,6 +182,7 @@ async def _listen(
     records: Records,
     *,
     telemetry: Telemetry | None,
+    tracing: Tracing | None,
 ) -> EndpointDriver:
     """Signalling and switchboard know each other; no event comes before the loop runs again, so none is missed."""
     switchboard: Switchboard | None = None
@@ -199,7 +218,10 @@ async def _listen(
     _prepare(plugs, providers, config.cache.place, stack)
     codecs = {trunk.name: Codecs(trunk.codecs).formats for trunk in config.trunks if trunk.codecs}
     media_host, kept = advertised(config).media_host, config.records.headers
-    house = House(sip, plane, media_host, plugs, providers, records, config.limits, codecs, record_headers=kept)
+    house = House(
+        sip, plane, media_host, plugs, providers, records, config.limits, codecs, record_headers=kept,
+        trace=tracing.begin if tracing is not None else untraced,
+    )  # fmt: skip
     if any(route.capture for route in config.routes):
         sip.on_message = house.wiretap.on_message
     switchboard = Switchboard(house, gate.occupancy, gate.not_taken)

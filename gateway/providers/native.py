@@ -21,6 +21,7 @@ from websockets.http11 import Request
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
+from gateway import trace
 from gateway.errors import MisuseError, ProviderError
 from gateway.options import Duration, Options, Secret
 from gateway.providers.contract import (
@@ -155,7 +156,8 @@ class NativeProvider:
         return connection
 
     async def _open(self, session: Session[Any], **fields: object) -> None:
-        session.open(**fields)
+        context = trace.current()
+        session.open(**fields, traceparent=None if context is None else context.traceparent)
         try:
             async with asyncio.timeout(self._options.open_timeout / SECOND):
                 await session.opened

@@ -10,9 +10,9 @@ from gateway.records.writer import Records, Store
 __all__ = ["open_records"]
 
 
-def open_records(options: RecordOptions) -> Records:
-    """The stores that the configuration asks for; ``start`` opens them."""
-    stores: list[Store] = []
+def open_records(options: RecordOptions, *more: Store) -> Records:
+    """The stores that the configuration asks for, and others; ``start`` opens them."""
+    stores = list(more)
     if (path := options.database_file) is not None:
         stores.append(Database(path, keep=options.keep, keep_speech=options.keep_speech, redact=options.redact))
     if options.file is not None:

@@ -73,6 +73,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "protocol": _COUNT,
     "role": _TEXT,
     "language": _TEXT,
+    "traceparent": _TEXT,
     "text": _TEXT,
     "code": _TEXT,
     "message": _TEXT,

@@ -45,6 +45,8 @@ class PuppetModels:
         self.script = Script()
         self.audio_received = 0
         """Bytes of audio that came."""
+        self.opened: list[dict[str, Any]] = []
+        """Sessions that were opened."""
         self._server: Server | None = None
         self._connections: set[ServerConnection] = set()
 
@@ -80,6 +82,7 @@ class PuppetModels:
         stream = asked.get("stream")
         match asked["type"]:
             case "open":
+                self.opened.append(asked)
                 model = {"name": f"puppet-{asked['role']}", "version": "1"}
                 await _send(connection, type="opened", stream=stream, model=model, credit=1 << 40)
             case "close":

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
+from gateway import trace
 from gateway.audio import AudioFormat
 from gateway.errors import ProviderError
 from gateway.media.contract import Leg
@@ -41,12 +42,15 @@ class BotSession(MeasuredSession):
     def __init__(self, call: CallView, kind: str, options: BotOptions, make: MakeDialect) -> None:
         super().__init__(call)
         token, stream = secrets.token_hex(16), secrets.token_hex(16)
-        about = self.about = BotCall(call.call_id, call.caller, call.called, token, stream, options.parameters)
+        context = trace.current()
+        traced = {} if context is None else {"traceparent": context.traceparent}
+        parameters = {**options.parameters, **traced}
+        about = self.about = BotCall(call.call_id, call.caller, call.called, token, stream, parameters)
         self._options = options
         self._dialect = make(options, about)
         self.uplink_rate = max(8000, min(16000, self._dialect.hears.rate))
         self.models["bot"] = kind
-        self._link = Link(kind, self._dialect, self, options.limits)
+        self._link = Link(kind, self._dialect, self, options.limits, headers=traced)
         self._converter = Converter(self.uplink_rate, self._dialect.hears, self._dialect.life.frame_ms)
         self._started = False
         self._frames = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Protocol
@@ -29,6 +29,7 @@ __all__ = ["Limits", "Link", "Role", "tls"]
 _CLOSE_LIMIT: Final = 2.0
 """Seconds that a server gets to answer the closing handshake."""
 _SHORTEST_TICK, _LONGEST_TICK = 0.01, 5.0
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,17 @@ class Role(Protocol):
 class Link:
     """One connection. ``open`` makes it; then ``send`` and ``send_audio`` write at once, events arrive at the role."""
 
-    def __init__(self, name: str, dialect: Dialect, role: Role, limits: Limits) -> None:
+    def __init__(
+        self, name: str, dialect: Dialect, role: Role, limits: Limits, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> None:
+        """``headers`` of the handshake are sent besides the dialect's own."""
         self.name = name
         self.dialect = dialect
         self.model = dialect.model
         self.retiring = False
         self._role = role
         self._limits = limits
+        self._headers = headers
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._socket: PlainSocket | TcpSocket | None = None
@@ -161,7 +166,7 @@ class Link:
             where = urlsplit(opening.url)
             await self._loop.create_connection(lambda: line, where.hostname or "", where.port or 0)
             return
-        core = client(opening.url, dict(opening.headers), opening.subprotocols)
+        core = client(opening.url, {**opening.headers, **self._headers}, opening.subprotocols)
         socket = self._socket = PlainSocket(core, self)
         uri = core.uri
         secure = tls() if uri.secure else None
