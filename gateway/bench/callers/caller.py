@@ -208,7 +208,7 @@ class Caller:
         self._find_dead_air()
         if end == "limit":
             result.failure = f"the call reached its limit of {self.scenario.limit / SECOND:g} s"
-        complete = script.complete or len(self.sayings) >= self.scenario.turns
+        complete = script.complete or 0 < self.scenario.turns <= len(self.sayings)
         judge(result, Ending(complete, end == "limit", end == "left", bool(self.ear.edges), speaking))
 
     async def _closed(self) -> None:

@@ -39,6 +39,8 @@ class Outcome(StrEnum):
 
 _BUSY: Final = frozenset({486, 600, 603})
 _AWAY: Final = frozenset({408, 480, 487})
+_NOBODY: Final = "ICMP"
+"""The network says so, which SIP turns into a 503 (RFC 3261 8.1.3.1)."""
 _INCOMPATIBLE: Final = frozenset({415, 488, 606})
 
 
@@ -90,7 +92,7 @@ def _unanswered(result: CallResult, limit: bool) -> tuple[Outcome, str | None]:
     status = result.status
     reason = result.ended_by.partition(": ")[2] or result.ended_by
     why = f"not answered: {'' if status is None else f'{status} '}{reason}"
-    if limit or status is None or status in _AWAY:
+    if limit or status is None or status in _AWAY or reason.startswith(_NOBODY):
         return Outcome.NO_ANSWER, why
     if status in _BUSY:
         return Outcome.BUSY, why

@@ -157,6 +157,8 @@ def _length_s(plan: Plan) -> float | None:
 
 async def _voices(plan: Plan, url: str | None, terminal: Terminal) -> dict[str, Clips]:
     """Everything that callers will say, made ahead of time by one models process."""
+    if not any(text for scenario in plan.scenarios.values() for text in scenario.texts()):
+        return {name: {} for name in plan.scenarios}
     terminal.note(f"making the voices of {', '.join(plan.scenarios)}")
     if url is not None:
         return {name: await clips_for(scenario, url) for name, scenario in plan.scenarios.items()}

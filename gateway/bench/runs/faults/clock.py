@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
 from gateway.bench.runs.faults.options import FaultOptions
 from gateway.bench.runs.run_file import Fault
@@ -53,13 +53,23 @@ class FaultClock:
         place = len(self.done)
         self.done.append(Fault(at_s=round(began, 3), until_s=None, what=fault.what, target=fault.target))
         try:
-            await agent.begin(fault)
+            await _whole(agent.begin(fault))
             if fault.lasts:
                 await asyncio.sleep(fault.length / SECOND)
         finally:
             if fault.lasts:
-                await asyncio.shield(agent.end(fault))
+                await _whole(agent.end(fault))
             if fault.lasts or fault.what == "restart":
                 over = round(self._elapsed_s(), 3)
                 self.done[place] = self.done[place].model_copy(update={"until_s": over})
                 self._told(f"{fault.what} {fault.target} is over")
+
+
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """A process that was half stopped or half started would be a fault of ours: cancelled, it is finished first."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

@@ -102,14 +102,20 @@ class FaultProxy:
                 await asyncio.sleep(max(0.0, due - loop.time()))
                 writer.write(data)
                 await writer.drain()
-            writer.write_eof()
+            _finish(writer)
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(_CHUNK):
         writer.write(data)
         await writer.drain()
-    writer.write_eof()
+    _finish(writer)
+
+
+def _finish(writer: asyncio.StreamWriter) -> None:
+    """This direction is over; unless the connection is gone by now."""
+    if not writer.is_closing():
+        writer.write_eof()
 
 
 async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -117,5 +123,5 @@ async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         await reader.readuntil(b"\r\n\r\n")
         writer.write(_REFUSAL)
         await writer.drain()
-        writer.write_eof()
+        _finish(writer)
         await reader.read()  # until the other side has read it and closed
