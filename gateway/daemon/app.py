@@ -101,7 +101,7 @@ async def _open(config: Config, stack: AsyncExitStack) -> tuple[MediaPlane, Endp
     stack.push_async_callback(plane.stop)
     telemetry = None
     if config.telemetry.listen is not None:
-        telemetry = await _open_telemetry(config.telemetry.listen, plane, config.media.shards, records)
+        telemetry = await _open_telemetry(config.telemetry.listen, plane, config.media.shards, records, providers)
         stack.push_async_callback(telemetry.close)
     sip = await _listen(config, stack, plane, providers, records, telemetry=telemetry, tracing=tracing)
     return plane, sip
@@ -121,12 +121,16 @@ def _make_tracing(config: Config) -> Tracing | None:
     return Tracing(options, redact=config.log.redact)
 
 
-async def _open_telemetry(listen: tuple[str, int], plane: MediaPlane, shards: int, records: Records) -> Telemetry:
+async def _open_telemetry(
+    listen: tuple[str, int], plane: MediaPlane, shards: int, records: Records, providers: Mapping[str, Upstream]
+) -> Telemetry:
     """Imported by who wants it: a gateway that nobody watches carries neither HTTP server nor counters."""
     from gateway.daemon.metrics import Metrics
+    from gateway.daemon.providers import ProviderFigures
     from gateway.daemon.telemetry import Telemetry
 
     metrics = Metrics(plane.costs, lambda: records.lost)
+    metrics.add(ProviderFigures(providers))
     records.listen(metrics.hear)
     telemetry = Telemetry(metrics, MediaHealth(plane.costs, shards, time.monotonic_ns))
     await telemetry.start(*listen)

@@ -52,6 +52,7 @@ class Metrics:
         self._stage = histogram("turn_stage_seconds", "A stage of a gap", _STAGE_BUCKETS, "plug", "stage", "model")
         self._turns = counter("turns", "Turns of callers", "trunk", "plug", "outcome")
         self._stop = histogram("barge_in_stop_seconds", "Speech onset to silence of the agent", _STOP_BUCKETS, "plug")
+        self._false_stops = counter("barge_in_false", "Interruptions by what was no speech", "trunk", "plug")
         self._cost = counter("cost", "Price of models, in the currency of the configuration", "plug")
         self._events = counter("events", "Other records, by name", "event")
         self._packets = counter("rtp_packets", "RTP packets of calls that are over", "trunk", "what")
@@ -99,6 +100,8 @@ class Metrics:
             self._gap.labels(trunk, plug).observe(gap / 1000)
         if ours is not None:
             self._ours.labels(plug).observe(ours / 1000)
+        if record.get("false_barge_in"):
+            self._false_stops.labels(trunk, plug).inc()
         models = record.get("models") or {}
         for stage, length in (record.get("stages_ms") or {}).items():
             self._stage.labels(plug, stage, models.get(stage, "")).observe(length / 1000)

@@ -19,6 +19,8 @@ class MeasuredSession(BaseSession):
         self.turn = 0
         self.models: dict[str, str] = {}
         """Written into every turn."""
+        self.language = ""
+        """What is spoken, where it is known."""
         self._answer_start = Samples(0)
 
     def audio_came(self, elapsed: Nanos | None = None) -> None:
@@ -55,4 +57,6 @@ class MeasuredSession(BaseSession):
         if times.gap is not None and times.gap >= 0:
             times.stamps[Stamp.LAST_PACKET] = sent
             fields = {**times.fields(Nanos(0)), "interrupted": interrupted, "models": dict(self.models)}
+            if self.language:
+                fields["language"] = self.language
             self.call.record("turn", turn=self.turn, kind="answer", **fields)

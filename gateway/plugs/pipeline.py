@@ -80,6 +80,10 @@ class PipelineSession(BaseSession):
         self._ledger = Ledger(call.providers)
         self._blamed: set[tuple[str, str]] = set()
         """Whose failing was logged since the last turn."""
+        self._languages: dict[int, str] = {}
+        """What each open turn was spoken in, where the STT can tell."""
+        self._interrupted: int | None = None
+        """The turn whose answer was cut short, until it is known by what."""
         player: Any = proxy(self)  # asked by sessions that are this one's own, and must not keep it
         listeners = Listeners(
             self._on_stt, self._on_llm, self._on_tts, self._on_notice, self._conversation.kept, player
@@ -151,6 +155,8 @@ class PipelineSession(BaseSession):
     def _on_stt(self, result: SttResult) -> None:
         match result:
             case Transcript():
+                if result.final and result.language:
+                    self._languages[result.turn] = result.language
                 self._conversation.transcript(
                     result.turn,
                     result.text,
@@ -297,6 +303,7 @@ class PipelineSession(BaseSession):
             case do.Heard(turn, text):
                 self.call.log("heard", turn=turn, heard=text)
             case do.Interrupted(interruption):
+                self._interrupted = interruption.turn
                 self.call.record(
                     "barge_in",
                     turn=interruption.turn,
@@ -313,8 +320,13 @@ class PipelineSession(BaseSession):
 
     def _turn_fields(self, done: do.TurnDone) -> dict[str, Any]:
         self._blamed.clear()
+        turn = done.times.turn
+        language = self._languages.get(turn, self._options.language)
+        self._languages = {later: known for later, known in self._languages.items() if later > turn}
         return {
-            "turn": done.times.turn,
+            "turn": turn,
+            "language": language,
+            **self._false_barge_in(done),
             "kind": done.kind,
             "heard": done.heard,
             "said": done.said,
@@ -325,6 +337,13 @@ class PipelineSession(BaseSession):
             "models": self._models.versions,
             **self._ledger.turn(),
         }
+
+    def _false_barge_in(self, done: do.TurnDone) -> dict[str, Any]:
+        """The agent fell silent for a cough: what interrupted it was understood as nothing."""
+        if self._interrupted is None or done.times.turn <= self._interrupted:
+            return {}
+        self._interrupted = None
+        return {"false_barge_in": True} if done.understood and not done.heard else {}
 
 
 SPEC = PlugSpec(

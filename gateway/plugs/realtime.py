@@ -24,7 +24,7 @@ from gateway.plugs.pipeline_options import FailureOptions
 from gateway.plugs.recollection import Recollection
 from gateway.plugs.roles import Names
 from gateway.plugs.wav import Clip, apology, read_wav
-from gateway.providers.contract import Brief, Failed, Interrupted, RealtimeResult, Said, Speech
+from gateway.providers.contract import Brief, Failed, Interrupted, RealtimeResult, Said, Speech, Transcript
 from gateway.providers.router.effects import Lost, Moved
 from gateway.providers.router.options import FailoverOptions
 from gateway.providers.router.realtime import RealtimeFailover
@@ -104,6 +104,7 @@ class RealtimePlugSession(MeasuredSession):
         super().__init__(call)
         self._plug = plug
         self._failure = options.on_failure
+        self.language = options.language
         names = [options.model] if isinstance(options.model, str) else options.model
         brief = Brief(options.prompt, options.greeting, options.language)
         recollection = self._recollection = Recollection(brief, options.takeover_prompt)
@@ -180,6 +181,8 @@ class RealtimePlugSession(MeasuredSession):
                 self._name_model()
                 self.audio_came(elapsed)
                 self.leg.play(audio, rate, encoding)
+            case Transcript(language=language, final=True) if language:
+                self.language = language
             case Said(text, final=True):
                 self.call.log("said", turn=self.turn, said=text)
             case Interrupted() if self.leg is not None and not self._apologising:

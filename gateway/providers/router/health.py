@@ -29,6 +29,9 @@ class Health:
         self.between = Latencies()
         self.samples_per_character = 533.0
         """Of its speech, at 8 kHz: 15 characters a second until it has spoken."""
+        self.served = 0
+        self.failures = {"busy": 0, "transient": 0, "permanent": 0}
+        """Requests that failed: too many at once, what another attempt may mend, and what only a person can."""
         self.on_open: Callable[[Health], None] = lambda health: None
         """Told when the breaker opens."""
 
@@ -36,11 +39,13 @@ class Health:
         return self.breaker.allows(now)
 
     def succeeded(self, now: Nanos) -> None:
+        self.served += 1
         self.breaker.succeeded(now)
         self.gate.answered()
 
     def failed(self, error: ProviderError, now: Nanos) -> None:
         """Too much at once is no fault of the provider's: it is asked for less, and left alone as long as it wants."""
+        self.failures["busy" if error.busy else "transient" if error.transient else "permanent"] += 1
         if error.busy:
             self.gate.refused(now)
             if error.retry_after:

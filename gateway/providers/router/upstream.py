@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -80,6 +80,11 @@ class Upstream:
             health = self._healths[role] = Health(self.name, role, self._options, self._jitter)
             health.on_open = self._opened
         return self._healths[role]
+
+    @property
+    def healths(self) -> Mapping[Role, Health]:
+        """Of the roles that were asked for so far."""
+        return self._healths
 
     async def admit(self, role: Role) -> Ticket:
         """A place for a session. Raises ``ProviderError`` (busy) if none comes up in time."""

@@ -17,13 +17,18 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from gateway.call.targets import Targets
 from gateway.call.trunk_options import HealthOptions, TargetOptions
 from gateway.daemon.metrics import Metrics
+from gateway.daemon.providers import ProviderFigures
 from gateway.daemon.telemetry import Telemetry
 from gateway.daemon.trunks import TrunkFigures
-from gateway.errors import ResourceError
+from gateway.errors import ProviderError, ResourceError
 from gateway.media.contract import LegStats
 from gateway.media.costs import PlaneCosts
+from gateway.providers.router.options import UpstreamOptions
+from gateway.providers.router.upstream import Upstream
 from gateway.records.writer import Records
+from gateway.units import MS, Nanos
 
+KINDS = ("busy", "transient", "permanent")
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 COSTS = PlaneCosts(ticks=1000, late_ticks=2, busy_s=0.5, deviations=(90, 0, 0, 0, 9, *([0] * 94), 1))
 CALL = {"call_id": "a", "trunk": "carrier", "plug": "pizza"}
@@ -41,7 +46,7 @@ def metrics() -> Metrics:
     records.listen(metrics.hear)
     records.add({"event": "call.started", **CALL})
     records.add(TURN)
-    records.add({**TURN, "gap_ms": None, "ours_ms": None, "stages_ms": {}})
+    records.add({**TURN, "gap_ms": None, "false_barge_in": True, "ours_ms": None, "stages_ms": {}})
     records.add({"event": "barge_in", "call_id": "a", "stop_ms": 117.0})
     records.add({"event": "recording", "call_id": "a"})
     records.add({"event": "call.started", **CALL, "call_id": "b"})
@@ -49,6 +54,21 @@ def metrics() -> Metrics:
     records.add({"event": "call.ended", **CALL, "by": "remote", "talk_s": 10.0, "media": media})
     records.add({"event": "call.refused", "call_id": "c", "status": 503})
     return metrics
+
+
+def providers() -> ProviderFigures:
+    """One that serves, one whose breaker has opened."""
+    options = UpstreamOptions.model_validate({"breaker": {"failures": 2}})
+    good, bad = (Upstream(cast("Any", SimpleNamespace(name=name)), options) for name in ("good", "bad"))
+    for ms in (80, 90, 700, 20_000):
+        good.health("llm").first.add(ms * MS, Nanos(0))
+        good.health("llm").succeeded(Nanos(0))
+    good.health("llm").connect.add(30 * MS, Nanos(0))
+    bad.health("stt").on_open = lambda health: None
+    for transient in (True, True, False):
+        bad.health("stt").failed(ProviderError("bad", "gone", transient=transient), Nanos(0))
+    bad.health("stt").failed(ProviderError("bad", "429", transient=True, busy=True), Nanos(0))
+    return ProviderFigures({"good": good, "bad": bad})
 
 
 def trunks() -> TrunkFigures:
@@ -85,6 +105,7 @@ def test_turns_are_counted_and_timed(metrics: Metrics) -> None:
     assert found["linecard_turn_stage_seconds_sum,model=,plug=pizza,stage=hangover"] == pytest.approx(0.4)
     assert found["linecard_barge_in_stop_seconds_bucket,le=0.12,plug=pizza"] == 1
     assert found["linecard_cost_total,plug=pizza"] == 0.5
+    assert found["linecard_barge_in_false_total,plug=pizza,trunk=carrier"] == 1
 
 
 def test_calls_are_counted(metrics: Metrics) -> None:
@@ -95,6 +116,25 @@ def test_calls_are_counted(metrics: Metrics) -> None:
     assert found["linecard_rtp_packets_total,trunk=carrier,what=lost"] == 7
     assert found["linecard_events_total,event=recording"] == 1
     assert found["linecard_records_lost_total"] == 3
+
+
+def test_providers_are_told(metrics: Metrics) -> None:
+    metrics.add(providers())
+    found = samples(metrics)
+    of = "provider=good,role=llm"
+    assert [found[f"linecard_provider_first_seconds_bucket,le={le},{of}"] for le in ("0.075", "0.1", "+Inf")] == [
+        0,
+        2,
+        4,
+    ]
+    assert found[f"linecard_provider_first_seconds_sum,{of}"] == pytest.approx(20.87)
+    assert found[f"linecard_provider_connect_seconds_count,{of}"] == 1
+    assert found[f"linecard_provider_served_total,{of}"] == 4
+    errors = {kind: found[f"linecard_provider_errors_total,kind={kind},provider=bad,role=stt"] for kind in KINDS}
+    assert errors == {"transient": 2, "permanent": 1, "busy": 1}
+    assert found["linecard_provider_breaker,provider=bad,role=stt,state=open"] == 1
+    assert found["linecard_provider_breaker,provider=bad,role=stt,state=closed"] == 0
+    assert found["linecard_provider_breaker,provider=good,role=llm,state=closed"] == 1
 
 
 def test_trunks_and_bans_are_told(metrics: Metrics) -> None:
@@ -125,6 +165,7 @@ def test_a_record_that_cannot_be_counted_costs_nothing(metrics: Metrics) -> None
 
 def test_the_dashboard_asks_for_what_is_there(metrics: Metrics) -> None:
     metrics.add(trunks())
+    metrics.add(providers())
     dashboard: dict[str, Any] = json.loads(Path("grafana/linecard.json").read_text())
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
     asked = {name for expression in expressions for name in re.findall(r"linecard_\w+", expression)}

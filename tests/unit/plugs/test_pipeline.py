@@ -106,6 +106,45 @@ async def test_an_interruption_flushes_and_is_recorded(table: Table) -> None:
     assert line["stamps"]["last_packet"] == now + 5 * MS
 
 
+async def interrupt(table: Table) -> int:
+    """The caller makes a noise over the greeting, and is quiet again; returns its turn."""
+    await table.answer()
+    table.provider.last("tts").tell(Speech(table.provider.last("tts").asked[0][1], bytes(16000), 8000))
+    now = table.session._drive.now()
+    table.session.on_playout_started(now, Samples(0))
+    table.session.on_speech_started(Samples(0), Nanos(now - 200 * MS))
+    table.session.on_audio(FRAME, Samples(0), now, SPEECH)
+    table.session.on_flushed(table.leg.flushes[0], Nanos(now + 5 * MS), Samples(1600))
+    table.session.on_speech_ended(Samples(4000), Nanos(now - 20 * MS))
+    return int(table.provider.last("stt").asked[-1][1])
+
+
+async def test_a_cough_that_silenced_the_agent_is_a_false_barge_in(table: Table) -> None:
+    turn = await interrupt(table)
+    table.provider.last("stt").tell(Transcript(turn, "", final=True))
+    greeting, noise = table.call.logged("turn")
+    assert "false_barge_in" not in greeting
+    assert (noise["kind"], noise["false_barge_in"]) == ("noise", True)
+
+
+async def test_an_interruption_with_words_is_none(table: Table) -> None:
+    turn = await interrupt(table)
+    table.provider.last("stt").tell(Transcript(turn, "wait", final=True))
+    request = table.provider.last("llm").asked[-1][1]
+    table.provider.last("llm").tell(Token(request, "Yes?"))
+    table.provider.last("llm").tell(Generated(request))
+    table.say(table.provider.last("tts").asked[-1][1], 100)
+    table.play()
+    assert "false_barge_in" not in table.call.logged("turn")[-1]
+
+
+async def test_the_language_of_a_turn_is_what_was_heard_or_else_what_is_configured(table: Table) -> None:
+    await table.greet()
+    turn = table.speak()
+    table.provider.last("stt").tell(Transcript(turn, "", final=True, language="de"))
+    assert [line["language"] for line in table.call.logged("turn")] == ["en", "de"]
+
+
 async def test_no_model_at_the_start_is_an_apology_and_the_end(table: Table) -> None:
     table.provider.up = False
     await table.answer()
