@@ -5,7 +5,7 @@ Everything heavy is imported by the command that needs it, so that ``--help`` an
 
 arguments   what the commands share          serving   run, check, explain, models, demo
 calling     call, providers                  records   calls, turns
-bench       bench run, ab, compare, report, ...
+bench       bench run, bench ab          reports   bench report, bench compare
 """
 
 from __future__ import annotations

@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from gateway.cli import reports
 from gateway.cli.arguments import OK, add_command, duration, run_loop
+from gateway.cli.reports import tell_comparison, tell_run, writable
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
     from gateway.bench.runs.plan import Plan
     from gateway.bench.runs.run import Found, Job
-    from gateway.bench.runs.run_file import Run
-    from gateway.bench.terminal import Terminal
 
 __all__ = ["add_commands"]
 
@@ -36,6 +36,7 @@ def add_commands(commands: Any) -> None:
     parts = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(parts)
     _add_ab(parts)
+    reports.add_commands(parts)
     add_command(parts, "list", _list, "list the suites and scenarios that ship", "linecard bench list")
 
 
@@ -66,6 +67,7 @@ def _add_ab(parts: Any) -> None:
     parser.add_argument(
         "--out", metavar="NAME", default="ab", help="run files NAME-a.json and NAME-b.json (default: ab)"
     )
+    parser.add_argument("--html", metavar="FILE", help="the comparison to look at")
 
 
 _TARGET: Final = "SIP address; or a gateway's FILE.yaml or FILE.yaml#NUMBER, which is started for the run, with models"
@@ -111,26 +113,27 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     from gateway.bench.runs.run_file import write_run
 
-    out = _writable(options.out or f"{_default_name(options)}.json")
-    if options.html is not None:
-        _writable(options.html)
-    terminal, found = _found(options, [options.target], out)
+    out = writable(options.out or f"{_default_name(options)}.json")
+    page = None if options.html is None else writable(options.html)
+    found = _found(options, [options.target], out)
     (run,) = found.runs
     write_run(run, out)
-    _tell(terminal, run)
-    terminal.note(f"  run file: {out}")
+    tell_run(run, out, page)
+    print(f"run file: {out}")
     return found.status
 
 
 def _ab(options: argparse.Namespace) -> int:
     from gateway.bench.runs.run_file import write_run
 
-    outs = [_writable(f"{options.out}-{name}.json") for name in "ab"]
-    terminal, found = _found(options, [options.target_a, options.target_b], outs[0])
+    outs = [writable(f"{options.out}-{name}.json") for name in "ab"]
+    page = None if options.html is None else writable(options.html)
+    found = _found(options, [options.target_a, options.target_b], outs[0])
     for run, out in zip(found.runs, outs, strict=True):
         write_run(run, out)
-        _tell(terminal, run)
-        terminal.note(f"  run file: {out}")
+        tell_run(run, out)
+        print(f"run file: {out}")
+    tell_comparison(found.runs[0], found.runs[1], page=page)
     return found.status
 
 
@@ -147,22 +150,21 @@ def _list(options: argparse.Namespace) -> int:
     return OK
 
 
-def _found(options: argparse.Namespace, targets: list[str], out: Path) -> tuple[Terminal, Found]:
+def _found(options: argparse.Namespace, targets: list[str], out: Path) -> Found:
     from gateway.bench.runs.run import run_job
     from gateway.bench.terminal import Terminal
 
-    terminal = Terminal()
     plan, job = _plan(options), _job(options, targets, out)
     kept: list[Found] = []
 
     async def work() -> int:
-        kept.append(await run_job(plan, job, terminal))
+        kept.append(await run_job(plan, job, Terminal()))
         return OK
 
     run_loop(work())
     if not kept:
         raise KeyboardInterrupt
-    return terminal, kept[0]
+    return kept[0]
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -212,28 +214,3 @@ def _default_name(options: argparse.Namespace) -> str:
 
     suite = Path(options.suite or "run").stem
     return time.strftime(f"bench-{suite}-%Y%m%d-%H%M%S")
-
-
-def _writable(name: str) -> Path:
-    """Known before the run, not after it. Raises ``ConfigError``."""
-    path = Path(name)
-    if not path.parent.is_dir():
-        raise ConfigError([f"{path}: there is no such directory to write to"])
-    return path
-
-
-def _tell(terminal: Terminal, run: Run) -> None:
-    """The table and the verdict."""
-    from gateway.bench.measure.results import Summary
-    from gateway.bench.terminal import Row
-
-    rows = [Row(name, Summary(f.count, f.p50, f.p95, f.p99, f.max)) for name, f in run.figures.items()]
-    terminal.table({f"measured on the wire: {run.target.label}": rows})
-    terminal.note("  " + ", ".join(f"{count} {name}" for name, count in run.outcomes.items()), style="default")
-    if run.knee is not None:
-        kept = "no load" if run.knee.callers is None else f"{run.knee.callers} callers"
-        terminal.note(f"  the largest load that kept the objective: {kept}", style="default")
-    for reason in run.verdict.reasons:
-        terminal.failure(reason)
-    if run.verdict.ok:
-        terminal.success("the run is good")
