@@ -13,6 +13,7 @@ cdef extern from "<time.h>" nogil:
 cdef extern from "<errno.h>" nogil:
     int errno
     int EINTR
+    int EAGAIN
     int ECONNREFUSED
 
 cdef extern from "<unistd.h>" nogil:
@@ -89,7 +90,9 @@ cdef extern from "<sys/epoll.h>" nogil:
         epoll_data data
     int EPOLL_CTL_ADD
     int EPOLL_CTL_DEL
+    int EPOLL_CTL_MOD
     uint32_t EPOLLIN
+    uint32_t EPOLLET
     int EPOLL_CLOEXEC
     int epoll_create1(int flags)
     int epoll_ctl(int epoll, int operation, int fd, epoll_event *event)

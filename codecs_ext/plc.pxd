@@ -15,7 +15,8 @@ cdef struct Concealer:
     int old_place               # in one period fewer, while that fades out
     int fading                  # samples for which it still does
     float step                  # between the last real sample and what would have preceded the first one made up
-    int16_t heard[PLC_SPAN]     # what was handed up, real or made up; the newest is the last
+    int next                    # place of the next sample in ``heard``
+    int16_t heard[PLC_SPAN]     # what was handed up, real or made up, round and round
     int16_t last[PLC_SPAN]      # as it was when the loss began
 
 cdef void plc_init(Concealer *plc, int rate) noexcept nogil

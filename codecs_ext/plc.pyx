@@ -43,12 +43,17 @@ cdef void plc_init(Concealer *plc, int rate) noexcept nogil:
 
 
 cdef void _remember(Concealer *plc, const int16_t *samples, int count) noexcept nogil:
-    cdef int span = SPAN * plc.scale
+    cdef int span = SPAN * plc.scale, room = span - plc.next
     if count >= span:
         memcpy(plc.heard, samples + count - span, span * sizeof(int16_t))
+        plc.next = 0
+    elif count < room:
+        memcpy(plc.heard + plc.next, samples, count * sizeof(int16_t))
+        plc.next += count
     else:
-        memmove(plc.heard, plc.heard + count, (span - count) * sizeof(int16_t))
-        memcpy(plc.heard + span - count, samples, count * sizeof(int16_t))
+        memcpy(plc.heard + plc.next, samples, room * sizeof(int16_t))
+        memcpy(plc.heard, samples + room, (count - room) * sizeof(int16_t))
+        plc.next = count - room
 
 
 # --- the period -------------------------------------------------------------------------------------------------------
@@ -92,8 +97,9 @@ cdef int _find_period(const Concealer *plc) noexcept nogil:
 
 cdef void _begin(Concealer *plc) noexcept nogil:
     """The first sample of a loss is to be made up."""
-    cdef int end = SPAN * plc.scale
-    memcpy(plc.last, plc.heard, end * sizeof(int16_t))
+    cdef int end = SPAN * plc.scale - plc.next
+    memcpy(plc.last, plc.heard + plc.next, end * sizeof(int16_t))
+    memcpy(plc.last + end, plc.heard, plc.next * sizeof(int16_t))
     _repeat(plc, _find_period(plc), MOST_PERIODS)
 
 

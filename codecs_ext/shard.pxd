@@ -30,6 +30,7 @@ cdef struct Shard:
     int highest                 # slots in use lie below
     Leg **legs                  # by slot; the plane's own
     int64_t *due                # by slot: tick of the next packet
+    int *turn                   # slots whose packet is due, while they are worked off
     int64_t *wake               # by slot: time of the next uplink timer
     Ring commands
     Ring events

@@ -51,13 +51,15 @@ from codecs_ext.linux cimport (
     CLOCK_REALTIME,
     CMSG_DATA,
     CMSG_FIRSTHDR,
-    ECONNREFUSED,
+    EAGAIN,
     EFD_CLOEXEC,
     EFD_NONBLOCK,
     EINTR,
     EPOLL_CLOEXEC,
     EPOLL_CTL_ADD,
     EPOLL_CTL_DEL,
+    EPOLL_CTL_MOD,
+    EPOLLET,
     EPOLLIN,
     MSG_DONTWAIT,
     MSG_TRUNC,
@@ -116,6 +118,7 @@ from codecs_ext.ring cimport (
 from codecs_ext.rtcp cimport RTCP_BYTES
 from codecs_ext.srtp cimport SRTP_TRAILER
 from codecs_ext.tape cimport TAPED_AGENT, TapeOrder, tape_order, tape_samples
+from codecs_ext.warm cimport warm_queue, warm_to_receive, warm_to_send
 
 __all__: list[str] = []
 
@@ -137,6 +140,7 @@ cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes
     shard.legs = <Leg **>calloc(capacity, sizeof(Leg *))
     shard.due = <int64_t *>calloc(capacity, sizeof(int64_t))
     shard.wake = <int64_t *>calloc(capacity, sizeof(int64_t))
+    shard.turn = <int *>calloc(capacity, sizeof(int))
     shard.ready = <epoll_event *>calloc(2 * capacity, sizeof(epoll_event))
     shard.epoll = epoll_create1(EPOLL_CLOEXEC)
     shard.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC)
@@ -147,7 +151,7 @@ cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes
     setsockopt(shard.stamping, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
     if (not ring_init(&shard.events, event_bytes) or not ring_init(&shard.commands, command_bytes)
             or not ring_init(&shard.tape, tape_bytes)
-            or shard.legs == NULL or shard.due == NULL or shard.wake == NULL or shard.ready == NULL
+            or shard.legs == NULL or shard.due == NULL or shard.wake == NULL or shard.turn == NULL or shard.ready == NULL
             or shard.epoll < 0 or shard.timer < 0 or shard.wake_fd < 0 or shard.stamping < 0):
         shard_free(shard)
         return NULL
@@ -174,6 +178,7 @@ cdef void shard_free(Shard *shard) noexcept nogil:
     free(shard.legs)
     free(shard.due)
     free(shard.wake)
+    free(shard.turn)
     free(shard.ready)
     free(shard)
 
@@ -207,12 +212,13 @@ cdef void _open(Shard *shard, uint32_t slot, Leg *leg) noexcept nogil:
         shard.highest = <int>slot + 1
 
 
-cdef bint _poll(Shard *shard, uint32_t name, int fd) noexcept nogil:
+cdef bint _poll(Shard *shard, int operation, uint32_t name, int fd) noexcept nogil:
+    """Edge triggered: the kernel looks at a socket once per packet, not again at the next tick to see that it is empty."""
     cdef epoll_event event
-    event.events = EPOLLIN
+    event.events = EPOLLIN | EPOLLET
     event.data.u32 = name
     shard.costs.syscalls += 1
-    return epoll_ctl(shard.epoll, EPOLL_CTL_ADD, fd, &event) == 0
+    return epoll_ctl(shard.epoll, operation, fd, &event) == 0
 
 
 cdef void shard_close_leg(Shard *shard, uint32_t slot) noexcept nogil:
@@ -282,9 +288,9 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
         return
     if record.kind == DO_CONNECT:
         if leg_connect(leg, <const Connection *>(record + 1), shard.tick, shard.now, shard.real_offset):
-            leg.polled = _poll(shard, record.slot, leg.fd)
+            leg.polled = _poll(shard, EPOLL_CTL_ADD, record.slot, leg.fd)
             if leg.control_fd >= 0:
-                _poll(shard, record.slot | ON_CONTROL, leg.control_fd)
+                _poll(shard, EPOLL_CTL_ADD, record.slot | ON_CONTROL, leg.control_fd)
     elif record.kind == DO_PLAY:
         if record.stamp:
             (<Block *>record.number).number = record.stamp - shard.origin
@@ -343,13 +349,21 @@ cdef int64_t _arrival(Shard *shard, int i) noexcept nogil:
     return arrival
 
 
+cdef int _read(Shard *shard, uint32_t name, int fd) noexcept nogil:
+    """So many datagrams. If there may be more, the next tick is told; an error is an earlier packet's ICMP answer, and
+    asking has cleared it."""
+    cdef int count = recvmmsg(fd, shard.messages, BATCH, MSG_DONTWAIT, NULL)
+    shard.costs.syscalls += 1
+    if count == BATCH or count < 0 and errno != EAGAIN:
+        _poll(shard, EPOLL_CTL_MOD, name, fd)
+    return count
+
+
 cdef void _receive_leg(Shard *shard, uint32_t slot) noexcept nogil:
     cdef Leg *leg = shard.legs[slot]
-    cdef int count, i
+    cdef int count = _read(shard, slot, leg.fd), i
     cdef uint8_t *data
-    count = recvmmsg(leg.fd, shard.messages, BATCH, MSG_DONTWAIT, NULL)
-    shard.costs.syscalls += 1
-    for i in range(count):          # an error is an earlier packet's ICMP answer; asking has cleared it
+    for i in range(count):
         data = shard.datagrams[i]
         if shard.messages[i].msg_hdr.msg_flags & MSG_TRUNC:
             leg.counters.refused += 1
@@ -364,9 +378,7 @@ cdef void _receive_leg(Shard *shard, uint32_t slot) noexcept nogil:
 
 cdef void _receive_control(Shard *shard, uint32_t slot) noexcept nogil:
     cdef Leg *leg = shard.legs[slot]
-    cdef int count = recvmmsg(leg.control_fd, shard.messages, BATCH, MSG_DONTWAIT, NULL)
-    cdef int i
-    shard.costs.syscalls += 1
+    cdef int count = _read(shard, slot | ON_CONTROL, leg.control_fd), i
     for i in range(count):
         if shard.messages[i].msg_hdr.msg_flags & MSG_TRUNC:
             leg.control.counts.reports_refused += 1
@@ -384,6 +396,8 @@ cdef void _receive(Shard *shard) noexcept nogil:
         count = epoll_wait(shard.epoll, shard.ready, 2 * shard.capacity, 0)
         shard.costs.syscalls += 1
     for i in range(count):
+        if i + 1 < count:
+            warm_to_receive(shard.legs[shard.ready[i + 1].data.u32 & ~ON_CONTROL])
         if shard.ready[i].data.u32 & ON_CONTROL:
             _receive_control(shard, shard.ready[i].data.u32 & ~ON_CONTROL)
         else:
@@ -465,10 +479,18 @@ cdef void _send_leg(Shard *shard, int slot) noexcept nogil:
 
 
 cdef void _send(Shard *shard) noexcept nogil:
-    cdef int slot
+    cdef int slot, i, count = 0
     for slot in range(shard.highest):
         if shard.due[slot] <= shard.tick and shard.legs[slot] != NULL:
-            _send_leg(shard, slot)
+            shard.turn[count] = slot
+            count += 1
+    for i in range(count):
+        if i + 2 < count:
+            warm_to_send(shard.legs[shard.turn[i + 2]])
+        if i + 1 < count:
+            warm_queue(shard.legs[shard.turn[i + 1]])
+        if shard.due[shard.turn[i]] <= shard.tick:      # unless the turn of another has changed that
+            _send_leg(shard, shard.turn[i])
 
 
 # --- the thread -------------------------------------------------------------------------------------------------------
