@@ -24,7 +24,27 @@ _UTF8: Final = 1
 _RATE: Final = 1
 _PITCH: Final = 3
 
-_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+_LIST_ENDS: Final = 0
+_WORD: Final = 1
+
+
+class _Event(ctypes.Structure):
+    """``espeak_EVENT``."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),  # in characters, from 1
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
+
+
+_Events = ctypes.POINTER(_Event)
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, _Events)
 
 
 class Espeak:
@@ -54,18 +74,29 @@ class Espeak:
         self.version: str = library.espeak_Info(None).decode().split()[0]
         self._library = library
         self._sink: Callable[[bytes], bool] = lambda _: False
+        self._on_word: Callable[[int, int], None] = lambda character, ms: None
         self._callback = _CALLBACK(self._on_samples)  # kept: the library holds its address
         self._failure: Exception | None = None
         self._settings: tuple[str, int, int] | None = None
         library.espeak_SetSynthCallback(self._callback)
 
-    def speak(self, text: str, sink: Callable[[bytes], bool], *, voice: str, speed: int, pitch: int) -> None:
+    def speak(
+        self,
+        text: str,
+        sink: Callable[[bytes], bool],
+        *,
+        voice: str,
+        speed: int,
+        pitch: int,
+        on_word: Callable[[int, int], None] = lambda character, ms: None,
+    ) -> None:
         """Gives the samples of ``text`` to ``sink`` in bursts, until it returns False. ``speed`` in words per minute.
+        ``on_word`` is told where a word begins, in the text and in milliseconds of sound, before its samples come.
 
         Raises ``ResourceError`` for a voice that does not exist, and what ``sink`` raises.
         """
         self._set(voice, speed, pitch)
-        self._sink = sink
+        self._sink, self._on_word = sink, on_word
         data = text.replace("\0", " ").encode()
         self._library.espeak_Synth(data, len(data) + 1, 0, _CHARACTERS, 0, _UTF8, None, None)
         failure, self._failure = self._failure, None
@@ -81,11 +112,20 @@ class Espeak:
         self._library.espeak_SetParameter(_PITCH, pitch, 0)
         self._settings = (voice, speed, pitch)
 
-    def _on_samples(self, samples: Any, count: int, _events: object) -> int:
-        if not samples or count <= 0:
-            return 0
+    def _on_samples(self, samples: Any, count: int, events: Any) -> int:
         try:
+            self._tell_words(events)
+            if not samples or count <= 0:
+                return 0
             return 0 if self._sink(ctypes.string_at(samples, 2 * count)) else 1
         except Exception as error:  # noqa: BLE001 - cannot pass through C; speak() raises it
             self._failure = error
             return 1
+
+    def _tell_words(self, events: Any) -> None:
+        number = 0
+        while events and events[number].type != _LIST_ENDS:
+            event = events[number]
+            if event.type == _WORD:
+                self._on_word(event.text_position - 1, event.audio_position)
+            number += 1

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Protocol
 from gateway.errors import RemoteError, ResourceError
 from gateway.models.dialogue import Answer, Dialogue
 from gateway.models.stt import MODEL_RATE, Recogniser, Result, Turn
-from gateway.models.tts import Job, Synthesiser
+from gateway.models.tts import Job, Spoken, Synthesiser
 from gateway.wire.messages import MAX_AUDIO_BYTES, Flags
 from gateway.wire.socket import AudioMessage
 
@@ -369,15 +369,21 @@ class TtsStream(Stream):
         if self._job is None and self._waiting:
             self._request, text = self._waiting.popleft()
             self._position, self._complete = 0, False
-            self._job = self.models.synthesiser.speak(text, self.rate, self._on_burst, self._on_complete)
+            self._job = self.models.synthesiser.speak(text, self.rate, self)
 
-    def _on_burst(self, pcm: bytes, elapsed_ns: int) -> None:
+    # --- from the synthesiser -----------------------------------------------------------------------------------------
+
+    def on_words(self, words: list[Spoken]) -> None:
+        told = [{"text": text, "start_ms": start, "end_ms": end} for text, start, end in words]
+        self.send("words", request=self._request, words=told)
+
+    def on_burst(self, pcm: bytes, elapsed_ns: int) -> None:
         if self._position == 0:
             self.send("started", request=self._request, elapsed_us=elapsed_ns // 1000)
         at, self._position = self._position, self._position + len(pcm) // 2
         self.queue(self._request, at, pcm)
 
-    def _on_complete(self, error: Exception | None) -> None:
+    def on_complete(self, error: Exception | None) -> None:
         if error is None:
             self._complete = True
             self._pump()

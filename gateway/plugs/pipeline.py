@@ -30,6 +30,7 @@ from gateway.providers.contract import (
     Token,
     Transcript,
     TtsResult,
+    Words,
 )
 from gateway.providers.router.effects import Lost, Moved
 from gateway.providers.router.session import Notice
@@ -189,6 +190,8 @@ class PipelineSession(BaseSession):
             case Speech(request, audio, rate, elapsed, encoding):
                 if self._conversation.speech(request, result.samples * 8000 // rate, now, elapsed) and self.leg:
                     self.leg.play(audio, rate, encoding)
+            case Words(request, words):
+                self._conversation.words(request, words)
             case SpeechDone(request, cancelled) if not cancelled:
                 self._conversation.speech_done(request, now)
             case Failed():

@@ -15,6 +15,7 @@ from typing import Final, Literal, Protocol
 from gateway.audio import Encoding
 from gateway.errors import ProviderError
 from gateway.options import Options
+from gateway.turns.alignment import Word
 from gateway.turns.history import Message, Tool, ToolUse
 from gateway.units import Nanos, Samples
 
@@ -81,15 +82,6 @@ class Party:
 
 
 NOBODY: Final = Party()
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """When a word is spoken: nanoseconds from the start of its session's audio (STT), of its request's (TTS)."""
-
-    text: str
-    start: Nanos
-    end: Nanos
 
 
 # --- results, as a listener gets them ---------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from gateway.providers.contract import (
     Words,
 )
 from gateway.providers.native_connection import Connection
-from gateway.units import MS, SECOND, Nanos, Samples
+from gateway.units import MS, SECOND, Nanos, Samples, from_ms
 from gateway.wire.messages import Flags, from_clock
 from gateway.wire.socket import AudioMessage
 
@@ -287,8 +287,8 @@ def _nanos(message: Mapping[str, Any]) -> Nanos | None:
 def _words(told: Sequence[Any]) -> tuple[Word, ...]:
     """Raises ``RemoteError`` for anything but texts with two times."""
     try:
-        return tuple(Word(str(one["text"]), Nanos(one["start_ms"] * MS), Nanos(one["end_ms"] * MS)) for one in told)
-    except (TypeError, KeyError) as error:
+        return tuple(Word(str(one["text"]), from_ms(one["start_ms"]), from_ms(one["end_ms"])) for one in told)
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise RemoteError("words that are no list of text, start_ms and end_ms") from error
 
 

@@ -13,10 +13,12 @@ carries out, ``events`` the reports that it writes down. Times of speech and pac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.machine import earliest
 from gateway.timeline import Interruption, Stamp, Timeline
+from gateway.turns.alignment import Word
 from gateway.turns.answer import Answer, Cut
 from gateway.turns.bridge import Bridge
 from gateway.turns.effects import (
@@ -259,6 +261,10 @@ class Conversation:
             self._timeline.stamp(self._answer.turn, Stamp.TTS_FIRST_AUDIO, now)
             self._timeline.model_took(self._answer.turn, "tts", elapsed)
         return wanted
+
+    def words(self, request: int, words: Sequence[Word]) -> None:
+        """The TTS tells when words of a sentence are spoken."""
+        self._playback.told(request, words)
 
     def speech_done(self, request: int, now: Nanos) -> None:
         self._playback.complete(request)

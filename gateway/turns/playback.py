@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.units import MS, Nanos, Samples
+from gateway.turns.alignment import SAMPLES_PER_LETTER, Word, estimated_ends, size, told_ends
+from gateway.units import MS, SECOND, Nanos, Samples
 
 __all__ = ["Playback", "Sentence"]
 
 _PACKET: Final = 160
 """20 ms at 8 kHz: what resampling may round, so what is forgiven."""
-
-_PER_CHARACTER: Final = 533
-"""Samples per character of speech (15 characters a second), to guess the length of a sentence not yet delivered."""
-
 
 _CERTAIN: Final = 480
 """60 ms: what leaves before a command that is given now reaches the plane, at the latest."""
@@ -28,17 +26,32 @@ class Sentence:
     start: int = 0
     length: int = 0
     complete: bool = False
+    words: list[Word] = field(default_factory=list)
+    """When each is spoken, as far as the voice has told."""
 
     def heard(self, position: int) -> str:
-        """Its words up to ``position``: text and sound of one sentence run near enough in step."""
+        """Its words up to ``position``: by the voice's own times, and behind the last of them by the estimate."""
         played = position - self.start
         if not self.length or played <= 0:
             return ""
         if self.complete and played >= self.length - _PACKET:
             return self.text
-        whole = self.length if self.complete else max(self.length, len(self.text) * _PER_CHARACTER)
-        words = self.text.split()
-        return " ".join(words[: int(len(words) * min(1.0, played / whole))])
+        spoken = self.text.split()
+        return " ".join(spoken[: sum(end <= played for end in self._ends(spoken))])
+
+    def _ends(self, spoken: list[str]) -> list[int]:
+        """Of each word; one that ends within another (a number, an abbreviation) ends with it."""
+        told = told_ends(spoken, self.words)
+        known = max((number for number, end in enumerate(told, 1) if end is not None), default=0)
+        ends: list[int] = []
+        for end in reversed(told[:known]):
+            ends.append(end if end is not None else ends[-1])
+        ends.reverse()
+        reached, rest = (ends[-1] if ends else 0), spoken[known:]
+        letters = max(1, size(" ".join(rest)))
+        left = self.length - reached
+        pace = left / letters if self.complete else max(left / letters, SAMPLES_PER_LETTER)
+        return ends + [reached + end for end in estimated_ends(rest, pace)]
 
 
 class Playback:
@@ -71,6 +84,11 @@ class Playback:
         self._queued += samples
         self._since_cut += samples
         return True
+
+    def told(self, request: int, words: Sequence[Word]) -> None:
+        """When words of it are spoken, from its first sample."""
+        if sentence := self._sentences.get(request):
+            sentence.words.extend(words)
 
     def fill(self, samples: int) -> int:
         """Audio that is no sentence was queued: where it ends."""
@@ -112,7 +130,10 @@ class Playback:
         """The sentence ends at ``at``, for another voice to go on: the position from which the plane should drop what
         is queued. ``trimmed`` takes its answer, by the request. None if nothing lies behind."""
         sentence = self._sentences.get(request)
-        if sentence is None or at >= sentence.length:
+        if sentence is None:
+            return None
+        sentence.words = [word for word in sentence.words if word.start * 8000 // SECOND < at]
+        if at >= sentence.length:
             return None
         dropped = sentence.length - at
         sentence.length = at

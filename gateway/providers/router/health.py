@@ -10,6 +10,7 @@ from gateway.providers.router.breaker import Breaker
 from gateway.providers.router.gate import Gate
 from gateway.providers.router.latency import Latencies
 from gateway.providers.router.options import Role, UpstreamOptions
+from gateway.turns.alignment import SAMPLES_PER_LETTER
 from gateway.units import Nanos
 
 __all__ = ["Health"]
@@ -27,8 +28,8 @@ class Health:
         self.connect = Latencies()
         self.first = Latencies()
         self.between = Latencies()
-        self.samples_per_character = 533.0
-        """Of its speech, at 8 kHz: 15 characters a second until it has spoken."""
+        self.samples_per_letter = SAMPLES_PER_LETTER
+        """Of its speech, at 8 kHz."""
         self.served = 0
         self.failures = {"busy": 0, "transient": 0, "permanent": 0}
         """Requests that failed: too many at once, what another attempt may mend, and what only a person can."""
@@ -53,7 +54,7 @@ class Health:
         elif self.breaker.failed(now, error.retry_after):
             self.on_open(self)
 
-    def spoke(self, samples: int, characters: int) -> None:
-        """A whole sentence of its speech, 8 kHz samples for so many characters."""
-        if characters >= 8:
-            self.samples_per_character += 0.2 * (samples / characters - self.samples_per_character)
+    def spoke(self, samples: int, letters: int) -> None:
+        """A whole sentence of its speech, 8 kHz samples for so many letters (``alignment.size``)."""
+        if letters >= 8:
+            self.samples_per_letter += 0.2 * (samples / letters - self.samples_per_letter)

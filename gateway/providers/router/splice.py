@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.audio import Encoding
-from gateway.providers.contract import Word
+from gateway.turns.alignment import Word, estimated_ends, told_ends
 from gateway.units import SECOND
 
 __all__ = ["Cut", "cut", "levels"]
@@ -27,8 +27,6 @@ _QUIET: Final = 0.06
 """Of the loudest level."""
 _REACH: Final = 2400
 """A pause this near (300 ms) to where one is due is taken for it."""
-_WEIGHTS: Final = {",": 3, ";": 4, ":": 4, "-": 2}
-"""A mark takes as long as so many letters."""
 _G711_PEAK: Final = 0x7F
 
 
@@ -60,7 +58,8 @@ def cut(
     spoken = list(re.finditer(r"\S+", text))
     if not spoken or not delivered:
         return Cut(0, text)
-    ends = _told(spoken, words) if words else _estimated(spoken, pace)
+    said = [match[0] for match in spoken]
+    ends: Sequence[int | None] = told_ends(said, words) if words else estimated_ends(said, pace)
     inside = [(number, end) for number, end in enumerate(ends, 1) if end is not None and played <= end <= delivered]
     if words and inside:
         number, end = inside[-1]
@@ -87,39 +86,6 @@ def cut(
 
 def _from(text: str, spoken: Sequence[re.Match[str]], number: int) -> str:
     return text[spoken[number].start() :] if number < len(spoken) else ""
-
-
-def _told(spoken: Sequence[re.Match[str]], words: Sequence[Word]) -> list[int | None]:
-    """The end of each word by the provider's own times. Its words need not be ours (numbers, abbreviations): they are
-    joined by counting letters, and one that ends within another has no end of its own."""
-    ends: list[int | None] = []
-    letters = _letters("".join(word.text for word in words))
-    if not letters:
-        return [None] * len(spoken)
-    reached, index = 0, 0
-    wanted = 0
-    for match in spoken:
-        wanted += _letters(match[0])
-        while index < len(words) and reached < wanted:
-            reached += _letters(words[index].text)
-            index += 1
-        ends.append(words[index - 1].end * 8000 // SECOND if reached == wanted and index else None)
-    return ends
-
-
-def _letters(text: str) -> int:
-    return sum(character.isalnum() for character in text)
-
-
-def _estimated(spoken: Sequence[re.Match[str]], pace: float) -> list[int | None]:
-    ends: list[int | None] = []
-    reached = 0.0
-    for match in spoken:
-        word = match[0]
-        reached += (len(word) + 1) * pace
-        ends.append(round(reached))
-        reached += _WEIGHTS.get(word[-1], 0) * pace
-    return ends
 
 
 def _pauses(loudness: Sequence[int]) -> list[tuple[int, int]]:

@@ -24,7 +24,8 @@ from gateway.providers.router.failover import Candidate, Failover
 from gateway.providers.router.health import Health
 from gateway.providers.router.options import FailoverOptions
 from gateway.providers.router.splice import cut, levels
-from gateway.units import Nanos
+from gateway.turns.alignment import size
+from gateway.units import SECOND, Nanos
 
 __all__ = ["Player", "TtsFailover"]
 
@@ -167,7 +168,7 @@ class TtsFailover(Failover):
             return
         loudness = [level for burst in line.audio for level in levels(burst.audio, burst.rate, burst.encoding)]
         played = max(0, self._player.played(line.request) - line.base)
-        pace = candidate.health.samples_per_character
+        pace = candidate.health.samples_per_letter
         place = cut(line.text, played, line.delivered, pace, loudness=loudness, words=line.words)
         self._player.trim(line.request, line.base + place.at)
         line.base += place.at
@@ -271,6 +272,7 @@ class TtsFailover(Failover):
                 self._heard(candidate, line, result, now)
             case Words(_, words):
                 line.words.extend(words)
+                self._events.append(Words(line.request, _later(words, line.base)))
             case SpeechDone(_, cancelled) if not cancelled:
                 self._done(candidate, line, now)
             case Failed(error):
@@ -300,7 +302,7 @@ class TtsFailover(Failover):
     def _done(self, candidate: Candidate, line: _Line, now: Nanos) -> None:
         if line.delivered:
             candidate.health.between.add(line.longest, now)
-            candidate.health.spoke(line.delivered, len(line.text))
+            candidate.health.spoke(line.delivered, size(line.text))
         self._served(candidate, now)
         self._lines.remove(line)
         self._settle(line)
@@ -310,3 +312,9 @@ class TtsFailover(Failover):
         else:
             self._end_hedge()
             self._rest()
+
+
+def _later(words: Sequence[Word], samples: int) -> tuple[Word, ...]:
+    """Times from the start of the whole sentence, of which another voice has said the beginning."""
+    span = samples * SECOND // 8000
+    return tuple(Word(word.text, Nanos(word.start + span), Nanos(word.end + span)) for word in words)

@@ -26,9 +26,9 @@ from gateway.models.espeak import Espeak
 from gateway.models.options import ModelsOptions
 from gateway.models.server import Server
 from gateway.models.sphinx import Decoder
-from gateway.providers.contract import Failed, Generated, Message, Speech, SpeechDone, Token, Transcript
+from gateway.providers.contract import Failed, Generated, Message, Speech, SpeechDone, Token, Transcript, Word, Words
 from gateway.providers.native import SPEC, NativeProvider
-from gateway.units import Samples
+from gateway.units import MS, SECOND, Samples
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "plug-protocol.schema.json").read_text())
 RNG = np.random.default_rng(1)
@@ -57,6 +57,8 @@ class Call:
     def __init__(self, provider: NativeProvider) -> None:
         self.results: asyncio.Queue[Any] = asyncio.Queue()
         self.provider = provider
+        self.words: tuple[Word, ...] = ()
+        """As the voice told them."""
         self.clock = 0
         self.turn = 0
 
@@ -68,8 +70,11 @@ class Call:
         self.tts.speak(1, text)
         pcm = b""
         while not isinstance(result := await self.results.get(), SpeechDone):
-            assert isinstance(result, Speech), result
-            pcm += result.audio
+            if isinstance(result, Words):
+                self.words += result.words
+            else:
+                assert isinstance(result, Speech), result
+                pcm += result.audio
         return np.frombuffer(pcm, np.int16)
 
     def send(self, samples: np.ndarray[Any, Any]) -> None:
@@ -215,15 +220,30 @@ async def test_speech_starts_with_sound_and_a_repeated_sentence_is_the_same(prov
     assert 4000 < len(first) < 16000
 
 
+async def test_the_voice_tells_when_each_word_is_spoken(provider: NativeProvider) -> None:
+    call = Call(provider)
+    await call.open()
+    text = "At 9 a.m., or Luigi's number 25?"
+    samples = await call.speech(text)
+    told, call.words = call.words, ()
+    assert "".join("".join(word.text for word in told).split()) == "".join(text.split())
+    assert [word.start for word in told[1:]] == [word.end for word in told[:-1]]
+    assert told[0].start == 0
+    assert told[-1].end == pytest.approx(len(samples) * SECOND / 8000, abs=20 * MS)
+    await call.speech(text)  # from the cache
+    assert call.words == told
+
+
 @pytest.mark.parametrize("rate", [8000, 16000, 24000, 48000])
 async def test_speech_lasts_as_long_at_every_rate(provider: NativeProvider, rate: int) -> None:
     results: asyncio.Queue[Any] = asyncio.Queue()
     tts = await provider.open_tts(results.put_nowait, rate=rate, language="en")
     tts.speak(1, "One pizza.")
     size = 0
-    while isinstance(result := await results.get(), Speech):
-        assert result.rate == rate
-        size += len(result.audio)
+    while not isinstance(result := await results.get(), SpeechDone):
+        if isinstance(result, Speech):
+            assert result.rate == rate
+            size += len(result.audio)
     assert size / rate / 2 == pytest.approx(0.75, abs=0.15)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from gateway.turns.alignment import Word
 from gateway.turns.playback import Playback, heard_of
-from gateway.units import Samples
+from gateway.units import Samples, from_ms
+
+TEXT = "one two three"
 
 
 def ledger() -> Playback:
@@ -29,6 +32,46 @@ def test_a_cut_keeps_whole_words_up_to_the_position() -> None:
     assert heard_of(sentences, 5000) == "one two"
     assert heard_of(sentences, 8000) == "one two three four"
     assert heard_of(sentences, 10500) == "one two three four five"
+
+
+def test_longer_words_take_longer() -> None:
+    playback = Playback()
+    playback.expect(1, "a b internationalization")
+    playback.queue(1, 8000)
+    playback.complete(1)
+    [sentence] = playback.cut()
+    assert sentence.heard(1500) == "a b"
+    assert sentence.heard(7000) == "a b"
+
+
+def test_a_voice_that_tells_its_words_is_believed() -> None:
+    playback = Playback()
+    playback.expect(2, "One hundred, and so on.")
+    playback.told(2, [Word("One hundred", from_ms(0), from_ms(100)), Word("and", from_ms(900), from_ms(950))])
+    playback.queue(2, 8000)
+    playback.complete(2)
+    [sentence] = playback.cut()
+    start = sentence.start
+    assert [sentence.heard(start + at) for at in (700, 800, 7500, 7600)] == [
+        "",
+        "One hundred,",
+        "One hundred,",
+        "One hundred, and",
+    ]
+    assert sentence.heard(start + 7790) == "One hundred, and so"
+
+
+def test_what_was_told_of_a_tail_that_was_taken_back_is_forgotten() -> None:
+    playback = Playback()
+    playback.expect(1, TEXT)
+    playback.told(1, [Word(text, from_ms(200 * n), from_ms(200 * n + 200)) for n, text in enumerate(TEXT.split())])
+    playback.queue(1, 3200)
+    playback.trim(1, 1600)  # another voice says the rest, slowly
+    playback.told(1, [Word("two", from_ms(200), from_ms(1000)), Word("three", from_ms(1000), from_ms(2000))])
+    playback.queue(1, 14_400)
+    playback.complete(1)
+    [sentence] = playback.cut()
+    assert [sentence.heard(at) for at in (1600, 4800, 8000)] == ["one", "one", "one two"]
 
 
 def test_an_undelivered_sentence_counts_by_the_length_of_its_text() -> None:
