@@ -1,9 +1,9 @@
 """Where along its sound each word of a sentence ends: by the voice's own word times, or else by what its letters take.
 
 Positions are samples at 8 kHz. The estimate gives each word its letters and a space, a digit four letters, because it
-is a word of its own when it is spoken, and a mark inside the sentence its pause. Measured against espeak-ng's own word
-times (14 sentences, three voices, two speeds), a cut laid so is 0.29 words off in the mean and exact in 74% of places;
-with the same share for every word it was 0.73 words and 45% (``benchmarks/models/alignment.py``).
+is a word of its own when it is spoken, and a mark inside the sentence its pause. Against espeak-ng's own word times a
+cut laid so is 0.3 words off in the mean; with the same share for every word it was 0.7
+(``benchmarks/models/alignment.py``).
 """
 
 from __future__ import annotations
