@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import time
 from collections.abc import Hashable
 from typing import Final
 
@@ -26,6 +27,8 @@ from gateway.units import MS, SECOND, Nanos
 __all__ = ["Overload", "Queue"]
 
 _LOOK: Final = Nanos(50 * MS)
+_BUSY: Final = 0.8
+"""Share of its time that a loop works which is late by its own doing."""
 _CALM: Final = Nanos(5 * SECOND)
 
 
@@ -68,7 +71,9 @@ class Overload:
         self._limits = limits
         self._queues: dict[Hashable, Queue] = {}
         self._loop_queue = Queue(monotonic())
-        """The event loop's own: work that is ready waits for as long as a timer is late."""
+        """The event loop's own, for messages whose arrival no kernel has stamped (TCP): what is ready waits for as long
+        as a timer is late. Only while the loop itself is what keeps it waiting: of a loop that others keep from the
+        processor, refusing would take what is left."""
         self._scarce = ""
         self._shed = 0
         self._last: Nanos | None = None
@@ -107,13 +112,15 @@ class Overload:
 
     async def _watch(self) -> None:
         while True:
-            before = monotonic()
+            before, spent = monotonic(), time.thread_time_ns()
             await asyncio.sleep(_LOOK / SECOND)
-            self._look(Nanos(monotonic() - before - _LOOK))
+            wall = monotonic() - before
+            busy = (time.thread_time_ns() - spent) / wall
+            self._look(Nanos(wall - _LOOK), busy)
 
-    def _look(self, late: Nanos) -> None:
+    def _look(self, late: Nanos, busy: float) -> None:
         now, spare = monotonic(), descriptors_left()
-        if late > self._limits.delay_target:
+        if late > self._limits.delay_target and busy > _BUSY:
             self._loop_queue.read(late, now)
         else:
             self._loop_queue.empty(now)

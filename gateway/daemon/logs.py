@@ -2,13 +2,22 @@
 
 ``configure(options)`` is called once; ``structlog.get_logger()`` works everywhere after it. Before a line is written,
 secrets are taken out always, and telephone numbers and what was said unless ``log.redact`` is false.
+
+A line is written together with all others of its round of the event loop: one system call, and one reader that wakes,
+where calls come by hundreds. A warning, an error, or a line from outside a loop is written at once and takes along what
+waits; so does the end of the process, also by an exception. Only a process that is killed loses its last round's lines.
 """
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import json
 import logging
 import sys
+import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, TextIO
 
 import structlog
@@ -16,14 +25,16 @@ from pydantic import SecretStr
 from structlog.typing import EventDict, Processor
 
 from gateway.config.model import LogOptions
-from gateway.redaction import redacted
+from gateway.redaction import figures_alone, redacted
 
-__all__ = ["configure", "hide_secrets", "redact"]
+__all__ = ["Lines", "configure", "hide_secrets", "redact"]
 
 _SECRETS: Final = frozenset({"password", "secret", "token", "key", "api_key", "authorization", "proxy_authorization"})
 _HIDDEN: Final = "**********"
 _PLAIN: Final = (str, int, float, type(None))
 """Nearly all values. Asked for first, because an abstract class like ``Mapping`` is slow to ask for."""
+_MOST: Final = 1000
+"""Lines that wait for the end of their round at most."""
 
 
 def configure(options: LogOptions, stream: TextIO | None = None) -> None:
@@ -31,26 +42,60 @@ def configure(options: LogOptions, stream: TextIO | None = None) -> None:
     output = sys.stdout if stream is None else stream
     console = options.format == "console" or (options.format == "auto" and output.isatty())
     level = getattr(logging, options.level.upper())
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=not console),
-        structlog.processors.format_exc_info,
-        hide_secrets,
-        _order,
-    ]
+    shared: list[Processor] = [_order, _told_exception, hide_secrets]
+    if console:
+        shared.insert(0, structlog.processors.TimeStamper(fmt="iso", utc=False))
     if options.redact:
         shared.append(redact)
-    last: Processor = (
-        structlog.dev.ConsoleRenderer(colors=console) if console else structlog.processors.JSONRenderer(default=str)
-    )
+    last: Processor = structlog.dev.ConsoleRenderer(colors=True) if console else _as_json
+    lines = Lines(output)
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(output),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
     _adopt_standard_logging(max(level, logging.WARNING))
+
+
+class Lines:
+    """Where structlog's lines go: to ``stream``, those of a round of the loop together."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._waiting: list[str] = []
+        self._flushes: asyncio.AbstractEventLoop | None = None
+        """The loop that will flush before long."""
+        atexit.register(self.flush)
+
+    def info(self, line: str) -> None:
+        self._waiting.append(line)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if len(self._waiting) >= _MOST:
+            self.flush()
+        elif self._flushes is not loop:
+            self._flushes = loop
+            loop.call_soon(self.flush)
+
+    debug = info
+
+    def warning(self, line: str) -> None:
+        self._waiting.append(line)
+        self.flush()
+
+    error = critical = fatal = failure = warn = exception = log = msg = warning
+
+    def flush(self) -> None:
+        """Writes what waits."""
+        waiting, self._waiting, self._flushes = self._waiting, [], None
+        if waiting and not self._stream.closed:
+            waiting.append("")
+            self._stream.write("\n".join(waiting))
+            self._stream.flush()
 
 
 class _ToStructlog(logging.Handler):
@@ -69,10 +114,30 @@ def _adopt_standard_logging(level: int) -> None:
     root.setLevel(level)
 
 
-def _order(_logger: object, _method: str, event: EventDict) -> EventDict:
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def _order(_logger: object, method: str, event: EventDict) -> EventDict:
     """When, how bad and what stand first: that is what an eye looks for."""
-    first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
-    return {**first, **event}
+    micros = time.time_ns() // 1000
+    stamp = event.pop("timestamp", None) or f"{_second(micros // 1_000_000)}.{micros % 1_000_000:06}Z"
+    return {"timestamp": stamp, "level": _LEVELS.get(method, method), "event": event.pop("event", ""), **event}
+
+
+_LEVELS: Final = {"warn": "warning", "exception": "error"}
+
+
+def _told_exception(logger: Any, method: str, event: EventDict) -> EventDict:
+    return structlog.processors.format_exc_info(logger, method, event) if "exc_info" in event else event
+
+
+_JSON: Final = json.JSONEncoder(default=str)
+
+
+def _as_json(_logger: object, _method: str, event: EventDict) -> str:
+    return _JSON.encode(event)
 
 
 def hide_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -80,18 +145,22 @@ def hide_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
     return {key: _hide(key, value) for key, value in event.items()}
 
 
+@lru_cache(maxsize=4096)
+def _is_secret(key: str) -> bool:
+    return key.lower() in _SECRETS
+
+
 def _hide(key: str, value: Any) -> Any:
-    if value is not None and key.lower() in _SECRETS:
+    if value is not None and _is_secret(key):
         return _HIDDEN
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, SecretStr):
         return _HIDDEN
     if isinstance(value, Mapping):
-        return {name: _hide(str(name), item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_hide("", item) for item in value]
-    return value
+        harmless = figures_alone(value) and not any(map(_is_secret, value))
+        return value if harmless else {name: _hide(str(name), item) for name, item in value.items()}
+    return [_hide("", item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def redact(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -115,6 +115,16 @@ async def test_the_queue_of_each_listener_counts() -> None:
     assert overload.rule(NOW) == ""
 
 
+async def test_a_loop_that_is_late_by_its_own_work_sheds_and_one_that_others_keep_waiting_does_not() -> None:
+    overload = Overload(LIMITS)
+    overload._look(Nanos(2 * SECOND), busy=0.2)
+    assert overload.rule(NOW) == ""
+    overload._look(Nanos(2 * SECOND), busy=0.99)
+    assert "limits.max_delay" in overload.rule(NOW)
+    overload._look(Nanos(1 * MS), busy=0.99)
+    assert overload.rule(NOW) == ""
+
+
 async def test_a_want_of_descriptors_sheds() -> None:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert 0 < descriptors_left() < soft

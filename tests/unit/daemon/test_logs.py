@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -122,3 +124,49 @@ def test_nothing_is_told_of_a_digit() -> None:
         "digit": "*",
         "duration_ms": 60,
     }
+
+
+class Counted(io.StringIO):
+    """Counts what costs a system call."""
+
+    flushes = 0
+
+    def flush(self) -> None:
+        self.flushes += 1
+        super().flush()
+
+
+async def test_the_lines_of_a_round_of_the_loop_are_one_write() -> None:
+    stream = Counted()
+    configure(LogOptions(), stream)
+    for number in range(5):
+        structlog.get_logger().info("turn", turn=number)
+    assert not stream.getvalue()
+    await asyncio.sleep(0)
+    assert [json.loads(line)["turn"] for line in stream.getvalue().splitlines()] == [0, 1, 2, 3, 4]
+    assert stream.flushes == 1
+
+
+async def test_a_warning_does_not_wait_and_takes_along_what_does() -> None:
+    stream = Counted()
+    configure(LogOptions(), stream)
+    structlog.get_logger().info("first")
+    structlog.get_logger().warning("second")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["first", "second"]
+    await asyncio.sleep(0)
+    assert stream.flushes == 1
+
+
+def test_what_waits_when_the_loop_ends_is_not_lost() -> None:
+    stream = Counted()
+
+    async def tell(event: str) -> None:
+        structlog.get_logger().info(event)
+        asyncio.get_running_loop().stop()  # before the round is over
+
+    configure(LogOptions(), stream)
+    for event in ("one", "two"):
+        with contextlib.suppress(RuntimeError):
+            asyncio.run(tell(event))
+    structlog.get_logger().info("three")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["one", "two", "three"]
