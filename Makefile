@@ -11,11 +11,12 @@ CONFIG ?= config/linecard.yaml
 BIN := .venv/bin
 CYTHON := $(wildcard codecs_ext/*.pyx codecs_ext/*.pxd codecs_ext/*.h codecs_ext/*.pxi)
 
-.PHONY: help setup run test interop-pipecat bench lint format docs clean
+.PHONY: help setup run test fuzz interop-pipecat bench lint format docs clean
 
 help:
 	@echo 'make run      set up, start gateway and models, place a talking call (ONCE=1: end after it)'
 	@echo 'make test     set up and run every test (ARGS="-k sip" for some)'
+	@echo 'make fuzz     the parser, whole calls and the simulated network, fifty times as long as in CI (LINECARD_FUZZ=500: longer)'
 	@echo 'make interop-pipecat  a real call with a bot made with Pipecat (half a gigabyte, in .venv-pipecat)'
 	@echo 'make bench    the table of figures, with the ratio to the baseline (ARGS="--heavy" for all of it)'
 	@echo 'make lint     formatting, lint, types, stubs, import floors'
@@ -44,6 +45,9 @@ run: setup
 test: setup
 	@.ci/system sipp openssl tshark baresip kamailio chromium ip nft >/dev/null
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
+
+fuzz: setup
+	@LINECARD_FUZZ=$${LINECARD_FUZZ:-50} $(BIN)/python -m pytest -n 2 tests/fuzz tests/sim $(ARGS)
 
 interop-pipecat: setup .venv-pipecat/installed
 	@LINECARD_PIPECAT_PYTHON=$(CURDIR)/.venv-pipecat/bin/python $(BIN)/python -m pytest tests/interop/pipecat $(ARGS)

@@ -11,6 +11,7 @@ from gateway.errors import MisuseError
 from gateway.sip.events import Ended, Referred, Reoffered
 from gateway.sip.message import Message
 from tests.fuzz.test_sip_input import NASTY, SDP
+from tests.sim.scale import SCALE
 from tests.unit.sip.wire import Wire, reply, request
 
 MIXED = (
@@ -85,13 +86,13 @@ def fuzz(act: Callable[[Wire], None], chosen: list[tuple[int, list[tuple[int, by
     live_through(wire, [mangled(pool[pick % len(pool)], changes) for pick, changes in chosen])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * SCALE, deadline=None)
 @given(picks)
 def test_while_nothing_of_ours_is_under_way(chosen: list[tuple[int, list[tuple[int, bytes]]]]) -> None:
     fuzz(lambda wire: None, chosen)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * SCALE, deadline=None)
 @given(picks, st.sampled_from([b"v=0 ours", b""]))
 def test_while_we_offer_and_transfer(chosen: list[tuple[int, list[tuple[int, bytes]]]], sdp: bytes) -> None:
     def act(wire: Wire) -> None:
@@ -102,7 +103,7 @@ def test_while_we_offer_and_transfer(chosen: list[tuple[int, list[tuple[int, byt
     fuzz(act, chosen)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * SCALE, deadline=None)
 @given(st.text(max_size=30), st.text(max_size=60))
 def test_whatever_a_user_hands_on_is_one_header_or_a_mistake(name: str, value: str) -> None:
     wire = Wire()

@@ -20,6 +20,7 @@ from gateway.sip.options import EndpointOptions
 from gateway.sip.parser import parse
 from gateway.units import SECOND, Nanos
 from tests.fuzz.messages import MESSAGES, SDP
+from tests.sim.scale import SCALE
 
 FLOW = Flow("udp", ("127.0.0.1", 5060), ("127.0.0.1", 5070))
 NASTY = [
@@ -93,7 +94,7 @@ def test_cut_at_every_byte(message: bytes) -> None:
         feed(message[:end])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * SCALE, deadline=None)
 @given(st.sampled_from(MESSAGES), st.lists(st.tuples(st.integers(0, 1 << 16), st.sampled_from(NASTY)), max_size=6))
 def test_nasty_bytes_put_in(message: bytes, edits: list[tuple[int, bytes]]) -> None:
     for position, piece in edits:
@@ -103,7 +104,7 @@ def test_nasty_bytes_put_in(message: bytes, edits: list[tuple[int, bytes]]) -> N
     feed(message)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * SCALE, deadline=None)
 @given(st.sampled_from(MESSAGES), st.data())
 def test_headers_replaced_by_anything(message: bytes, data: st.DataObject) -> None:
     lines = message.split(b"\r\n")
@@ -114,7 +115,7 @@ def test_headers_replaced_by_anything(message: bytes, data: st.DataObject) -> No
     feed(b"\r\n".join(lines))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * SCALE, deadline=None)
 @given(st.binary(max_size=200))
 def test_noise(data: bytes) -> None:
     read_everything(data)
@@ -139,7 +140,7 @@ def test_nested_punctuation_takes_linear_time(depth: int) -> None:
         feed(MESSAGES[0].replace(b'"A" <sip:alice', piece * depth + b'"A" <sip:alice'))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * SCALE, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1 << 16), st.sampled_from(NASTY)), max_size=6), st.integers(0, 400))
 def test_session_descriptions(edits: list[tuple[int, bytes]], cut: int) -> None:
     sdp = SDP

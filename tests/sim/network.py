@@ -17,6 +17,9 @@ from gateway.units import MS, SECOND, Nanos
 class Host:
     """An endpoint with the events that it told; ``react`` may call verbs."""
 
+    careful = False
+    """Nothing that it sends is lost: it stands for somebody who would repeat it."""
+
     def __init__(self, address: Address, seed: int, options: EndpointOptions | None = None) -> None:
         self.address = address
         self.endpoint = Endpoint(options or EndpointOptions(), random.Random(seed), address)
@@ -56,7 +59,7 @@ class Network:
             self.wire.append(datagram.data)
             copies = 2 if self.random.random() < self.duplication else 1
             for _ in range(copies):
-                if self.random.random() >= self.loss:
+                if host.careful or self.random.random() >= self.loss:
                     self._order += 1
                     arrival = self.now + self.random.randint(*self.delay) * MS
                     heappush(self._in_flight, (arrival, self._order, datagram))
@@ -92,10 +95,11 @@ class Network:
         self.now = end
 
     def assert_silent(self) -> None:
-        """Nothing is left: no call, no transaction, no timer; and each call ended once."""
+        """Nothing is left: no call, no dialog, no transaction, no timer; and each call ended once."""
         for host in self.hosts.values():
             assert host.endpoint.calls == 0
             assert host.endpoint.transactions == 0
             assert host.endpoint.next_timer() is None
+            assert host.careful or not host.endpoint._context.dialogs
             ended = [event.call for event in host.events(Ended)]
             assert len(ended) == len(set(ended))

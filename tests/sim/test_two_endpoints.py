@@ -18,6 +18,7 @@ from gateway.sip.events import (
     Event,
     Invited,
     Pinged,
+    Redirected,
     Referred,
     Refused,
     Registered,
@@ -25,11 +26,12 @@ from gateway.sip.events import (
     Reoffered,
     Transferred,
 )
-from gateway.sip.flow import Address
+from gateway.sip.flow import Address, Hop
 from gateway.sip.options import EndpointOptions
 from gateway.units import Nanos
 from tests.garbage import Garbage
 from tests.sim.network import Host, Network
+from tests.sim.scale import SCALE
 
 SDP = b"v=0 any"
 sides = st.integers(0, 1)
@@ -52,7 +54,7 @@ class TwoEndpoints(RuleBasedStateMachine):
     ) -> None:
         self.garbage = Garbage()
         self.garbage.begin()
-        options = EndpointOptions(session_expires="90s", session_refresher=refresher)  # type: ignore[arg-type]
+        options = EndpointOptions(session_expires="90s", session_refresher=refresher, redirects=2, redirect_to=["*"])  # type: ignore[arg-type]
         self.hosts = [Host(("10.0.0.1", 5060), seed, options), Host(("10.0.0.2", 5060), seed + 1, options)]
         self.network = Network(seed, *self.hosts, loss=loss, duplication=duplication, delay=(1, 900))
         for host, takes_all in zip(self.hosts, obliging, strict=True):
@@ -159,6 +161,25 @@ class TwoEndpoints(RuleBasedStateMachine):
         self.hosts[side].endpoint.reject(self.any_call(side, pick), 486, "busy", self.network.now)
         self.network.flush(self.hosts[side])
 
+    @rule(side=sides, pick=picks, where=st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.8", "a.example"]), n=picks)
+    def redirect(self, side: int, pick: int, where: str, n: int) -> None:
+        """To either of us, to nobody, or to a name, which nobody may ever find."""
+        headers = [("Contact", f"<sip:x{n % 3}@{where}>;q=0.9"), ("Contact", "<sip:last@10.0.0.2>;q=0.1")]
+        session = self.hosts[side].endpoint._context.sessions.get(self.any_call(side, pick))
+        if session is not None:  # not by the verb: a Contact is no header for users
+            session.reject(302, self.network.now, headers, "moved")
+        self.network.flush(self.hosts[side])
+
+    @rule(side=sides, found=st.booleans())
+    def locate(self, side: int, found: bool) -> None:
+        """Whoever has looked for the servers of a redirect is done, perhaps a second time."""
+        host = self.hosts[side]
+        for event in host.told:
+            if isinstance(event, Redirected) and event.named:
+                hops = [Hop("udp", self.hosts[1 - side].address)] if found else []
+                host.endpoint.redirect(event.call, event.target, hops, self.network.now)
+        self.network.flush(host)
+
     @rule(side=sides, pick=picks)
     def hang_up(self, side: int, pick: int) -> None:
         self.hosts[side].endpoint.hang_up(self.any_call(side, pick), self.network.now, "over")
@@ -210,5 +231,5 @@ class TwoEndpoints(RuleBasedStateMachine):
 
 TestTwoEndpoints = TwoEndpoints.TestCase
 TestTwoEndpoints.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60 * SCALE, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
