@@ -53,6 +53,9 @@ def _add_run(parts: Any) -> None:
         "--find", metavar="OBJECTIVE", help="the largest number of callers that keeps it, like p99<800ms"
     )
     parser.add_argument("--faults", metavar="FILE", help="YAML: what happens to an agent of the run's own, and when")
+    parser.add_argument(
+        "--inside", metavar="FILE", help="log (JSON) or call records of the Linecard that is called, for its own view"
+    )
     parser.add_argument("--out", metavar="FILE", help="run file (default: bench-SUITE-TIME.json)")
     parser.add_argument("--html", metavar="FILE", help="report to look at, beside the run file")
 
@@ -204,6 +207,7 @@ def _job(options: argparse.Namespace, targets: list[str], out: Path) -> Job:
         record=record,
         recorded_as="" if record is None else os.path.relpath(record, out.parent),
         patience=options.give_up,
+        inside=None if getattr(options, "inside", None) is None else Path(options.inside),
         voices=options.voices,
         models=options.models or MODELS_COMMAND,
     )

@@ -8,5 +8,6 @@ generator  how late the callers themselves were                  agent_file a ga
 faults/    what is done to an agent that the run has started      progress   what is shown meanwhile
 figures    measurements to percentiles (HdrHistogram), with a confidence interval where the sample is small
 conclusion figures, knee, verdict                                run_file   what a run leaves behind: typed, versioned
+insight    what an agent that is Linecard has written down itself
 run        all of it put together: ``linecard bench run`` and ``ab``
 """

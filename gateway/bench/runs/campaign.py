@@ -135,7 +135,8 @@ class Campaign:
         search = Search(suite.load.levels[0], suite.load.most)
         while search.next is not None:
             callers = search.next
-            parts = self._later(phases(fixed(callers), max(suite.length / SECOND, every_s)))
+            ramp, level = self._later(phases(fixed(callers), max(suite.length / SECOND, every_s), every_s))
+            parts = [ramp.model_copy(update={"name": f"towards {level.name}"}), level]
             before = [len(side.results) for side in self.sides]
             await self._place_all(parts, every_s)
             step = self._judge(callers, before)
@@ -146,7 +147,10 @@ class Campaign:
 
     def _judge(self, callers: int, before: Sequence[int]) -> KneeStep:
         calls = [
-            call for side, since in zip(self.sides, before, strict=True) for call in side.calls(self.origin, since)
+            call
+            for side, since in zip(self.sides, before, strict=True)
+            for call in side.calls_since(since, self.origin)
+            if not call.warm_up
         ]
         return knee_step(self.plan, callers, calls)
 

@@ -20,6 +20,7 @@ from gateway.bench.runs.conclusion import conclude
 from gateway.bench.runs.faults.agent import MODELS_COMMAND, OwnAgent
 from gateway.bench.runs.faults.clock import FaultClock
 from gateway.bench.runs.generator import Watch
+from gateway.bench.runs.insight import InsideFile
 from gateway.bench.runs.plan import Plan
 from gateway.bench.runs.progress import Progress
 from gateway.bench.runs.run_file import Run
@@ -53,6 +54,8 @@ class Job:
     """and what the run file calls it."""
     patience: Nanos | None = None
     """How long a far end that says nothing is waited for."""
+    inside: Path | None = None
+    """Log or call records of an agent that is Linecard, and that somebody else has started."""
     voices: str | None = None
     """URL of a models process for the callers' voices."""
     models: str = MODELS_COMMAND
@@ -87,7 +90,7 @@ async def _run(plan: Plan, job: Job, sides: Sequence[Side], clips: Mapping[str, 
     agents = [side.insider for side in sides if isinstance(side.insider, OwnAgent)]
     faults = FaultClock(agents[0] if agents else None, plan.suite.faults, campaign.elapsed_s, progress.note)
     stopped = await _watched(_calls_and_faults(campaign, faults), progress)
-    if agents:
+    if any(side.insider is not None for side in sides):
         await asyncio.sleep(_LAST_LINES)
     troubles = ["the run was ended before its time"] if stopped else []
     troubles += [death for agent in agents if (death := agent.died()) is not None]
@@ -187,7 +190,8 @@ async def _agent(stack: AsyncExitStack, plan: Plan, job: Job, target: str, termi
 
 async def _side(stack: AsyncExitStack, plan: Plan, job: Job, typed: str, terminal: Terminal) -> Side:
     agent = await _agent(stack, plan, job, typed, terminal)
+    insider = agent if agent is not None or job.inside is None else InsideFile(job.inside)
     target = await find(typed if agent is None else agent.uri, job.patience)
     most = plan.suite.load.most or 1000
     host = await stack.enter_async_context(CallerHost(target, max_calls=_SPARE * most + 16))
-    return Side(target.uri, typed if agent is None else agent.label, host, Watch(host.costs), agent)
+    return Side(target.uri, typed if agent is None else agent.label, host, Watch(host.costs), insider)

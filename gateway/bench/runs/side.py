@@ -42,10 +42,14 @@ class Side:
     results: list[CallResult] = field(default_factory=list)
     left_out: list[Due] = field(default_factory=list)
 
-    def calls(self, origin: Nanos, since: int = 0) -> list[Call]:
-        """In the order of the schedule; of results from number ``since`` on."""
-        placed = [self._call(one, origin) for one in self.results[since:]]
+    def calls(self, origin: Nanos) -> list[Call]:
+        """In the order of the schedule, with what the agent has written down of them."""
+        placed = [self._call(one, origin) for one in self.results]
         return sorted([*placed, *map(_left_out, self.left_out)], key=lambda call: call.number)
+
+    def calls_since(self, number: int, origin: Nanos) -> list[Call]:
+        """Those that have ended since there were so many results, as their callers know them."""
+        return [Call.model_validate(call_entry(one, origin)) for one in self.results[number:]]
 
     def _call(self, result: CallResult, origin: Nanos) -> Call:
         inside = () if self.insider is None else self.insider.turns(result.call_id)
