@@ -78,7 +78,7 @@ _TARGET: Final = "SIP address; or a gateway's FILE.yaml or FILE.yaml#NUMBER, whi
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--suite", default=None, metavar="NAME|FILE", help="smoke, standard, load, soak, chaos, or YAML"
+        "--suite", default=None, metavar="NAME|FILE", help="smoke (the default), standard, load, soak, chaos"
     )
     parser.add_argument("--scenario", action="append", metavar="NAME|FILE", help="what callers do; again for a mix")
     shapes = parser.add_mutually_exclusive_group()
@@ -190,7 +190,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         changes["faults"] = load_faults(Path(faults))
     if options.calls is not None and options.calls < 1:
         raise ConfigError([f"--calls: {options.calls}; give 1 or more"])
-    suite = load_suite(options.suite or "smoke", {key: value for key, value in changes.items() if value is not None})
+    given = {key: value for key, value in changes.items() if value is not None}
+    suite = load_suite(options.suite if options.suite or given else "smoke", given)
     return make_plan(suite, random.getrandbits(31) if options.seed is None else options.seed, options.calls)
 
 

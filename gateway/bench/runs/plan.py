@@ -145,9 +145,11 @@ def shipped_suites() -> list[str]:
     return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
-def load_suite(name_or_path: str, changes: Mapping[str, Any] | None = None) -> Suite:
-    """A shipped suite by name, or a YAML file; ``changes`` replace its keys. Raises ``ConfigError``."""
-    if name_or_path in shipped_suites():
+def load_suite(name_or_path: str | None, changes: Mapping[str, Any] | None = None) -> Suite:
+    """A shipped suite, a YAML file, or (None) the defaults; ``changes`` replace keys. Raises ``ConfigError``."""
+    if name_or_path is None:
+        source, text = "run", ""
+    elif name_or_path in shipped_suites():
         source, text = name_or_path, (files(_PACKAGE) / f"{name_or_path}.yaml").read_text()
     else:
         source = name_or_path
