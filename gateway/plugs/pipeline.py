@@ -21,15 +21,19 @@ from gateway.plugs.sounds import Sounds
 from gateway.plugs.wav import Clip
 from gateway.providers.contract import (
     Bye,
+    Digits,
     Failed,
     Generated,
+    LanguageWanted,
     LlmResult,
     Speech,
     SpeechDone,
     SttResult,
     Token,
+    ToolCall,
     Transcript,
     TtsResult,
+    Unasked,
     Words,
 )
 from gateway.providers.router.effects import Lost, Moved
@@ -148,6 +152,10 @@ class PipelineSession(BaseSession):
     def on_trimmed(self, number: int, position: Samples) -> None:
         self._conversation.trimmed(number, position)
 
+    def on_digit(self, digit: str, duration_ms: int, arrival: Nanos) -> None:
+        super().on_digit(digit, duration_ms, arrival)
+        self._models.llm.digit(digit)
+
     def on_mark(self, number: int, sent: Nanos, position: Samples) -> None:
         self._conversation.answer_begins(sent)
 
@@ -178,11 +186,25 @@ class PipelineSession(BaseSession):
                 self._conversation.token(request, text, now, elapsed)
             case Generated(request, cancelled, hang_up) if not cancelled:
                 self._conversation.generated(request, now, hang_up=hang_up)
-            case Bye():
-                self._conversation.bye()
+            case ToolCall(_, use):
+                self.call.log("tool.called", name=use.name)
             case Failed():
                 self._failed()
+            case _:
+                self._on_beside(result, now)
         self._drive.poke()
+
+    def _on_beside(self, result: LlmResult, now: Nanos) -> None:
+        """What the LLM wants beside its answers."""
+        match result:
+            case Unasked(text, last):
+                self._conversation.unasked(text, now, last=last)
+            case Bye():
+                self._conversation.bye()
+            case Digits(digits):
+                self.press(digits)
+            case LanguageWanted(speech, transcription):
+                self.call.log("language.wanted", speech=speech, transcription=transcription)
 
     def _on_tts(self, result: TtsResult) -> None:
         now = self._drive.now()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.media.contract import Leg, LegStats
 from gateway.plugs.contract import CallView
 from gateway.units import Nanos, Samples
 
 __all__ = ["BaseSession"]
+
+_DIGITS: Final = frozenset("0123456789*#ABCD")
+_MOST_DIGITS: Final = 64
+"""Of one order to the leg."""
 
 
 class BaseSession:
@@ -29,6 +35,12 @@ class BaseSession:
 
     async def close(self) -> None:
         self.leg = None
+
+    def press(self, digits: str) -> None:
+        """Sends what of it can be dialled to the far end."""
+        known = "".join(digit for digit in digits if digit in _DIGITS)[:_MOST_DIGITS]
+        if known and self.leg is not None:
+            self.leg.send_digits(known)
 
     def part(self, then: str, target: str | None, reason: str) -> None:
         """The end of a call that nobody can serve: somebody else may help the caller (``transfer``)."""

@@ -22,11 +22,14 @@ from gateway.units import Nanos, Samples
 __all__ = [
     "NOBODY",
     "NO_BRIEF",
+    "Beside",
     "Brief",
     "Bye",
+    "Digits",
     "Failed",
     "Generated",
     "Interrupted",
+    "LanguageWanted",
     "LlmSession",
     "Message",
     "ModelInfo",
@@ -45,6 +48,7 @@ __all__ = [
     "Transcript",
     "TtsSession",
     "TurnHint",
+    "Unasked",
     "Usage",
     "Word",
     "Words",
@@ -146,6 +150,30 @@ class Bye:
 
 
 @dataclass(frozen=True, slots=True)
+class Unasked:
+    """The LLM says something beside its answers: a piece of text, to be appended to the one before. ``last``: what it
+    wanted to say is complete."""
+
+    text: str
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Digits:
+    """The LLM wants keys to be pressed: digits for the far end."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageWanted:
+    """The LLM wants the call to go on in another language (BCP 47); empty leaves it as it is."""
+
+    speech: str = ""
+    transcription: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """The LLM asks for a tool; ``Generated`` follows. The result goes back in a ``Message`` of role ``tool``."""
 
@@ -226,7 +254,9 @@ class Failed:
 
 
 SttResult = Transcript | TurnHint | Usage | Failed
-LlmResult = Token | ToolCall | Generated | Bye | Usage | Failed
+Beside = Bye | Unasked | Digits | LanguageWanted
+"""What an LLM tells that belongs to no request."""
+LlmResult = Token | ToolCall | Generated | Beside | Usage | Failed
 TtsResult = Speech | Words | SpeechDone | Usage | Failed
 RealtimeResult = Speech | SpeechDone | Interrupted | Transcript | Said | ToolCall | Usage | Failed
 
@@ -264,6 +294,9 @@ class LlmSession(Protocol):
 
     def interrupted(self, text: str, played_ms: int) -> None:
         """The caller broke in: so much of the last answer was heard. For one who remembers the conversation himself."""
+
+    def digit(self, digit: str) -> None:
+        """The caller pressed a key; nothing to most."""
 
     def close(self) -> None: ...
 

@@ -17,7 +17,17 @@ from pydantic import Field
 
 from gateway.options import Secret
 from gateway.providers.contract import Message, ModelInfo, Tool
-from gateway.providers.dialect import Done, HangUp, LlmSocketDialect, LlmSocketEvent, Opening, Text, Wire
+from gateway.providers.dialect import (
+    Done,
+    HangUp,
+    Language,
+    LlmSocketDialect,
+    LlmSocketEvent,
+    Opening,
+    Press,
+    Text,
+    Wire,
+)
 from gateway.providers.options import dumps, merged, secret
 from gateway.providers.sessions.vendor import adapter
 from gateway.providers.text_bots import News, TextBotOptions
@@ -87,14 +97,21 @@ class ConversationRelay(LlmSocketDialect):
         heard = {"utteranceUntilInterrupt": text, "durationUntilInterruptMs": played_ms}
         return (dumps({"type": "interrupt", **heard}),)
 
+    def digit(self, digit: str) -> Iterable[Wire]:
+        return (dumps({"type": "dtmf", "digit": digit}),)
+
     def decode(self, message: Wire) -> Iterator[LlmSocketEvent]:
-        """``play``, ``sendDigits`` and ``language`` are for what an LLM cannot do here."""
+        """``play`` is for what an LLM cannot do here."""
         found = json.loads(message)
         match found.get("type"):
             case "text":
                 yield Text(found.get("token") or "")
                 if found.get("last"):
                     yield Done("stop")
+            case "sendDigits":
+                yield Press(found["digits"])
+            case "language":
+                yield Language(found.get("ttsLanguage") or "", found.get("transcriptionLanguage") or "")
             case "end":
                 yield HangUp()
 

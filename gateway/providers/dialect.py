@@ -33,6 +33,7 @@ __all__ = [
     "HttpReply",
     "HttpRequest",
     "HttpTtsDialect",
+    "Language",
     "Life",
     "LlmDialect",
     "LlmEvent",
@@ -40,6 +41,7 @@ __all__ = [
     "LlmSocketEvent",
     "Model",
     "Opening",
+    "Press",
     "Ready",
     "RealtimeDialect",
     "RealtimeEvent",
@@ -322,8 +324,24 @@ class HangUp:
     context: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Digits are to be sent to the far end."""
+
+    digits: str
+    context: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """The call is to go on in another language."""
+
+    speech: str = ""
+    transcription: str = ""
+
+
 LlmEvent = Text | Use | Model | Spent | Fault | Done
-LlmSocketEvent = LlmEvent | Ready | Reply | Retire | HangUp
+LlmSocketEvent = LlmEvent | Ready | Reply | Retire | HangUp | Press | Language
 
 
 class LlmDialect:
@@ -348,8 +366,10 @@ class LlmDialect:
 
 class LlmSocketDialect(Dialect):
     """One call's connection to one who answers in text. The session asks one thing at a time; a *context* is the number
-    of a request, and a protocol without such numbers leaves it empty in its events."""
+    of a request, and a protocol without such numbers leaves it empty in its events. What has the context ``unasked``
+    while nothing is asked is said unasked."""
 
+    unasked: ClassVar[str] = ""
     party: Party = NOBODY
     """Set before ``opening``."""
 
@@ -362,6 +382,10 @@ class LlmSocketDialect(Dialect):
 
     def interrupted(self, text: str, played_ms: int) -> Iterable[Wire]:
         """The caller broke in, and heard so much of the last answer."""
+        return ()
+
+    def digit(self, digit: str) -> Iterable[Wire]:
+        """The caller pressed a key."""
         return ()
 
 

@@ -351,6 +351,9 @@ class Llm(Session[LlmResult]):
     def interrupted(self, text: str, played_ms: int) -> None:
         """The messages of the next request say so."""
 
+    def digit(self, digit: str) -> None:
+        """The protocol has no word for it."""
+
     def on_reply(self, kind: str, message: Mapping[str, Any]) -> None:
         if kind == "token" and self._wanted(message["request"]):
             self._progress()

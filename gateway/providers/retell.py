@@ -12,7 +12,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.providers.contract import Message, ModelInfo, Tool
-from gateway.providers.dialect import Done, HangUp, Life, LlmSocketDialect, LlmSocketEvent, Opening, Reply, Text, Wire
+from gateway.providers.dialect import (
+    Done,
+    HangUp,
+    Life,
+    LlmSocketDialect,
+    LlmSocketEvent,
+    Opening,
+    Press,
+    Reply,
+    Text,
+    Wire,
+)
 from gateway.providers.options import dumps, merged
 from gateway.providers.sessions.vendor import adapter
 from gateway.providers.text_bots import TextBotOptions
@@ -32,6 +43,7 @@ class RetellLlm(LlmSocketDialect):
     """The bot gets the transcript with every request; text of an older request is dropped by its number."""
 
     life = Life(keep_alive=Nanos(2 * SECOND))
+    unasked = "0"
 
     def __init__(self, options: RetellLlmOptions) -> None:
         self._options = options
@@ -54,7 +66,7 @@ class RetellLlm(LlmSocketDialect):
         return (dumps({"interaction_type": "response_required", "response_id": request, "transcript": said}),)
 
     def decode(self, message: Wire) -> Iterator[LlmSocketEvent]:
-        """What is sent unasked (the number 0, ``agent_interrupt``) has no place in a turn."""
+        """The number 0 is for what is said unasked: the greeting, or ``agent_interrupt``."""
         found = json.loads(message)
         match found.get("response_type"):
             case "config":
@@ -62,10 +74,16 @@ class RetellLlm(LlmSocketDialect):
             case "response":
                 context = str(int(found["response_id"]))
                 yield Text(found.get("content") or "", context)
+                if found.get("digit_to_press"):
+                    yield Press(str(found["digit_to_press"]), context)
                 if found.get("end_call"):
                     yield HangUp(context)
                 elif found.get("content_complete"):
                     yield Done("stop", context)
+            case "agent_interrupt":
+                yield Text(found.get("content") or "", self.unasked)
+                if found.get("content_complete"):
+                    yield Done("stop", self.unasked)
 
     def _configured(self, config: Mapping[str, Any]) -> Iterator[LlmSocketEvent]:
         self._pings = bool(config.get("auto_reconnect"))

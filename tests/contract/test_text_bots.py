@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from gateway.providers.contract import Bye, Generated, Message, Party, Token
+from gateway.providers.contract import (
+    Bye,
+    Digits,
+    Generated,
+    LanguageWanted,
+    Message,
+    Party,
+    Token,
+    Unasked,
+)
 from tests.contract.test_providers import LIMIT, Heard, answered, ask, opened, playing
 from tests.played.cast import CAST, Part
 from tests.played.stage import Stage
@@ -116,3 +125,72 @@ async def test_a_retell_bot_gets_the_transcript_as_it_was_heard_and_the_call_s_d
     assert stage.scripts[0].request.path == f"/llm-websocket/{details['call']['call_id']}"
     assert details["call"]["metadata"] == {"customer": "42"}
     assert asked["transcript"] == [{"role": "user", "content": "one two three"}]
+
+
+def text_of(heard: Heard) -> str:
+    return "".join(one.text for one in heard.of(Unasked))
+
+
+async def test_what_a_bot_says_unasked_is_told_apart_from_its_answers() -> None:
+    """Retell's bots greet by it; a relay's say it whenever they want to, but not what is left of a cancelled answer."""
+    for part, hello in ((RETELL, "Hello."), (RELAY, "")):
+        heard = Heard()
+        async with playing(part) as (made, stage):
+            session = await opened(made, part, heard)
+            script: Any = stage.scripts[0]
+            if hello:
+                await heard.until(Unasked, last=True)
+            ask(part, session, text="word")
+            await answered(part, heard)
+            await script.say([*script.remark("By the way."), *script.remark("", last=True)])
+            await heard.until(Unasked, last=True, count=1 + bool(hello))
+            assert text_of(heard) == f"{hello}By the way."
+            assert "".join(token.text for token in heard.of(Token)) == "You said: word"
+
+
+async def test_the_rest_of_an_answer_that_was_cancelled_is_nothing_said_unasked() -> None:
+    heard = Heard()
+    async with playing(RELAY) as (made, stage):
+        session = await opened(made, RELAY, heard)
+        script: Any = stage.scripts[0]
+        session.generate(1, [Message("user", "word " * 400)])
+        await heard.until(Token)
+        session.cancel(1)
+        await script.talking
+        await script.say([*script.remark("Anything else?"), *script.remark("", last=True)])
+        await heard.until(Unasked, last=True)
+        assert text_of(heard) == "Anything else?"
+
+
+async def test_a_relay_is_told_of_keys_and_presses_some_and_changes_the_language() -> None:
+    heard = Heard()
+    async with playing(RELAY) as (made, stage):
+        session = await opened(made, RELAY, heard)
+        session.digit("5")
+        assert await told(stage, "type", "dtmf") == {"type": "dtmf", "digit": "5"}
+        await stage.scripts[0].say(
+            ['{"type":"sendDigits","digits":"9www40"}', '{"type":"language","ttsLanguage":"es-ES"}']
+        )
+        assert await heard.until(Digits) == Digits("9www40")
+        assert await heard.until(LanguageWanted) == LanguageWanted("es-ES", "")
+
+
+async def test_retells_bots_interrupt_press_keys_and_say_goodbye_unasked() -> None:
+    heard = Heard()
+    async with playing(RETELL) as (made, stage):
+        await opened(made, RETELL, heard)
+        script: Any = stage.scripts[0]
+        await heard.until(Unasked, last=True)
+        interrupt = {
+            "response_type": "agent_interrupt",
+            "interrupt_id": 1,
+            "content": "Wait.",
+            "content_complete": True,
+        }
+        await script.say([json.dumps(interrupt)])
+        await heard.until(Unasked, last=True, count=2)
+        assert text_of(heard) == "Hello.Wait."
+        await script.say([script.response("", 7, digit_to_press="1"), script.response("", 0, digit_to_press="2")])
+        assert await heard.until(Digits) == Digits("2")
+        await script.say([script.response("", 0, content_complete=True, end_call=True)])
+        await heard.until(Bye)

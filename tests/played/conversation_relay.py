@@ -29,5 +29,10 @@ class Relay(TextBotScript):
     def finish(self) -> Iterable[Message]:
         yield json.dumps({"type": "text", "token": "", "last": True})
 
+    @staticmethod
+    def remark(text: str, *, last: bool = False) -> Iterable[Message]:
+        """Said unasked."""
+        yield json.dumps({"type": "text", "token": text, "last": last})
+
     def goodbye(self) -> Iterable[Message]:
         yield json.dumps({"type": "end", "handoffData": "{}"})

@@ -41,5 +41,9 @@ class CustomLlm(TextBotScript):
     def finish(self) -> Iterable[Message]:
         yield self.response("", self.number, content_complete=True)
 
+    def remark(self, text: str, *, last: bool = False) -> Iterable[Message]:
+        """Said unasked."""
+        yield self.response(text, 0, content_complete=last)
+
     def goodbye(self) -> Iterable[Message]:
         yield self.response("", self.number, content_complete=True, end_call=True)

@@ -31,9 +31,6 @@ MakeDialect = Callable[[Any, BotCall], BotDialect]
 _MOST_MARKS: Final = 10_000
 _RESUMES: Final = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each attempt to take a lost session up."""
-_DIGITS: Final = frozenset("0123456789*#ABCD")
-_MOST_DIGITS: Final = 64
-"""Of one order to the leg."""
 
 
 class BotSession(MeasuredSession):
@@ -130,7 +127,7 @@ class BotSession(MeasuredSession):
             case StatusWanted():
                 self._link.send(self._dialect.status(self._queued_ms()))
             case Keys(digits):
-                self._dial(leg, digits)
+                self.press(digits)
 
     def on_retire(self) -> None:
         """A bot's connection lasts as long as its call."""
@@ -165,12 +162,6 @@ class BotSession(MeasuredSession):
         self._odd = b""
         leg.flush(self._next())
         self._link.send(self._dialect.cleared(names))
-
-    def _dial(self, leg: Leg, digits: str) -> None:
-        """What of it can be dialled."""
-        known = "".join(digit for digit in digits if digit in _DIGITS)[:_MOST_DIGITS]
-        if known:
-            leg.send_digits(known)
 
     def _queued_ms(self) -> int:
         return max(0, self._queued_until - self.call.now()) * 1000 // SECOND

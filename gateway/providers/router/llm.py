@@ -18,7 +18,7 @@ from typing import Any
 
 from gateway.errors import ProviderError
 from gateway.machine import earliest
-from gateway.providers.contract import Bye, Failed, Generated, Message, Token, Tool, ToolCall, Usage
+from gateway.providers.contract import Beside, Failed, Generated, Message, Token, Tool, ToolCall, Usage
 from gateway.providers.router.echo import Echo
 from gateway.providers.router.effects import Spent
 from gateway.providers.router.failover import Candidate, Failover
@@ -94,6 +94,10 @@ class LlmFailover(Failover):
     def interrupted(self, text: str, played_ms: int, now: Nanos) -> None:
         if self.current is not None:
             self._ask(self.current, "interrupted", text, played_ms)
+
+    def digit(self, digit: str, now: Nanos) -> None:
+        if self.current is not None:
+            self._ask(self.current, "digit", digit)
 
     # --- the machine's parts ------------------------------------------------------------------------------------------
 
@@ -189,7 +193,7 @@ class LlmFailover(Failover):
     # --- results ------------------------------------------------------------------------------------------------------
 
     def _result(self, candidate: Candidate, result: Any, now: Nanos) -> None:
-        if not isinstance(result, Bye):
+        if not isinstance(result, Beside):
             self._requested(candidate, result, now)
         elif candidate is self.current:
             self._events.append(result)

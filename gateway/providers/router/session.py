@@ -247,6 +247,9 @@ class RoutedLlm(Routed[LlmFailover]):
     def interrupted(self, text: str, played_ms: int) -> None:
         self._do(self._machine.interrupted, text, played_ms)
 
+    def digit(self, digit: str) -> None:
+        self._do(self._machine.digit, digit)
+
 
 class RoutedTts(Routed[TtsFailover]):
     """Sentences in, speech out."""

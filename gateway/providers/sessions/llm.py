@@ -50,6 +50,9 @@ class LlmHttp(BaseSession[LlmResult]):
     def interrupted(self, text: str, played_ms: int) -> None:
         """The messages of the next request say so."""
 
+    def digit(self, digit: str) -> None:
+        """Of no interest to a model that is asked by request."""
+
     def close(self) -> None:
         if not self._ended:
             self._end()

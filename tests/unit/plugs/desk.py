@@ -121,6 +121,9 @@ class Session:
     def interrupted(self, *heard: object) -> None:
         self.asked.append(("interrupted", *heard))
 
+    def digit(self, digit: str) -> None:
+        self.asked.append(("digit", digit))
+
     def tool_result(self, call: str, text: str) -> None:
         self.asked.append(("tool_result", call, text))
 

@@ -10,7 +10,21 @@ from gateway.errors import ProviderError
 from gateway.media.contract import PLAYED_RATES
 from gateway.plugs.pipeline import SPEC, PipelineSession
 from gateway.plugs.pipeline_options import PipelineOptions
-from gateway.providers.contract import Failed, Generated, Message, Speech, SpeechDone, Token, Transcript
+from gateway.providers.contract import (
+    Bye,
+    Digits,
+    Failed,
+    Generated,
+    LanguageWanted,
+    Message,
+    Speech,
+    SpeechDone,
+    Token,
+    ToolCall,
+    ToolUse,
+    Transcript,
+    Unasked,
+)
 from gateway.units import MS, Nanos, Samples
 from tests.unit.plugs.desk import Call, Leg, Provider
 
@@ -233,3 +247,42 @@ def test_what_is_called_playable_is_what_the_plane_plays() -> None:
     from codecs_ext.resample import SOURCES
 
     assert PLAYED_RATES == SOURCES
+
+
+async def test_what_a_model_wants_beside_its_answers(table: Table) -> None:
+    await table.greet()
+    tell = table.provider.last("llm").tell
+    tell(Digits("1w2#"))
+    assert table.leg.digits == ["12#"]
+    tell(Digits("?"))
+    assert table.leg.digits == ["12#"]
+    tell(LanguageWanted("es-ES", "es-ES"))
+    assert table.call.logged("language.wanted") == [{"speech": "es-ES", "transcription": "es-ES"}]
+    tell(Unasked("Are you there?", last=True))
+    _, speaking, text = table.provider.last("tts").asked[-1]
+    assert text == "Are you there?"
+    tell(Bye())
+    assert not table.call.hung_up
+    table.say(speaking, 200)
+    table.play()
+    assert table.call.hung_up == ["the model ended the call"]
+
+
+async def test_keys_that_the_caller_presses_are_told_to_the_model(table: Table) -> None:
+    await table.greet()
+    table.session.on_digit("5", 120, Nanos(0))
+    assert table.provider.last("llm").asked == [("digit", "5")]
+
+
+async def test_a_tool_that_the_model_asks_for_is_written_down_and_the_call_goes_on(table: Table) -> None:
+    await table.greet()
+    turn = table.speak()
+    table.provider.last("stt").tell(Transcript(turn, "a pizza", final=True))
+    llm = table.provider.last("llm")
+    [(_, request, _)] = llm.asked
+    llm.tell(ToolCall(request, ToolUse("c1", "order", "{}")))
+    assert table.call.logged("tool.called") == [{"name": "order"}]
+    llm.tell(Generated(request, finish="tools"))
+    assert table.call.logged("turn")[-1]["heard"] == "a pizza"
+    table.speak()
+    assert not table.call.hung_up

@@ -137,6 +137,101 @@ def test_a_turn_is_answered_sentence_by_sentence() -> None:
     assert (done.kind, done.heard, done.said) == ("answer", "a large pizza", "Sure. What topping?")
 
 
+def unasked(desk: Desk, text: str) -> None:
+    desk.conversation.unasked(text, desk.now, last=True)
+
+
+def test_what_the_model_says_unasked_is_said_when_the_floor_is_free() -> None:
+    desk = Desk()
+    unasked(desk, "Welcome!")
+    desk.none(do.Speak)  # the call is not answered yet
+    desk.conversation.answered(None, desk.now)
+    speak = desk.take(do.Speak)
+    assert speak.text == "Welcome!"
+    desk.speak(speak.request, 1.0)
+    desk.play(1.0, start_s=0.0)
+    desk.drain()
+    [done] = desk.reports
+    assert isinstance(done, do.TurnDone)
+    assert (done.kind, done.said) == ("prompt", "Welcome!")
+    assert desk.conversation.history.messages() == (Message("assistant", "Welcome!"),)
+
+
+def test_it_is_said_behind_what_is_being_said() -> None:
+    desk = Desk()
+    desk.conversation.answered(Greeting(text="Hello."), desk.now)
+    first = desk.take(do.Speak)
+    desk.conversation.unasked("One mo", desk.now)
+    desk.none(do.Speak)
+    desk.conversation.unasked("ment. And", desk.now)
+    second = desk.take(do.Speak)
+    assert second.text == "One moment."
+    desk.speak(first.request, 1.0)
+    desk.speak(second.request, 1.0)
+    desk.play(2.0, start_s=0.0)
+    desk.drain()
+    [done] = desk.reports
+    assert isinstance(done, do.TurnDone)
+    assert done.said == "Hello. One moment."
+
+
+def test_it_waits_for_the_caller_and_for_the_answer_to_them() -> None:
+    desk = Desk()
+    desk.greet()
+    desk.start_speaking()
+    unasked(desk, "By the way.")
+    desk.none(do.Speak)
+    desk.keep_speaking(600)
+    desk.stop_speaking()
+    desk.wait(500)
+    desk.conversation.transcript(desk.take(do.EndTurn).turn, "a pizza", desk.now)
+    generate = desk.take(do.Generate)
+    unasked(desk, "Just so you know.")
+    desk.conversation.token(generate.request, "Sure.", desk.now)
+    desk.conversation.generated(generate.request, desk.now)
+    answer = desk.take(do.Speak)
+    assert answer.text == "Sure."
+    desk.speak(answer.request, 0.5)
+    desk.play(1.5, start_s=1.0)
+    desk.drain()
+    assert [effect.text for effect in desk.effects if isinstance(effect, do.Speak)] == [
+        "By the way.",
+        "Just so you know.",
+    ]
+
+
+def test_a_caller_who_breaks_in_is_not_told_the_rest_of_it() -> None:
+    desk = Desk()
+    unasked(desk, "This is a long announcement. It goes on and on.")
+    desk.conversation.answered(None, desk.now)
+    desk.drain()
+    first = next(effect for effect in desk.effects if isinstance(effect, do.Speak))
+    desk.speak(first.request, 2.0)
+    desk.play(0.0, start_s=0.0, idle=False)
+    desk.effects.clear()
+    desk.conversation.unasked("And on. And", desk.now)
+    desk.drain()
+    desk.effects.clear()
+    desk.start_speaking()
+    desk.keep_speaking(200)
+    flush = desk.take(do.Flush)
+    desk.conversation.flushed(flush.number, desk.now, Samples(1600), desk.now)
+    desk.conversation.unasked(" on.", desk.now, last=True)
+    desk.stop_speaking()
+    desk.wait(500)
+    desk.conversation.transcript(desk.take(do.EndTurn).turn, "", desk.now)
+    assert desk.take(do.Speak).text == "on."
+
+
+def test_how_much_may_wait_to_be_said_is_limited() -> None:
+    desk = Desk()
+    for _ in range(1000):
+        unasked(desk, "Again.")
+    desk.conversation.answered(None, desk.now)
+    desk.drain()
+    assert len([effect for effect in desk.effects if isinstance(effect, do.Speak)]) == 50
+
+
 def test_the_stages_of_a_turn_add_up_to_the_gap() -> None:
     desk = Desk()
     desk.greet()
