@@ -69,6 +69,7 @@ cdef struct Downlink:
     int64_t position            # samples at 8 kHz of queued audio played
     int rest                    # and the fraction of one, in units of the codec's rate
     int64_t last_audio          # when the last packet with queued audio left
+    int64_t last_left           # when any packet did
     int64_t idle_since          # tick
     Block *marks                # reached by the packet under way, in order
     Block *marks_end

@@ -444,8 +444,8 @@ cdef bint _dials(Downlink *down) noexcept nogil:
         return False
     state = dial_next(&down.dial, down.timestamp, down.codec.clock, &done)
     if done != NULL:
-        if done.number >= 0:
-            _tell(down, MARK, done.number)
+        if done.number >= 0 and not ring_tell(down.ring, MARK, down.slot, done.number, down.position, down.last_left):
+            down.counters.overflows += 1
         block_return(down.queue.freed, done)
     return state != NOTHING
 
@@ -523,6 +523,7 @@ cdef void _packet_played(Downlink *down, int64_t tick) noexcept nogil:
 cdef void downlink_sent(Downlink *down, int64_t sent) noexcept nogil:
     """The packet has left at ``sent``: tells what it began, reached and ended."""
     cdef int64_t tick = down.due
+    down.last_left = sent
     _step(down)
     if down.apart or down.real == 0 or down.state == SILENT:
         return
@@ -530,8 +531,10 @@ cdef void downlink_sent(Downlink *down, int64_t sent) noexcept nogil:
     if down.begins:
         down.begins = False
         down.last_audio += <int64_t>down.lead * 1_000_000_000 // down.codec.rate
-        _tell(down, PLAYOUT_STARTED, down.lead)
+        _played(down, down.lead)
+        _tell(down, PLAYOUT_STARTED, 0)
         down.last_audio = sent
+        down.real -= down.lead
         down.lead = 0
     _packet_played(down, tick)
     down.waited = False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli import reports
-from gateway.cli.arguments import OK, add_command, duration, run_loop
+from gateway.cli.arguments import OK, add_command, duration, port, run_loop
 from gateway.cli.reports import tell_comparison, tell_run, writable
 from gateway.errors import ConfigError
 
@@ -37,6 +37,7 @@ def add_commands(commands: Any) -> None:
     _add_run(parts)
     _add_ab(parts)
     reports.add_commands(parts)
+    _add_reference(parts)
     add_command(parts, "list", _list, "list the suites and scenarios that ship", "linecard bench list")
 
 
@@ -71,6 +72,25 @@ def _add_ab(parts: Any) -> None:
         "--out", metavar="NAME", default="ab", help="run files NAME-a.json and NAME-b.json (default: ab)"
     )
     parser.add_argument("--html", metavar="FILE", help="the comparison to look at")
+
+
+def _add_reference(parts: Any) -> None:
+    example = "linecard bench reference --delay 180ms --port 5080\nlinecard call sip:50ms@127.0.0.1:5080"
+    about = "be an agent that answers exactly so late: what the bench measures is held against it"
+    parser = add_command(parts, "reference", _reference, about, example)
+    parser.description = (
+        f"{parser.description} The user part of the address that is called may say otherwise: 800ms, busy, 503, "
+        "never-answers, rings, no-audio, mute, other-codec, never-stops, hangs-up."
+    )
+    parser.add_argument("--delay", type=duration, default="180ms", metavar="TIME", help="default: 180ms")
+    parser.add_argument("--answer", type=duration, default="800ms", metavar="TIME", help="how long it speaks (800ms)")
+    parser.add_argument(
+        "--stop", type=duration, default="100ms", metavar="TIME", help="how soon it stops when interrupted (100ms)"
+    )
+    parser.add_argument("--no-greeting", action="store_true", help="wait for the caller to speak first")
+    parser.add_argument("--host", default="127.0.0.1", metavar="IP", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", default=5080, type=port, metavar="N", help="port to listen on (5080)")
+    parser.add_argument("--quiet", action="store_true", help="no line per turn")
 
 
 _TARGET: Final = "SIP address; or a gateway's FILE.yaml or FILE.yaml#NUMBER, which is started for the run, with models"
@@ -219,3 +239,11 @@ def _default_name(options: argparse.Namespace) -> str:
 
     suite = Path(options.suite or "run").stem
     return time.strftime(f"bench-{suite}-%Y%m%d-%H%M%S")
+
+
+def _reference(options: argparse.Namespace) -> int:
+    from gateway.bench.reference.agent import main_async
+    from gateway.bench.reference.options import Manners
+
+    manners = Manners(options.delay, greets=not options.no_greeting, answer=options.answer, stop=options.stop)
+    return run_loop(main_async(manners, options.host, options.port, quiet=options.quiet))

@@ -174,7 +174,8 @@ class LegObserver(Protocol):
     def on_playout_started(self, sent: Nanos, position: Samples) -> None:
         """The first packet of queued audio after an idle queue has left; ``position`` counts from the leg's start the
         8 kHz samples of queued audio that had been played before it. ``sent`` is the packet's departure plus the place
-        of the audio in it, which is its beginning unless a moment was asked for (``Leg.play``)."""
+        of the audio in it, which is its beginning unless a moment was asked for (``Leg.play``); the silence before it
+        counts as played."""
 
     def on_playout_idle(self, sent: Nanos, position: Samples) -> None:
         """The last packet of queued audio has left at ``sent`` and the queue is empty; ``position`` includes it.

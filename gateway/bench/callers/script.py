@@ -40,7 +40,6 @@ __all__ = ["Clips", "Script", "Speaks"]
 
 _AHEAD: Final = 60 * MS
 """How long before its time speech is handed to the plane."""
-_BYTES: Final = 2
 
 Clips = Mapping[str, bytes]
 """What a caller says (``Speech.key``), and what is behind it (``Behind``), to PCM at 8000 Hz."""
@@ -93,6 +92,8 @@ class Script:
         self.complete = False
         """Every step was taken."""
         self._began = Nanos(0)
+        self._position = 0
+        """Samples played so far."""
         self._next: Nanos | None = None
         """When the step before has ended, and the next one begins."""
 
@@ -226,7 +227,8 @@ class Script:
         self._notify(Speaks(speech.key, first.at, manner is Manner.INTERRUPTION))
         await self._until(lambda: number in self._ear.marks)
         last = self._ear.marks[number]
-        tail = _tail(last.position - first.position, len(clip) // _BYTES)
+        tail = _tail(last.position - self._position)
+        self._position = last.position
         self._said(Saying(speech.key, first.at, last.at, manner, tail, awaited, max(0, first.at - at)))
 
     async def _dial(self, step: Digits, *, awaited: bool) -> None:
@@ -235,7 +237,8 @@ class Script:
         await self._until_time(at)
         self._leg.send_digits(step.digits, tone=step.tone, gap=step.gap, number=number)
         await self._until(lambda: number in self._ear.marks)
-        ended = Nanos(self._ear.marks[number].at - step.gap)
+        # The mark is told with the last packet of the last gap.
+        ended = Nanos(self._ear.marks[number].at + FRAME * SECOND // RATE - step.gap)
         first = Nanos(ended - len(step.digits) * step.tone - (len(step.digits) - 1) * step.gap)
         self._said(Saying(step.digits, first, ended, Manner.DIGITS, 0, awaited))
 
@@ -261,10 +264,10 @@ class Script:
             self.busy.append((start, self._now()))
 
 
-def _tail(played: int, clip: int) -> int:
-    """Nanoseconds from the beginning of a clip's last packet to its end. ``played`` are samples, with those of the
-    silence in which its first packet may begin."""
-    return (played - 1) % FRAME * SECOND // RATE + SECOND // RATE if played >= clip else 0
+def _tail(played: int) -> int:
+    """Nanoseconds from the beginning of the last packet to its end. ``played`` counts samples, and the silence in
+    which the first packet may begin among them."""
+    return ((played - 1) % FRAME + 1) * SECOND // RATE
 
 
 def _waits(steps: list[Step]) -> bool:

@@ -1,0 +1,161 @@
+"""Callers and the reference agent over real SIP and RTP: the measuring chain against delays that are known, and every
+way in which a far end can fail, by its name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from gateway.bench.callers.host import CallerHost, find
+from gateway.bench.callers.scenario import Scenario
+from gateway.bench.callers.speech import prepare
+from gateway.bench.measure.entry import call_entry
+from gateway.bench.measure.results import CallResult, Ticket
+from gateway.bench.reference.agent import ReferenceAgent
+from gateway.bench.reference.options import Manners
+from gateway.bench.reference.sound import voice
+from gateway.units import MS, Nanos, to_ms
+
+pytestmark = pytest.mark.slow
+
+CLIPS = {name: prepare(voice(Nanos(ms * MS)), -20.0) for name, ms in (("hello", 613), ("no", 355), ("mhm", 200))}
+SLACK_MS = 5.0
+
+
+@asynccontextmanager
+async def agent(delay_ms: int = 180, **manners: Any) -> AsyncIterator[tuple[ReferenceAgent, list[dict[str, Any]]]]:
+    told: list[dict[str, Any]] = []
+    async with ReferenceAgent(Manners(Nanos(delay_ms * MS), **manners), told.append, ports="53000-53999") as opened:
+        yield opened, told
+
+
+async def place(
+    opened: ReferenceAgent, steps: list[Any], *, user: str = "x", calls: int = 1, **more: Any
+) -> list[CallResult]:
+    plot = Scenario.model_validate({"name": "test", "limit": "20s", "steps": steps, **more})
+    host, port = opened.local
+    patience = Nanos(1500 * MS)
+    async with CallerHost(await find(f"sip:{user}@{host}:{port}", patience), ports="54000-54999") as callers:
+        every = (callers.run(callers.caller(plot, CLIPS, ticket=Ticket(n, seed=n))) for n in range(calls))
+        return await asyncio.gather(*every)
+
+
+QUIET = {"listen": {"quiet": "250ms", "within": "3s", "expect": "800ms"}}
+TURN = [{"think": {"from": "50ms", "to": "90ms"}}, {"say": "hello"}, QUIET]
+
+
+@pytest.mark.parametrize("delay_ms", [0, 50, 180, 800])
+async def test_the_gap_that_is_measured_is_the_one_that_was_produced(delay_ms: int) -> None:
+    async with agent(delay_ms) as (opened, told):
+        results = await place(opened, [QUIET, *TURN, *TURN, "hang_up"], calls=4)
+    turns = [(result.call_id, turn) for result in results for turn in result.turns]
+    assert [result.outcome for result in results] == ["ok"] * 4
+    assert len(turns) == 8
+    for call_id, turn in turns:
+        (real,) = [
+            line
+            for line in told
+            if line["event"] == "answer"
+            and line["call_id"] == call_id
+            and abs(line["heard"] - turn.saying.ended) < 20 * MS
+        ]
+        assert turn.gap is not None
+        assert abs(to_ms(turn.gap) - real["delay_ms"]) <= SLACK_MS
+        assert turn.clipped is not None
+        assert to_ms(turn.clipped) <= SLACK_MS
+    assert sorted(abs(one["delay_ms"] - delay_ms) for one in told if one["event"] == "answer")[4] <= max(
+        SLACK_MS, 30 - delay_ms
+    )
+
+
+async def test_an_interruption_is_obeyed_and_measured_to_the_sample() -> None:
+    async with agent(400, answer=Nanos(3000 * MS)) as (opened, told):
+        (result,) = await place(opened, [{"interrupt": {"after": "700ms", "say": "no"}}, QUIET, "hang_up"])
+    (turn,), (stopped,) = result.turns, [line for line in told if line["event"] == "stopped"]
+    assert (result.outcome, turn.saying.interrupting, turn.talked_over) == ("ok", True, False)
+    assert turn.stop is not None
+    assert abs(to_ms(turn.stop) - stopped["stop_ms"]) <= SLACK_MS
+    assert abs(to_ms(turn.overlap) - stopped["stop_ms"]) <= SLACK_MS
+    assert turn.gap is not None
+    assert result.greeting is not None
+    assert turn.saying.first_sent - result.greeting.start.at == pytest.approx(700 * MS, abs=30 * MS)
+
+
+async def test_who_is_stopped_by_a_backchannel_was_stopped_falsely() -> None:
+    async with agent(1500, answer=Nanos(3000 * MS)) as (opened, _):
+        steps = [{"backchannel": {"after": "600ms", "say": "mhm"}}, {"silence": "1s"}, "hang_up"]
+        (result,) = await place(opened, steps)
+    (turn,) = result.turns
+    assert (turn.saying.manner, turn.false_barge_in, turn.unanswered) == ("backchannel", True, False)
+
+
+@pytest.mark.parametrize(
+    ("user", "outcome"),
+    [
+        ("busy", "busy"),
+        ("decline", "busy"),
+        ("404", "refused"),
+        ("503", "refused"),
+        ("488", "other-codec"),
+        ("480", "no-answer"),
+        ("never-answers", "no-answer"),
+        ("rings", "no-answer"),
+        ("no-audio", "no-audio"),
+        ("mute", "no-audio"),
+        ("other-codec", "other-codec"),
+        ("never-stops", "never-silent"),
+        ("hangs-up", "hung-up-early"),
+    ],
+)
+async def test_every_way_to_fail_has_its_name(user: str, outcome: str) -> None:
+    short = {"listen": {"quiet": "200ms", "within": "600ms"}}
+    async with agent() as (opened, _):
+        (result,) = await place(opened, [short, {"say": "mhm"}, short, "hang_up"], user=user, limit="4s")
+    assert result.outcome == outcome
+    assert result.failure
+    assert "Traceback" not in result.failure
+    entry = call_entry(result, result.invited or Nanos(0))
+    assert (entry["outcome"], entry["failure"]) == (outcome, result.failure)
+
+
+async def test_a_held_call_goes_on_after_it_and_digits_get_an_answer() -> None:
+    async with agent(180) as (opened, _):
+        steps = [QUIET, {"hold": "400ms"}, *TURN, {"digits": "42#"}, QUIET, "hang_up"]
+        (result,) = await place(opened, steps)
+    assert (result.outcome, result.failure) == ("ok", None)
+    assert [str(turn.saying.manner) for turn in result.turns] == ["turn", "digits"]
+
+
+async def test_dead_air_is_told_and_thinking_is_none() -> None:
+    async with agent(3000) as (opened, _):
+        (result,) = await place(
+            opened, [QUIET, {"think": "2500ms"}, {"say": "mhm"}, {"listen": {"quiet": "200ms"}}, "hang_up"]
+        )
+    (silence,) = result.dead_air
+    assert to_ms(silence.length) == pytest.approx(3000, abs=60)
+
+
+@pytest.mark.parametrize(("more", "outcome"), [({"leaves_after": "500ms"}, "ok"), ({"abandons_after": "300ms"}, "ok")])
+async def test_callers_who_leave_early_are_no_failures(more: dict[str, str], outcome: str) -> None:
+    user = "rings" if "abandons_after" in more else "x"
+    async with agent() as (opened, _):
+        (result,) = await place(opened, ["listen", {"say": "hello"}, "hang_up"], user=user, **more)
+    assert (result.outcome, result.failure) == (outcome, None)
+
+
+async def test_the_same_seed_gives_the_same_call() -> None:
+    """Think times are drawn: two runs of the same seeds wait as long, two callers do not."""
+    steps = [QUIET, {"think": {"from": "50ms", "to": "500ms"}}, {"say": "mhm"}, "hang_up"]
+    thoughts = []
+    async with agent() as (opened, _):
+        for _ in range(2):
+            results = await place(opened, steps, calls=3)
+            thoughts.append(
+                [one.turns[0].saying.first_sent - (one.heard[0].end or one.heard[0].start).at for one in results]
+            )
+    assert thoughts[0] == pytest.approx(thoughts[1], abs=25 * MS)
+    assert len({round(thought / (10 * MS)) for thought in thoughts[0]}) > 1
