@@ -7,17 +7,20 @@ means what it says: try again later.
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 import socket
 
-__all__ = ["Calls"]
+__all__ = ["SUITE", "Calls"]
+
+SUITE = "AES_CM_128_HMAC_SHA1_80"
 
 _AT_ONCE = 10
 _PER_SECOND = 100
 _RETRY_S = 0.5
 _SDP = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-    "m=audio {port} RTP/AVP 0\r\na=ptime:20\r\n"
+    "m=audio {port} RTP/{profile} 0\r\na=ptime:20\r\n{crypto}"
 )
 _WANTED = (r"^To: *(.*?)\r", r"^Contact: *<(.*?)>", r"^m=audio (\d+)")
 
@@ -45,15 +48,17 @@ class _Socket(asyncio.DatagramProtocol):
 
 
 class Calls:
-    """``set_up`` returns the port of the gateway's media for each call."""
+    """``set_up`` returns the port of the gateway's media for each call, and the key of what comes from there."""
 
-    def __init__(self, gateway: tuple[str, int], media_port: int, name: str = "bench") -> None:
+    def __init__(self, gateway: tuple[str, int], media_port: int, name: str = "bench", key: bytes = b"") -> None:
+        """``key``: SRTP with AES_CM_128_HMAC_SHA1_80 is offered, and this key to open what we send."""
         self._gateway = gateway
-        self._sdp = _SDP.format(port=media_port)
+        crypto = f"a=crypto:1 {SUITE} inline:{base64.b64encode(key).decode()}\r\n" if key else ""
+        self._sdp = _SDP.format(port=media_port, profile="SAVP" if key else "AVP", crypto=crypto)
         self._name = name
         self._dialogs: list[tuple[str, str, str]] = []
 
-    async def set_up(self, numbers: list[str]) -> list[int]:
+    async def set_up(self, numbers: list[str]) -> list[tuple[int, bytes]]:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         sock.bind(("127.0.0.1", 0))
@@ -63,7 +68,7 @@ class Calls:
         few = asyncio.Semaphore(_AT_ONCE)
         began = loop.time()
 
-        async def one(number: int) -> int:
+        async def one(number: int) -> tuple[int, bytes]:
             await asyncio.sleep(began + number / _PER_SECOND - loop.time())
             async with few:
                 return await self._invite(number, numbers[number])
@@ -90,8 +95,8 @@ class Calls:
     def _send(self, text: str) -> None:
         self._transport.sendto(text.encode(), self._gateway)
 
-    async def _invite(self, number: int, called: str) -> int:
-        """The port of the call's media. A refusal for want of capacity is followed by another call."""
+    async def _invite(self, number: int, called: str) -> tuple[int, bytes]:
+        """The port of the call's media and its key. A refusal for want of capacity is followed by another call."""
         target = f"sip:{called}@{self._gateway[0]}:{self._gateway[1]}"
         for attempt in range(20):
             name = f"{number}.{attempt}"
@@ -100,7 +105,8 @@ class Calls:
                 to, contact, port = (_field(pattern, text) for pattern in _WANTED)
                 self._send(self._request("ACK", name, contact, to, 1))
                 self._dialogs.append((name, to, contact))
-                return int(port)
+                inline = re.search(r"^a=crypto:.* inline:([^\s|]+)", text, re.MULTILINE)
+                return int(port), base64.b64decode(inline[1]) if inline else b""
             self._send(self._request("ACK", name, target, _field(_WANTED[0], text), 1))
             if not text.startswith("SIP/2.0 503"):
                 raise RuntimeError(text)

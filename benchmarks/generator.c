@@ -1,6 +1,9 @@
 /* RTP of many calls from one socket: cheap, and honest about its own lateness.
  *
- *   generator SECONDS WARM_UP OWN_PORT [pulse] < ports       one port of 127.0.0.1 per line and call
+ *   generator SECONDS WARM_UP OWN_PORT voice|pulse [LIBSRTP2 KEY] < ports
+ *
+ * A line of the ports is a port of 127.0.0.1 and the key (hexadecimal, or 0) of what comes from there; with a library and a key,
+ * packets are SRTP (AES_CM_128_HMAC_SHA1_80).
  *
  * Every call sends 160 bytes of PCMU each 20 ms, spread over the 20 ms in steps of 1 ms: a voice that never stops. The first
  * bytes of each fifth payload carry call and sequence number in codes that G.711 decodes and encodes again without change, so
@@ -12,6 +15,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <math.h>
 #include <netinet/in.h>
 #include <stdint.h>
@@ -24,11 +28,37 @@
 
 enum { CALLS = 4096, SLOTS = 20, KEPT = 1024, BATCH = 64, MARK = 8, BYTES = 172, BINS = 200000, MARKED = 5, EVERY = 25 };
 
-static struct { struct sockaddr_in to; uint16_t sequence; int64_t sent[KEPT], click; int heard; uint16_t last; } call[CALLS];
+static struct { struct sockaddr_in to; uint16_t sequence; int64_t sent[KEPT], click; int heard; uint16_t last; int64_t base; void *seal, *open; } call[CALLS];
 static uint8_t voice[160];
 static int calls, by_port[65536], pulse;
-static uint32_t delay[BINS], own[BINS];          /* histograms in steps of 10 us */
+static uint32_t delay[BINS], own[BINS], late[BINS];          /* histograms in steps of 10 us */
 static int64_t sent_count, received, missing, echoed, foreign;
+
+/* libsrtp 2, as its srtp.h has it. */
+struct crypto { uint32_t cipher; int key, auth, auth_key, tag, services; };
+struct policy { int type; uint32_t ssrc; struct crypto rtp, rtcp; const uint8_t *key; void *keys; unsigned long count; void *ekt; unsigned long window; int repeat; int *extensions; int extensions_count; void *next; };
+static int (*srtp_init)(void), (*srtp_create)(void **, const struct policy *), (*srtp_profile)(struct crypto *, int), (*srtp_protect)(void *, void *, int *), (*srtp_unprotect)(void *, void *, int *);
+
+static void load_srtp(const char *path) {
+    void *library = dlopen(path, RTLD_NOW);
+    if (!library) { fprintf(stderr, "%s\n", dlerror()); exit(1); }
+    srtp_init = (int (*)(void))dlsym(library, "srtp_init");
+    srtp_create = (int (*)(void **, const struct policy *))dlsym(library, "srtp_create");
+    srtp_profile = (int (*)(struct crypto *, int))dlsym(library, "srtp_crypto_policy_set_from_profile_for_rtp");
+    srtp_protect = (int (*)(void *, void *, int *))dlsym(library, "srtp_protect");
+    srtp_unprotect = (int (*)(void *, void *, int *))dlsym(library, "srtp_unprotect");
+    srtp_init();
+}
+
+static void *session(const char *hex, int inbound) {
+    uint8_t key[32] = {0};
+    void *made = NULL;
+    struct policy policy = {.type = inbound ? 2 : 3, .key = key, .window = 128};
+    for (int i = 0; i < 30; i++) sscanf(hex + 2 * i, "%2hhx", &key[i]);
+    srtp_profile(&policy.rtp, 1); srtp_profile(&policy.rtcp, 1);
+    if (srtp_create(&made, &policy)) { fprintf(stderr, "no SRTP session\n"); exit(1); }
+    return made;
+}
 
 static int64_t now(int clock) { struct timespec t; clock_gettime(clock, &t); return t.tv_sec * 1000000000LL + t.tv_nsec; }
 static void count(uint32_t *bins, int64_t ns) { int64_t i = ns / 10000; bins[i < 0 ? 0 : i >= BINS ? BINS - 1 : i]++; }
@@ -91,7 +121,7 @@ static void make_voice(void) {
 }
 
 static void send_slot(int fd, int slot, uint32_t frame, double beginning) {
-    static uint8_t packets[BATCH][BYTES];
+    static uint8_t packets[BATCH][BYTES + 16] __attribute__((aligned(8)));
     static struct iovec parts[BATCH];
     static struct mmsghdr messages[BATCH];
     int n = 0;
@@ -99,6 +129,7 @@ static void send_slot(int fd, int slot, uint32_t frame, double beginning) {
     for (int i = slot; i < calls; i += SLOTS) {
         uint8_t *p = packets[n];
         if (frame < beginning * i / calls) continue;
+        int size = BYTES;
         uint16_t sequence = call[i].sequence++;
         uint32_t timestamp = htonl(frame * 160), ssrc = htonl(1000 + i);
         memcpy(p + 12, voice, BYTES - 12);
@@ -108,28 +139,43 @@ static void send_slot(int fd, int slot, uint32_t frame, double beginning) {
         if (pulse) memset(p + 12, 0xFF, BYTES - 12);
         if (pulse && (sequence + i) % EVERY == 0) memset(p + 12, 0x80, 4), call[i].click = at;
         call[i].sent[sequence % KEPT] = at;
-        parts[n] = (struct iovec){p, BYTES};
+        if (call[i].seal) srtp_protect(call[i].seal, p, &size);
+        parts[n] = (struct iovec){p, size};
         messages[n].msg_hdr = (struct msghdr){.msg_name = &call[i].to, .msg_namelen = sizeof call[i].to, .msg_iov = &parts[n], .msg_iovlen = 1};
         if (++n == BATCH) n = send_batch(fd, messages, n), at = now(CLOCK_REALTIME);
     }
     send_batch(fd, messages, n);
 }
 
-static void heard(const uint8_t *p, int size, int port, int64_t at, int counts) {
+/* How late a packet left: against the earliest of its talkspurt by the stream's own clock, its timestamps. */
+static void lateness(int i, const uint8_t *p, int64_t at, int counts) {
+    uint32_t timestamp;
+    memcpy(&timestamp, p + 4, 4);
+    int64_t begun = at - (int64_t)ntohl(timestamp) * 125000;
+    if (p[1] & 0x80 || !call[i].heard || begun < call[i].base) call[i].base = begun;
+    call[i].heard = 1;
+    if (counts) count(late, begun - call[i].base);
+}
+
+static void heard(uint8_t *p, int size, int port, int64_t at, int counts) {
     int place, i = by_port[port] - 1;
     uint16_t sequence = p[2] << 8 | p[3], marked;
     if (i < 0 || size < 12) { foreign++; return; }
-    if (counts) {
+    if (call[i].open && srtp_unprotect(call[i].open, p, &size)) { foreign++; return; }
+    if (!call[i].heard) call[i].last = sequence - 1;
+    lateness(i, p, at, counts);
+    if (!counts) call[i].last = sequence;
+    else {
         received++;
-        if (!call[i].heard) { call[i].heard = 1; call[i].last = sequence; }
-        else { missing += (uint16_t)(sequence - call[i].last - 1); call[i].last = sequence; }
+        missing += (uint16_t)(sequence - call[i].last - 1);
+        call[i].last = sequence;
         if (pulse) heard_click(i, p + 12, size - 12, at);
         else if ((place = find_mark(i, p + 12, size - 12, &marked)) >= 0) echoed++, count(delay, at + place * 125000LL - call[i].sent[marked % KEPT]);
     }
 }
 
 static void receive(int fd, int counts) {
-    static uint8_t data[BATCH][2048], control[BATCH][64];
+    static uint8_t data[BATCH][2048] __attribute__((aligned(8))), control[BATCH][64];
     static struct sockaddr_in from[BATCH];
     struct iovec parts[BATCH];
     struct mmsghdr messages[BATCH];
@@ -152,13 +198,16 @@ static void receive(int fd, int counts) {
 int main(int argc, char **argv) {
     double seconds = argc > 1 ? atof(argv[1]) : 10, warm_up = argc > 2 ? atof(argv[2]) : 1;
     struct sockaddr_in local = {.sin_family = AF_INET, .sin_port = htons(argc > 3 ? atoi(argv[3]) : 0), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    pulse = argc > 4;
+    char key[256];
+    pulse = argc > 4 && !strcmp(argv[4], "pulse");
+    if (argc > 6) load_srtp(argv[5]);
     int fd = socket(AF_INET, SOCK_DGRAM, 0), size = 1 << 24, on = 1, port;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     if (bind(fd, (void *)&local, sizeof local)) { perror("bind"); return 1; }
-    while (calls < CALLS && scanf("%d", &port) == 1) {
+    while (calls < CALLS && scanf("%d %255s", &port, key) == 2) {
+        if (argc > 6) call[calls].seal = session(argv[6], 0), call[calls].open = session(key, 1);
         call[calls].to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
         by_port[port & 65535] = ++calls;
     }
@@ -177,8 +226,9 @@ int main(int argc, char **argv) {
     struct rusage used;
     getrusage(RUSAGE_SELF, &used);
     printf("{\"calls\": %d, \"sent\": %ld, \"received\": %ld, \"missing\": %ld, \"echoed\": %ld, \"foreign\": %ld, "
-           "\"delay_ms\": [%.2f, %.2f, %.2f], \"own_lateness_ms\": [%.2f, %.2f, %.2f], \"cpu_s\": %.3f}\n",
+           "\"delay_ms\": [%.2f, %.2f, %.2f], \"late_ms\": [%.2f, %.2f, %.2f], \"own_lateness_ms\": [%.2f, %.2f, %.2f], \"cpu_s\": %.3f}\n",
            calls, sent_count, received, missing, echoed, foreign, share(delay, .5), share(delay, .99), share(delay, 1),
+           share(late, .5), share(late, .99), share(late, 1),
            share(own, .5), share(own, .99), share(own, 1),
            used.ru_utime.tv_sec + used.ru_stime.tv_sec + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
     return 0;

@@ -1,20 +1,22 @@
 """What a call costs the whole daemon, and what happens to its packets, with many calls at once.
 
     python benchmarks/load.py --kind echo --calls 200 --seconds 10
+    python benchmarks/load.py --kind srtp --calls 200
     python benchmarks/load.py --kind multiplexed --calls 200
     python benchmarks/load.py --kind own --calls 200
     python benchmarks/load.py --kind wss --calls 200
 
-``echo``: the number ``echo`` (decode, to 16 kHz, back, encode), no WebSocket. ``multiplexed``: a realtime model that
-echoes (``echo_server.py``), all calls on one native connection. ``own``: the same with a connection for each call;
-``wss``: with TLS on each. The calls are set up by SIP, their packets come from ``generator.c``, which is compiled on
-the way and says how late it was itself. CPU is that of the gateway's process.
+``echo``: the number ``echo`` (decode, to 16 kHz, back, encode), no WebSocket; ``srtp``: the same, encrypted.
+``multiplexed``: a realtime model that echoes (``echo_server.py``), all calls on one native connection. ``own``: the
+same with a connection for each call; ``wss``: with TLS on each. The calls are set up by SIP, their packets come from
+``generator.c``, which is compiled on the way and says how late it was itself. CPU is that of the gateway's process.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.util
 import json
 import os
 import socket
@@ -34,8 +36,15 @@ from gateway.bench.callers.host import quiet_log
 from gateway.bench.children import Child
 
 HERE = Path(__file__).resolve().parent
-WARM_UP = 4.0
+WARM_UP, IDLE = 4.0, 2.0
 OWN = ("own", "wss")
+ECHO = ("echo", "srtp")
+KEY = bytes(range(30))
+RUN = (
+    "import ctypes, sys; words = [word.encode() for word in sys.argv[1:]]; "
+    "ctypes.CDLL(sys.argv[1]).main(len(words), (ctypes.c_char_p * len(words))(*words))"
+)
+"""The generator as a library in an interpreter: pylibsrtp's library does not load without one."""
 
 
 class Echo:
@@ -70,9 +79,19 @@ def certificate(directory: Path) -> Path:
 
 
 def compiled(directory: Path) -> Path:
-    target = directory / "generator"
-    subprocess.run(["cc", "-O2", "-o", str(target), str(HERE / "generator.c"), "-lm"], check=True)
+    target = directory / "generator.so"
+    subprocess.run(
+        ["cc", "-O2", "-shared", "-fPIC", "-o", str(target), str(HERE / "generator.c"), "-lm", "-ldl"], check=True
+    )
     return target
+
+
+def libsrtp() -> str:
+    """In the wheel of pylibsrtp."""
+    spec = importlib.util.find_spec("pylibsrtp")
+    assert spec is not None
+    assert spec.origin is not None
+    return str(next(Path(spec.origin).parent.glob("_binding*.so")))
 
 
 def configuration(kind: str, calls: int, port: int, url: str, shards: int) -> dict[str, Any]:
@@ -83,7 +102,7 @@ def configuration(kind: str, calls: int, port: int, url: str, shards: int) -> di
         "media": {"address": "127.0.0.1", "ports": "20000-29999", "shards": shards},
         "providers": {name: {"kind": "native", "url": url} for name in names},
         "plugs": plugs,
-        "trunks": [{"name": "loopback", "from": ["127.0.0.0/8"]}],
+        "trunks": [{"name": "loopback", "from": ["127.0.0.0/8"], "srtp": "require" if kind == "srtp" else "off"}],
         "routes": [{"to": name, "plug": name} for name in plugs],
         "limits": {"concurrent_calls": calls + 1},
         "log": {"format": "json", "level": "warning"},
@@ -104,6 +123,13 @@ def threads_s(pid: int) -> dict[str, float]:
         running = int((task / "schedstat").read_text().split()[0])
         spent["event loop" if task.name == str(pid) else "media and others"] += running / 1e9
     return spent
+
+
+async def share_of(pid: int, seconds: float) -> float:
+    """Of a core, by the scheduler's own account."""
+    before = sum(threads_s(pid).values())
+    await asyncio.sleep(seconds)
+    return (sum(threads_s(pid).values()) - before) / seconds
 
 
 async def listening(sip: int, attempts: int = 200) -> None:
@@ -131,7 +157,7 @@ async def measure(kind: str, calls: int, seconds: float, shards: int = 1) -> dic
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url, models = "", None
-        if kind != "echo":
+        if kind not in ECHO:
             models = await Echo.start(certificate(directory) if kind == "wss" else None)
             url = models.url
             stack.push_async_callback(models.stop)
@@ -141,15 +167,19 @@ async def measure(kind: str, calls: int, seconds: float, shards: int = 1) -> dic
         gateway = await Child.start("linecard run", ["run", str(path)], lambda _: None)
         stack.push_async_callback(gateway.stop, 2.0)
         await listening(port)
+        idle = await share_of(gateway.pid, IDLE)
         before = memory_kib(gateway.pid)
-        numbers = {"echo": ["echo"] * calls, "multiplexed": ["m"] * calls}.get(kind) or [f"m{n}" for n in range(calls)]
-        uac = Calls(("127.0.0.1", port), media)
+        numbers = [f"m{n}" for n in range(calls)] if kind in OWN else ["echo" if kind in ECHO else "m"] * calls
+        uac = Calls(("127.0.0.1", port), media, key=KEY if kind == "srtp" else b"")
         ports = await uac.set_up(numbers)
+        manner = "pulse" if kind in ECHO else "voice"
         generator = await asyncio.create_subprocess_exec(
-            str(compiled(directory)), str(seconds), str(WARM_UP), str(media), *(["pulse"] if kind == "echo" else []),
+            sys.executable, "-c", RUN, str(compiled(directory)), str(seconds), str(WARM_UP), str(media), manner,
+            *([libsrtp(), KEY.hex()] if kind == "srtp" else []),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        told = asyncio.get_running_loop().create_task(generator.communicate("\n".join(map(str, ports)).encode()))
+        lines = "\n".join(f"{number} {key.hex() or 0}" for number, key in ports)
+        told = asyncio.get_running_loop().create_task(generator.communicate(lines.encode()))
         await asyncio.sleep(WARM_UP)
         cpu = [Cpu(process.pid) for process in (gateway, models) if process is not None]
         before_s = threads_s(gateway.pid)
@@ -163,6 +193,7 @@ async def measure(kind: str, calls: int, seconds: float, shards: int = 1) -> dic
     figures.update(
         kind=kind,
         cpu_per_call=shares[0] / calls,
+        idle=idle,
         threads={name: (spent - before_s.get(name, 0.0)) / (seconds - 0.5) / calls for name, spent in after_s.items()},
         models_per_call=shares[1] / calls if len(shares) > 1 else 0.0,
         memory_kib_per_call=(memory - before) / calls,
@@ -172,19 +203,20 @@ async def measure(kind: str, calls: int, seconds: float, shards: int = 1) -> dic
 
 def told(figures: dict[str, Any]) -> str:
     threads = ", ".join(f"{name} {share:.3%}" for name, share in figures["threads"].items() if share > 1e-5)
+    (p50, p99, most), late, own = figures["delay_ms"], figures["late_ms"], figures["own_lateness_ms"]
     return (
         f"{figures['kind']:<12} {figures['calls']:5d} calls  CPU {figures['cpu_per_call']:.3%} of a core a call "
         f"(models {figures['models_per_call']:.3%})  memory {figures['memory_kib_per_call']:.0f} KiB a call\n"
         f"  threads: {threads}\n"
-        f"  sent {figures['sent']}, received {figures['received']}, missing {figures['missing']}; there and back p50 "
-        f"{figures['delay_ms'][0]} p99 {figures['delay_ms'][1]} max {figures['delay_ms'][2]} ms of {figures['echoed']} "
-        f"recognised; generator late p99 {figures['own_lateness_ms'][1]} max {figures['own_lateness_ms'][2]} ms"
+        f"  sent {figures['sent']}, received {figures['received']}, missing {figures['missing']}; there and back "
+        f"p50 {p50} p99 {p99} max {most} ms of {figures['echoed']} recognised\n"
+        f"  sent late p99 {late[1]} max {late[2]} ms; generator late p99 {own[1]} max {own[2]} ms"
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=("echo", "multiplexed", *OWN), default="echo")
+    parser.add_argument("--kind", choices=(*ECHO, "multiplexed", *OWN), default="echo")
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--shards", type=int, default=1)

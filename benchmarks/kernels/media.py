@@ -32,7 +32,9 @@ from codecs_ext.srtp import KEY_BYTES, Direction
 from codecs_ext.uplink import Receiver
 from codecs_ext.vad import Detector
 from gateway.media.codecs.opus import SPEC as OPUS
+from gateway.media.dtls import Association, Identity
 from gateway.media.srtp import load_srtp
+from gateway.sdp import DtlsPeer
 
 ROUNDS, CALLS = 7, 2000
 SUITE = "AES_CM_128_HMAC_SHA1_80"
@@ -121,6 +123,23 @@ def srtp_cost(call: Callable[[], object]) -> float:
     """Microseconds of SRTP in C: without the call, the buffer and the answer, which a packet too long costs as well."""
     direction, long = Direction(SUITE, bytes(KEY_BYTES[SUITE]), inbound=False), bytes(4096)
     return cost(call) - cost(lambda: direction.seal(long))
+
+
+def handshake() -> float:
+    """Microseconds of one end of a DTLS handshake: half of both."""
+    ends = Identity(), Identity()
+    prints = [("sha-256", bytes.fromhex(end.fingerprint.split()[1].replace(":", ""))) for end in ends]
+
+    def shake() -> None:
+        client = Association(ends[0], DtlsPeer("active", (prints[1],)))
+        server = Association(ends[1], DtlsPeer("passive", (prints[0],)))
+        client.start()
+        while said := [(server, one) for one in client.outgoing()] + [(client, one) for one in server.outgoing()]:
+            for end, datagram in said:
+                end.receive(datagram)
+        assert client.keys is not None
+
+    return cost(shake, 20, 3) / 2
 
 
 def opus(rate: int) -> list[tuple[str, Callable[[], object]]]:
