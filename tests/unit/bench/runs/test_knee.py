@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.bench.runs.figures import figure
@@ -39,6 +39,7 @@ def test_an_agent_that_keeps_everything_is_asked_no_more_than_allowed() -> None:
     assert searched(5, 50, 1000) == (50, [5, 10, 20, 40, 50])
 
 
+@settings(deadline=None)
 @given(lowest=st.integers(1, 200), highest=st.integers(1, 5000), limit=st.integers(0, 6000))
 def test_what_is_found_was_kept_and_lies_within_a_tenth_of_the_limit(lowest: int, highest: int, limit: int) -> None:
     kept, tried = searched(lowest, max(lowest, highest), limit)

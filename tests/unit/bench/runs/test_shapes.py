@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.bench.runs.run_file import Phase
@@ -90,10 +90,11 @@ def test_calls_arrive_by_a_rate_whatever_became_of_those_before() -> None:
     assert all(due.line is None for due in dues)
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     seed=st.integers(0, 2**31),
     levels=st.lists(st.integers(1, 30), min_size=1, max_size=5),
-    every=st.floats(0.5, 60),
+    every=st.floats(2, 60),
     length=st.floats(1, 300),
 )
 def test_any_schedule_is_in_order_inside_its_phases_and_the_same_for_the_same_seed(
