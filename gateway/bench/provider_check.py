@@ -77,7 +77,7 @@ def _keys(options: type[Options], prefix: str = "") -> Iterator[tuple[str, str]]
 
 async def check(name: str, config: Config | None, tell: Callable[[str], None]) -> bool:
     """One round trip in every role of a provider: a block of the configuration, or a kind whose key is in the
-    environment (``DEEPGRAM_API_KEY``). Every stage is told with its time. True: all of them worked."""
+    environment (``<KIND>_API_KEY``). Every stage is told with its time. True: all of them worked."""
     provider, spec = _provider(name, config)
     await provider.start()
     good = True

@@ -41,6 +41,8 @@ class Inquiry:
     names: frozenset[str] = frozenset()
     """What its TLS certificate proves."""
     login: Verdict = _NOBODY
+    registered_at: frozenset[str] = frozenset()
+    """Trunks whose registrar has one of its servers there, and knows us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ def _address(host: str) -> object:
 
 def mismatch(trunk: TrunkOptions, inquiry: Inquiry) -> str:
     """What speaks against this being the trunk's call: ``from``, ``tls_names``, ``login``; ``""``: nothing."""
-    if not trunk.takes_calls:
+    if not trunk.takes_calls or (trunk.known_by_registrar and trunk.name not in inquiry.registered_at):
         return "from"
     if trunk.source:
         address = _address(inquiry.source[0])
@@ -185,7 +187,7 @@ def _find_trunk(inquiry: Inquiry, policy: Policy, way: _Way) -> Decision | None:
 
 def _recognised_by(trunk: TrunkOptions, inquiry: Inquiry) -> str:
     """For ``explain``."""
-    found = []
+    found = [f"we are registered at {inquiry.source[0]}"] if trunk.known_by_registrar else []
     if trunk.source:
         address = _address(inquiry.source[0])
         found.append(f"{inquiry.source[0]} is in {next(one for one in trunk.source if address in one)}")

@@ -63,7 +63,9 @@ def _missed_trunks(inquiry: Inquiry, policy: Policy, decision: Decision) -> list
 def _why_not(trunk: TrunkOptions, inquiry: Inquiry, against: str) -> str:
     host = inquiry.source[0]
     if not trunk.takes_calls:
-        return "takes no calls: it has neither from, tls_names nor login"
+        return "takes no calls: it has neither from, tls_names, login nor register"
+    if trunk.known_by_registrar and trunk.registration is not None:
+        return f"takes calls of its registrar {trunk.registration.registrar}, and we are not registered at {host}"
     if against == "from":
         return f"{host} is in none of {', '.join(str(one) for one in trunk.source)}"
     if against == "tls_names":

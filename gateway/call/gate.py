@@ -15,6 +15,7 @@ from gateway.sip.auth_server import Verdict, Verifier
 from gateway.sip.flow import Flow
 from gateway.sip.message import Request
 from gateway.sip.reasons import cause_header
+from gateway.sip.uri import parse_uri
 from gateway.units import Nanos
 
 __all__ = ["Gate"]
@@ -43,6 +44,9 @@ class Gate:
         self._overload = overload
         self._retry_after_s = retry_after_s
         self.occupancy = Occupancy(policy.limits.burst)
+        self._by_registrar = any(trunk.known_by_registrar for trunk in policy.trunks)
+        self.registered_at: Callable[[str], frozenset[str]] = lambda host: frozenset()
+        """Trunks that are registered at this address; ``Registrations`` knows."""
         accounts = {
             trunk.login.user: trunk.login.password.get_secret_value()
             for trunk in policy.trunks
@@ -62,7 +66,11 @@ class Gate:
         """Whether the address is in the ranges of a trunk."""
         address = ip_address(host)
         address = getattr(address, "ipv4_mapped", None) or address
-        return any(address in source for trunk in self.policy.trunks for source in trunk.source)
+        known = any(address in source for trunk in self.policy.trunks for source in trunk.source)
+        return known or bool(self._registered_at(host))
+
+    def _registered_at(self, host: str) -> frozenset[str]:
+        return self.registered_at(host) if self._by_registrar else frozenset()
 
     def admit(self, request: Request, flow: Flow, now: Nanos) -> Decision | None:
         """The decision to take the call, for an INVITE; ``None`` for other requests of who may ask. Raises
@@ -70,7 +78,8 @@ class Gate:
         if request.method in _UNCHALLENGED and self._logins:
             return None
         login = self._verifier.check(request, now) if self._logins else Verdict()
-        inquiry = Inquiry(request, flow.remote, flow.transport, flow.names, login)
+        where = self._registered_at(flow.remote[0])
+        inquiry = Inquiry(request, flow.remote, flow.transport, flow.names, login, where)
         if request.method != "INVITE":
             self._know(inquiry, now)
             return None
@@ -91,20 +100,33 @@ class Gate:
 
     def not_taken(self, request: Request, flow: Flow, now: Nanos) -> list[str]:
         """What nearly fitted an INVITE that was refused, as ``linecard explain`` tells it."""
-        inquiry = Inquiry(request, flow.remote, flow.transport, flow.names)
+        where = self._registered_at(flow.remote[0])
+        inquiry = Inquiry(request, flow.remote, flow.transport, flow.names, registered_at=where)
         return explain(inquiry, self.policy, self.occupancy, now).not_taken()
 
     def _know(self, inquiry: Inquiry, now: Nanos) -> None:
-        """An OPTIONS, or something that is refused later: only who asks matters."""
-        against = {mismatch(trunk, inquiry) for trunk in self.policy.trunks}
-        if "" in against:
-            return
+        """An OPTIONS, or something that is refused later: who asks matters, and to some what a call would get."""
+        against: set[str] = set()
+        for trunk in self.policy.trunks:
+            if not (why := mismatch(trunk, inquiry)):
+                if trunk.answer_options == "as-calls" and inquiry.request.method == "OPTIONS":
+                    self._would_take(inquiry, now)
+                return
+            against.add(why)
         if "login" in against:
             decision = Decision(
                 401, "Unauthorized", f"a login is wanted: {inquiry.login.why}", stale=inquiry.login.stale
             )
             raise self._refusal(decision, now)
         raise SipError(403, "Forbidden", f"no trunk takes requests from {inquiry.source[0]}")
+
+    def _would_take(self, inquiry: Inquiry, now: Nanos) -> None:
+        """What an INVITE would get now (RFC 3261 11.2), except that one who names nobody asks for nobody."""
+        decision = decide(inquiry, self.policy, self.occupancy, now)
+        if decision.accepted and (rule := self._overload()) is not None:
+            raise SipError(503, "Service Unavailable", rule, (("Retry-After", str(self._retry_after_s)),))
+        if not decision.accepted and (decision.status != 404 or parse_uri(inquiry.request.uri).user):
+            raise self._refusal(decision, now)
 
     def _refusal(self, decision: Decision, now: Nanos) -> SipError:
         headers = decision.headers

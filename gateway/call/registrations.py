@@ -37,6 +37,7 @@ class Registrations:
         self._news: dict[int, asyncio.Event] = {}
         self._bound: set[int] = set()
         self._known: set[int] = set()  # also those whose refresh has failed, while the last one lasts
+        self._hosts: dict[str, frozenset[str]] = {}  # trunk -> addresses of its registrar's servers
         self._tasks: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger()
 
@@ -45,6 +46,16 @@ class Registrations:
         """Whether the registrar of each trunk that has one knows us."""
         bound = {self._names[handle] for handle in self._known if handle in self._names}
         return {name: name in bound for name, _ in self._trunks}
+
+    def at(self, host: str) -> frozenset[str]:
+        """Trunks whose registrar has a server there, and knows us."""
+        return frozenset(name for name, known in self.registered.items() if known and host in self._hosts.get(name, ()))
+
+    async def _servers(self, name: str, registrar: str) -> list[Hop]:
+        """Raises ``RemoteError``."""
+        servers = await self._sip.locate(registrar)
+        self._hosts[name] = frozenset(hop.address[0] for hop in servers)
+        return servers
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -60,7 +71,7 @@ class Registrations:
         handle: int | None = None
         while handle is None:
             try:
-                servers = await self._sip.locate(options.registrar)
+                servers = await self._servers(name, options.registrar)
             except RemoteError as error:
                 pause = options.retry / SECOND
                 self._log.warning("trunk.registration_failed", trunk=name, reason=str(error), retry_in_s=pause)
@@ -68,16 +79,16 @@ class Registrations:
             else:
                 handle = self._sip.register(options, remote=servers)
                 self._names[handle] = name
-                await self._follow(handle, options.registrar)
+                await self._follow(handle, name, options.registrar)
 
-    async def _follow(self, handle: int, registrar: str) -> None:
+    async def _follow(self, handle: int, name: str, registrar: str) -> None:
         """After each answer DNS is asked again, for the next one; where it fails, the servers that were known stay."""
         news = self._news[handle] = asyncio.Event()
         while True:
             await news.wait()
             news.clear()
             with suppress(RemoteError):
-                self._sip.relocate(handle, await self._sip.locate(registrar))
+                self._sip.relocate(handle, await self._servers(name, registrar))
 
     def on_event(self, event: Event) -> None:
         if isinstance(event, Registered | RegistrationFailed) and (news := self._news.get(event.registration)):

@@ -191,7 +191,12 @@ class TrunkOptions(Options):
     media_advertise: IPv4Address | IPv6Address | None = None
     """Address that SDP tells this peer; none means ``media.advertise``."""
     registration: RegistrationOptions | None = Field(default=None, alias="register")
-    """An account to register at the peer, for those that do not send calls to a fixed address."""
+    """An account to register at the peer, for those that do not send calls to a fixed address. Where neither ``from``,
+    ``tls_names`` nor ``login`` is given, the peer's calls are those that come from the servers of its registrar, while
+    we are registered."""
+    answer_options: Literal["alive", "as-calls"] = "alive"
+    """What an OPTIONS of this peer gets. ``alive``: 200 until the gateway stops. ``as-calls``: what a call to the same
+    number would get now, 404, 486 or 503 included (RFC 3261 11.2); some peers take that for a dead trunk."""
 
     @field_validator("advertise")
     @classmethod
@@ -230,4 +235,9 @@ class TrunkOptions(Options):
     @property
     def takes_calls(self) -> bool:
         """Whether calls may come in by it."""
-        return bool(self.source or self.tls_names or self.login)
+        return bool(self.source or self.tls_names or self.login or self.registration)
+
+    @property
+    def known_by_registrar(self) -> bool:
+        """Whether its registrar is all that tells whose calls these are."""
+        return self.registration is not None and not (self.source or self.tls_names or self.login)

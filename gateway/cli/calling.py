@@ -51,7 +51,7 @@ def _add_call(commands: Any) -> None:
 
 
 def _add_providers(commands: Any) -> None:
-    example = "linecard providers\nDEEPGRAM_API_KEY=... linecard providers check deepgram"
+    example = "linecard providers\nlinecard providers check ears --config linecard.yaml"
     about = "list the kinds of model providers, or try one of them live"
     parser = add_command(commands, "providers", _providers, about, example)
     parser.add_argument(

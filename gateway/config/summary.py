@@ -33,6 +33,7 @@ def _recognised(trunk: TrunkOptions) -> str:
     told = [f"from {', '.join(str(one) for one in trunk.source)}"] if trunk.source else []
     told += [f"with the certificate of {', '.join(trunk.tls_names)}"] if trunk.tls_names else []
     told += [f"that logs in as {trunk.login.user}"] if trunk.login else []
+    told += ["from the servers of its registrar"] if trunk.known_by_registrar else []
     return " ".join(told) or "takes no calls"
 
 

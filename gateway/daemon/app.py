@@ -237,6 +237,7 @@ async def _listen(
     health.start()
     stack.push_async_callback(switchboard.close, _PATIENCE)
     registrations = Registrations(sip, config.trunks)
+    gate.registered_at = registrations.at
     stack.push_async_callback(registrations.close)
     registrations.start()
     if telemetry is not None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.interop.peer import SCENARIOS, free_port, needs_sipp, sipp
 from tests.system.house import configuration, house
+from tests.system.phone import Phone
 
 pytestmark = [pytest.mark.interop, needs_sipp]
 
@@ -24,5 +25,26 @@ async def test_the_daemon_registers_and_leaves(tmp_path: Path) -> None:
     async with house(tmp_path, config) as built:
         line = await built.gateway.line("trunk.registered")
         assert (line["trunk"], line["expires_s"]) == ("loopback", 300)
+        assert await built.gateway.stop() == 0
+    await registrar
+
+
+async def test_a_trunk_that_has_an_account_and_no_more_takes_the_calls_of_its_registrar(tmp_path: Path) -> None:
+    """Most small carriers: a user, a password, and calls from wherever their servers are."""
+    port = free_port()
+    registrar = asyncio.create_task(sipp(tmp_path, "-sf", str(SCENARIOS / "registrar.xml"), "-m", "1", port=port))
+    config = configuration()
+    account = {"registrar": f"sip:127.0.0.1:{port}", "user": "linecard", "password": "secret"}
+    config["trunks"] = [{"name": "account", "register": account}]
+    async with house(tmp_path, config) as built:
+        await built.gateway.line("trunk.registered")
+        phone = await Phone(built.sip, "silence").open()
+        try:
+            phone.invite()
+            await phone.response(200)
+            phone.ack()
+            assert (await built.gateway.line("call.started"))["trunk"] == "account"
+        finally:
+            phone.close()
         assert await built.gateway.stop() == 0
     await registrar

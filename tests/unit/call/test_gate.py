@@ -103,3 +103,54 @@ def test_whoever_wants_to_know_hears_each_step(uri: str, passed: bool) -> None:
     assert told.lines()[0] == "yes, trunk: t: 10.0.0.2 is in 10.0.0.0/24"
     last = "yes, route: echo fits 'echo': plug p" if passed else "no, route: no route fits the called number"
     assert told.lines()[-1] == last
+
+
+ACCOUNT = {"from": [], "register": {"registrar": "sip:sip.example.net", "user": "alice"}}
+
+
+def test_calls_of_a_registrar_are_its_trunks() -> None:
+    """Where an account is all that a trunk has: they come from one of the servers that know us."""
+    one = gate(trunk("account", **ACCOUNT))
+    assert refusal(one, invite(), PEER).status == 403
+    assert not one.knows(PEER.remote[0])
+    one.registered_at = lambda host: frozenset({"account"}) if host == PEER.remote[0] else frozenset()
+    decision = one.admit(invite(), PEER, NOW)
+    assert decision is not None
+    assert decision.trunk is not None
+    assert decision.trunk.name == "account"
+    assert one.knows(PEER.remote[0])
+    assert refusal(one, invite(), STRANGER).status == 403
+    (missed,) = one.not_taken(invite(), STRANGER, NOW)
+    assert missed == (
+        "trunk account: takes calls of its registrar sip:sip.example.net, and we are not registered at 203.0.113.9"
+    )
+
+
+def test_who_has_an_address_of_its_own_is_not_known_by_its_registrar() -> None:
+    one = gate(trunk("account", **{**ACCOUNT, "from": ["10.9.0.0/24"]}))
+    one.registered_at = lambda host: frozenset({"account"})
+    assert refusal(one, invite(), PEER).status == 403
+
+
+@pytest.mark.parametrize(
+    ("uri", "calls", "status"),
+    [
+        ("sip:echo@192.0.2.1", 0, None),
+        ("sip:192.0.2.1", 0, None),  # who names nobody asks for nobody
+        ("sip:nobody@192.0.2.1", 0, 404),
+        ("sip:echo@192.0.2.1", 1, 486),
+        ("sip:192.0.2.1", 1, 486),
+    ],
+)
+def test_an_options_gets_what_a_call_would_where_the_peer_wants_that(uri: str, calls: int, status: int | None) -> None:
+    """RFC 3261 11.2."""
+    for answer_options in ("as-calls", "alive"):
+        one = gate(trunk(answer_options=answer_options, limits={"calls": 1}))
+        for _ in range(calls):
+            one.occupancy.enter("t", "in")
+        request = invite(uri, method="OPTIONS")
+        if status is None or answer_options == "alive":
+            assert one.admit(request, PEER, NOW) is None
+        else:
+            assert refusal(one, request, PEER).status == status
+        assert one.occupancy.total == calls

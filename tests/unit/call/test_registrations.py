@@ -91,3 +91,17 @@ async def test_dns_is_asked_again_for_each_renewal() -> None:
     await sip.done.wait()
     assert sip.moved == [(1, sip.servers)]
     await registrations.close()
+
+
+async def test_it_is_known_at_which_servers_a_trunk_is_registered() -> None:
+    sip = Sip()
+    registrations = Registrations(sip, [trunk("fixed"), trunk("moving", user="alice")])
+    registrations.start()
+    await sip.done.wait()
+    assert registrations.at("10.0.0.9") == frozenset()
+    registrations.on_event(Registered(1, 600, ()))
+    assert registrations.at("10.0.0.9") == {"moving"}
+    assert registrations.at("10.0.0.8") == frozenset()
+    registrations.on_event(RegistrationFailed(1, 403, "Forbidden", 1800, False))
+    assert registrations.at("10.0.0.9") == frozenset()
+    await registrations.close()
