@@ -46,7 +46,7 @@ from gateway.turns.endpointing import Endpointer
 from gateway.turns.history import History
 from gateway.turns.options import Greeting, TurnOptions
 from gateway.turns.playback import Playback, heard_of
-from gateway.turns.sentences import SentenceSplitter
+from gateway.turns.remarks import Remarks
 from gateway.units import MS, Nanos, Samples
 
 __all__ = ["MODEL_FAILED", "Conversation"]
@@ -54,8 +54,6 @@ __all__ = ["MODEL_FAILED", "Conversation"]
 MODEL_FAILED: Final = "a model failed"
 """The reason to hang up with when nobody could answer."""
 _MODEL_ENDED: Final = "the model ended the call"
-_UNSAID: Final = 50
-"""Sentences that may wait to be said unasked; what is beyond is left out."""
 _PACKET: Final = 20 * MS
 """A packet stamped with its arrival holds this much speech before the stamp."""
 
@@ -87,8 +85,7 @@ class Conversation:
         self._onset: Nanos | None = None  # of speech over an answer, until it is confirmed as an interruption
         self._answer: Answer | None = None
         self._cuts: dict[int, Cut] = {}
-        self._remark = SentenceSplitter()
-        self._unsaid: list[str] = []  # sentences of the model's that answer nothing, until the floor is free
+        self._remarks = Remarks()
         self._request = 0
         self._ask_at: Nanos | None = None
         self._held = False
@@ -252,16 +249,13 @@ class Conversation:
 
     def unasked(self, text: str, now: Nanos, *, last: bool = False) -> None:
         """The LLM speaks beside its answers: said when the floor is free, behind what is being said."""
-        sentences = self._remark.feed(text)
-        if last:
-            sentences += self._remark.finish()
-        self._unsaid.extend(sentences[: _UNSAID - len(self._unsaid)])
-        self._say_unasked(now)
+        self._remarks.add(text, last=last)
+        self._remark(now)
 
-    def _say_unasked(self, now: Nanos) -> None:
+    def _remark(self, now: Nanos) -> None:
         """A turn of the agent's own, or more of what it is saying."""
         busy = self._pending or self._endpointer.speaking or (self._answer and self._answer.generating is not None)
-        if not self._unsaid or self._over or not self._answered or busy:
+        if not self._remarks or self._over or not self._answered or busy:
             return
         if self._answer is None:
             self._turn += 1
@@ -269,8 +263,7 @@ class Conversation:
             self._ask_at = None
         elif self._answer.hang_up:
             return
-        sentences, self._unsaid = self._unsaid, []
-        self._speak(self._answer, sentences, now)
+        self._speak(self._answer, self._remarks.take(), now)
 
     def bye(self) -> None:
         """The LLM ends the call, beside its answers: once what is being said was played."""
@@ -422,8 +415,7 @@ class Conversation:
     def _cut(self, answer: Answer, onset: Nanos | None, now: Nanos) -> None:
         """Stops the answer. What was heard of it is known when the plane has flushed."""
         self._answer = None
-        self._unsaid.clear()
-        self._remark.drop()
+        self._remarks.drop()
         number = self._next_request()
         self._effects.append(Flush(number))
         if answer.generating is not None:
@@ -461,8 +453,8 @@ class Conversation:
             return
         if self._unanswered and not self._pending:
             self._generate(Answer(self._turn, "answer"))
-        elif self._unsaid and not self._pending:
-            self._say_unasked(now)
+        elif self._remarks and not self._pending:
+            self._remark(now)
         elif not self._held:
             self._ask_at = Nanos(now + self._options.no_input_after)
 
