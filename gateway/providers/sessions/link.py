@@ -85,7 +85,9 @@ class Link:
             async with asyncio.timeout(self._limits.connect / SECOND):
                 await self._dial()
                 await self._ready
-        except (OSError, InvalidURI) as error:
+        except InvalidURI:  # it may hold a key: some providers give each call an address with a token in it
+            raise self._gave_up("its address is none of a WebSocket") from None
+        except OSError as error:
             raise self._gave_up(str(error)) from error
         except TimeoutError as error:
             raise self._gave_up("no answer in time") from error

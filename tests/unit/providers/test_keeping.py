@@ -7,7 +7,10 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from gateway.audio import ULAW_8K
+from gateway.errors import ProviderError
 from gateway.providers.contract import NO_BRIEF, Failed, ModelInfo, Speech, SpeechDone, Transcript
 from gateway.providers.dialect import (
     Done,
@@ -123,6 +126,14 @@ def speaking(url: str, kept: Life = Life(), at_once: int = 1) -> type[TtsDialect
 
 def stt(given: Shared, url: str, kept: Life, heard: Heardlist) -> SttSocket:
     return SttSocket(given, listening(url, kept), heard.append, rate=8000, timeout=Nanos(SECOND))
+
+
+async def test_an_address_that_is_none_is_not_told_with_what_it_may_hold() -> None:
+    async with shared(Plain) as (given, _, _):
+        session = stt(given, "https://provider.example/?token=secret", Life(), Heardlist())
+        with pytest.raises(ProviderError, match="cannot connect: its address is none") as caught:
+            await session.open()
+        assert "secret" not in repr(caught.value)
 
 
 # --- keep-alive and probes --------------------------------------------------------------------------------------------
