@@ -59,9 +59,7 @@ class ProviderFigures(Collector):
         for health in healths:
             latencies = of(health)
             reached, buckets = 0, []
-            for bound, count in zip(
-                [*(str(bound / SECOND) for bound in BOUNDS), "+Inf"], latencies.counts, strict=True
-            ):
+            for bound, count in zip(_ENDS, latencies.counts, strict=True):
                 reached += count
                 buckets.append((bound, float(reached)))
             family.add_metric([health.provider, health.role], buckets, latencies.total / SECOND)
