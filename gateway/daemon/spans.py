@@ -27,10 +27,11 @@ _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-01")
 _MOST_EVENTS: Final = 128
 """Of one call; a call on hold for a day must not fill the memory."""
 _PLAIN: Final = (str, bool, int, float)
-_OWN: Final = frozenset(
-    {"event", "call_id", "at", "stamps", "traceparent", "stages_ms", "model_ms", "failovers", "media"}
-)
-"""Fields that are told in another way."""
+_OWN: Final = frozenset({
+    "event", "call_id", "at", "stamps", "traceparent", "stages_ms", "model_ms", "failovers", "media", "models",
+    "providers", "usage", "shadow", "hangover_configured_ms",
+})  # fmt: skip
+"""Fields that are told in another way, or by the record alone."""
 _HEARD: Final = ("packets_received", "packets_lost", "jitter_ms", "mos", "frames_concealed", "underruns")
 """What the call's span tells of its media; the record has all."""
 
@@ -78,6 +79,10 @@ class Spans:
 
     def __init__(self) -> None:
         self._live: dict[str, _Live] = {}
+
+    def wants(self, record: Record) -> bool:
+        """Whether the record is of a call that is traced."""
+        return record.get("call_id") in self._live or "traceparent" in record
 
     def hear(self, record: Record, offset: int) -> list[Span]:
         """``offset`` in nanoseconds turns a stamp into the time since 1970."""
