@@ -30,7 +30,14 @@ class Pinger(Protocol):
 
     async def locate(self, target: str) -> list[Hop]: ...
 
-    def options_ping(self, target: str, *, remote: Remote = None, credentials: Credentials | None = None) -> None: ...
+    def options_ping(
+        self,
+        target: str,
+        *,
+        remote: Remote = None,
+        credentials: Credentials | None = None,
+        advertise: str = "",
+    ) -> None: ...
 
 
 class Watched(Protocol):
@@ -44,6 +51,10 @@ class Watched(Protocol):
 
     @property
     def credentials(self) -> Credentials | None: ...
+
+    @property
+    def advertise(self) -> str:
+        """What the peer is told of our address; ``""``: what everybody is."""
 
 
 class Health:
@@ -94,6 +105,6 @@ class Health:
         with suppress(LinecardError, TimeoutError):
             async with asyncio.timeout(trunk.health.timeout / SECOND):
                 hops = await self._sip.locate(uri)
-                self._sip.options_ping(uri, remote=hops, credentials=trunk.credentials)
+                self._sip.options_ping(uri, remote=hops, credentials=trunk.credentials, advertise=trunk.advertise)
                 return await waiting
         return None

@@ -49,6 +49,10 @@ class OutboundTrunk:
     def credentials(self) -> Credentials | None:
         return account(self.options)
 
+    @property
+    def advertise(self) -> str:
+        return self.options.advertise or ""
+
 
 class Outbound:
     """Places calls through the configured trunks. They count towards the same limits as those that come in."""

@@ -22,7 +22,7 @@ __all__ = ["Registrations"]
 class _Signalling(Protocol):
     async def locate(self, target: str) -> list[Hop]: ...
 
-    def register(self, options: RegistrationOptions, *, remote: Remote = None) -> int: ...
+    def register(self, options: RegistrationOptions, *, remote: Remote = None, advertise: str = "") -> int: ...
 
     def relocate(self, registration: int, remote: Remote) -> None: ...
 
@@ -33,6 +33,7 @@ class Registrations:
     def __init__(self, sip: _Signalling, trunks: Sequence[TrunkOptions]) -> None:
         self._sip = sip
         self._trunks = [(trunk.name, trunk.registration) for trunk in trunks if trunk.registration is not None]
+        self._told = {trunk.name: trunk.advertise or "" for trunk in trunks}
         self._names: dict[int, str] = {}
         self._news: dict[int, asyncio.Event] = {}
         self._bound: set[int] = set()
@@ -77,7 +78,7 @@ class Registrations:
                 self._log.warning("trunk.registration_failed", trunk=name, reason=str(error), retry_in_s=pause)
                 await asyncio.sleep(pause)
             else:
-                handle = self._sip.register(options, remote=servers)
+                handle = self._sip.register(options, remote=servers, advertise=self._told[name])
                 self._names[handle] = name
                 await self._follow(handle, name, options.registrar)
 

@@ -312,12 +312,23 @@ class EndpointDriver:
             )
         )
 
-    def options_ping(self, target: str, *, remote: Remote = None, credentials: Credentials | None = None) -> None:
-        self._driver.run(lambda now: self._endpoint.options_ping(target, now, remote=remote, credentials=credentials))
+    def options_ping(
+        self,
+        target: str,
+        *,
+        remote: Remote = None,
+        credentials: Credentials | None = None,
+        advertise: str = "",
+    ) -> None:
+        self._driver.run(
+            lambda now: self._endpoint.options_ping(
+                target, now, remote=remote, credentials=credentials, advertise=advertise
+            )
+        )
 
-    def register(self, options: RegistrationOptions, *, remote: Remote = None) -> int:
+    def register(self, options: RegistrationOptions, *, remote: Remote = None, advertise: str = "") -> int:
         """Keeps a registration until ``close``."""
-        return self._driver.run(lambda now: self._endpoint.register(options, now, remote=remote))
+        return self._driver.run(lambda now: self._endpoint.register(options, now, remote=remote, advertise=advertise))
 
     def relocate(self, registration: int, remote: Remote) -> None:
         """The registrar's servers, as DNS has them now."""

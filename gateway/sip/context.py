@@ -97,9 +97,9 @@ class Context:
         host, port = host_port(flow.ours.advertise)
         return f"{host}:{port or flow.local[1]}"
 
-    def host(self, local: Address) -> str:
-        """Host alone, for Warning and Call-ID."""
-        return self.sent_by(local).rpartition(":")[0]
+    def host(self, flow: Flow) -> str:
+        """The host alone that this peer knows us by, for From, Call-ID and Warning."""
+        return self.reached_at(flow).rpartition(":")[0]
 
     def via(self, flow: Flow) -> str:
         """A Via with a new branch; ``rport`` always (RFC 3581 3)."""

@@ -154,8 +154,7 @@ class Endpoint(CallVerbs):
         ``sender`` is From if it is not ``caller`` at our address, ``patience`` is how long the last server may be
         silent if not 64*T1."""
         flows, routes = self._way(target, remote, registration)
-        if advertise:
-            flows = [replace(flow, ours=replace(flow.ours, advertise=advertise)) for flow in flows]
+        flows = _told(flows, advertise)
         if self._context.closing or len(self._context.sessions) >= self._options.max_calls:
             raise ResourceError("no more calls: the endpoint is closing, or sip.max_calls is met")
         if _UNSAFE_USER.search(caller):
@@ -171,13 +170,19 @@ class Endpoint(CallVerbs):
         return call.handle
 
     def options_ping(
-        self, target: str, now: Nanos, *, remote: Remote = None, credentials: Credentials | None = None
+        self,
+        target: str,
+        now: Nanos,
+        *,
+        remote: Remote = None,
+        credentials: Credentials | None = None,
+        advertise: str = "",
     ) -> None:
-        """OPTIONS outside a dialog (RFC 3261 11); ``Pinged`` follows."""
-        flow, *others = self._flows_to(target, remote)
+        """OPTIONS outside a dialog (RFC 3261 11); ``Pinged`` follows. ``advertise`` as in ``invite``."""
+        flow, *others = _told(self._flows_to(target, remote), advertise)
         context = self._context
-        identity = f"<sip:{context.host(flow.local)}>;tag={context.token()}"
-        call_id = f"{context.token()}@{context.host(flow.local)}"
+        identity = f"<sip:{context.host(flow)}>;tag={context.token()}"
+        call_id = f"{context.token()}@{context.host(flow)}"
         numbers = count(1)
 
         def build() -> tuple[Request, Flow]:
@@ -197,10 +202,11 @@ class Endpoint(CallVerbs):
 
         exchange(context, build, told, now, self._login(credentials), others=others, on_server=asked)
 
-    def register(self, options: RegistrationOptions, now: Nanos, *, remote: Remote = None) -> int:
+    def register(self, options: RegistrationOptions, now: Nanos, *, remote: Remote = None, advertise: str = "") -> int:
         """Keeps a registration until ``close``; returns its handle. ``Registered`` and ``RegistrationFailed`` tell of
-        it; ``remote`` is the registrar's address if its URI has a name, or its servers in order."""
-        flows = self._flows_to(options.registrar, remote)
+        it; ``remote`` is the registrar's address if its URI has a name, or its servers in order; ``advertise`` as in
+        ``invite``."""
+        flows = _told(self._flows_to(options.registrar, remote), advertise)
         registration = Registration(self._context, self._context.new_handle(), options, flows)
         self._registrations.append(registration)
         registration.start(now)
@@ -210,7 +216,7 @@ class Endpoint(CallVerbs):
         """A registrar's servers have changed in DNS: its next refresh knows."""
         for one in self._registrations:
             if one.handle == registration:
-                one.relocate(self._flows_to(one.options.registrar, remote))
+                one.relocate(_told(self._flows_to(one.options.registrar, remote), one.flows[0].ours.advertise))
 
     def _login(self, credentials: Credentials | None) -> Login | None:
         return Login(credentials, self._context.token) if credentials else None
@@ -278,3 +284,8 @@ class Endpoint(CallVerbs):
         if flow is None:
             raise ResourceError(f"{plain(target)}: nothing listens with {plain(transport)} here; add it to sip.listen")
         return replace(flow, ours=OurSide(sips=True)) if uri.scheme == "sips" else flow
+
+
+def _told(flows: list[Flow], advertise: str) -> list[Flow]:
+    """The same ways, on which the peer is told of another address of ours."""
+    return [replace(flow, ours=replace(flow.ours, advertise=advertise)) for flow in flows] if advertise else flows

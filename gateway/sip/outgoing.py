@@ -45,7 +45,7 @@ class OutgoingCall(Session):
         sender: str = "",
         patience: Nanos | None = None,
     ) -> None:
-        host = context.host(flows[0].local)
+        host = context.host(flows[0])
         super().__init__(context, context.new_handle(), (f"{context.token()}@{host}", context.token()), caller)
         self._target = target
         self._login = login
@@ -90,7 +90,7 @@ class OutgoingCall(Session):
     def _build(self, sdp: bytes, headers: Iterable[Header], flow: Flow) -> Request:
         context = self._context
         at = "@" if self._user else ""
-        sender = self._sender or f"<sip:{self._user}{at}{context.host(flow.local)}>"
+        sender = self._sender or f"<sip:{self._user}{at}{context.host(flow)}>"
         identity = f"{sender};tag={self.key[1]}"
         fixed: list[Header] = [
             ("Via", context.via(flow)), ("Max-Forwards", "70"), ("From", identity), ("To", f"<{self._target}>"),

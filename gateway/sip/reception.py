@@ -109,7 +109,7 @@ class Reception:
         headers: Iterable[Header] = (),
         told: Request | None = None,
     ) -> None:
-        why = warning(self._context.host(reply.local), error.rule)
+        why = warning(self._context.host(reply), error.rule)
         tag = self._context.token()
         response = build_response(request, error.status, error.reason, tag=tag, headers=[why, *headers])
         self._context.outbox.append(Datagram(response.encode(), reply))
@@ -229,7 +229,7 @@ class Reception:
 
     def _refuse(self, transaction: ServerTransaction, error: SipError, now: Nanos) -> None:
         """The final response that an error deserves, with the headers that its status demands (RFC 3261 21)."""
-        host = self._context.host(transaction.flow.local)
+        host = self._context.host(transaction.flow)
         extra: dict[int, Header] = {
             405: ALLOW, 406: ACCEPT, 415: ACCEPT, 501: ALLOW, 503: ("Retry-After", "5"),
             500: ("Retry-After", str(self._context.random_below(11))),  # RFC 3261 14.2

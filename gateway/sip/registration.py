@@ -50,7 +50,7 @@ class Registration:
         self._agreed = False  # the registrar sends calls back by our flow
         self._flow = flows[0]
         self._flows = flows
-        self._call_id = f"{context.token()}@{context.host(self._flow.local)}"
+        self._call_id = f"{context.token()}@{context.host(self._flow)}"
         self._tag = context.token()
         self._cseq = 0
         self._expires_s = options.expires // SECOND

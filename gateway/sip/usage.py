@@ -55,6 +55,11 @@ class Usage:
         """``Ended`` is told: what may remain is a CANCEL or BYE that is not answered yet."""
         return self._ended
 
+    @property
+    def host(self) -> str:
+        """The host that the peer knows us by."""
+        return self._context.host(self._live_dialog().flow)
+
     def random_below(self, limit: int) -> int:
         return self._context.random_below(limit)
 

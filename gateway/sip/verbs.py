@@ -66,7 +66,7 @@ class CallVerbs:
             raise MisuseError(f"reject: {status} is not a refusal")
         headers = checked(headers)
         if session := self._context.sessions.get(call):
-            why = refusal_headers(self._context.host(self._context.local), rule, warning, status, reason)
+            why = refusal_headers(session.host, rule, warning, status, reason)
             session.reject(status, now, [*why, *headers], reason or rule)
 
     def hang_up(
@@ -132,7 +132,7 @@ class CallVerbs:
 
     def refuse_refer(self, call: int, status: int, rule: str, now: Nanos) -> None:
         if session := self._context.sessions.get(call):
-            headers = [warning(self._context.host(self._context.local), rule)] if rule else []
+            headers = [warning(session.host, rule)] if rule else []
             session.transfers.refuse(status, headers, now)
 
     def refer_progress(self, call: int, status: int, now: Nanos, reason: str = "") -> None:

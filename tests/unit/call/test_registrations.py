@@ -28,7 +28,7 @@ class Sip:
             raise RemoteError("no address")
         return self.servers
 
-    def register(self, options: RegistrationOptions, *, remote: Remote = None) -> int:
+    def register(self, options: RegistrationOptions, *, remote: Remote = None, advertise: str = "") -> int:
         self.registered.append((options.user, remote))
         self.done.set()
         return len(self.registered)

@@ -62,7 +62,9 @@ class Sip:
     async def locate(self, target: str) -> list[Hop]:
         return []
 
-    def options_ping(self, target: str, *, remote: Remote = None, credentials: Credentials | None = None) -> None:
+    def options_ping(
+        self, target: str, *, remote: Remote = None, credentials: Credentials | None = None, advertise: str = ""
+    ) -> None:
         self.pings[target] += 1
         if target in self.answers:
             assert self.health
@@ -72,7 +74,7 @@ class Sip:
 async def test_pings_tell_who_is_there() -> None:
     sip, some = Sip(), targets(interval="5ms", timeout="5ms", down_after=2)
     trunk = SimpleNamespace(targets=some, health=HealthOptions.model_validate({"interval": "5ms", "timeout": "5ms"}))
-    trunk.credentials = None
+    trunk.credentials, trunk.advertise = None, ""
     sip.health = Health(sip, {"carrier": trunk})  # type: ignore[dict-item]
     with capture_logs() as logs:
         sip.health.start()

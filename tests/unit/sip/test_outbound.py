@@ -9,7 +9,7 @@ import pytest
 
 from gateway.sip.endpoint import Endpoint
 from gateway.sip.events import Invited, Refused
-from gateway.sip.flow import Flow
+from gateway.sip.flow import Flow, Hop
 from gateway.sip.message import Request, Response
 from gateway.sip.options import EndpointOptions
 from gateway.sip.parser import parse
@@ -177,6 +177,26 @@ def test_what_one_trunk_is_told_of_us() -> None:
     assert invite.contact is not None
     assert invite.contact.uri_text == "sip:alice@203.0.113.7:5080"
     assert invite.via.sent_by == ("203.0.113.7", 5080)
+    assert invite.from_.uri_text == "sip:alice@203.0.113.7"
+    assert "10.0.0.1" not in invite.encode().decode().partition("\r\n\r\n")[0]
+
+
+def test_pings_and_registrations_tell_the_same_address() -> None:
+    """Teams wants its SBC's name in Contact and From of OPTIONS, and takes no call before."""
+    wire = Wire()
+    wire.endpoint.options_ping("sip:10.0.0.2:5070", wire.now, advertise="sbc.example.com")
+    wire.endpoint.register(account(), wire.now, remote=[Hop("udp", THEM)], advertise="sbc.example.com")
+    ping, register = wire.sent()
+    for one in (ping, register):
+        assert one.contact is not None
+        assert one.contact.uri.host == one.via.host == "sbc.example.com"
+        assert "10.0.0.1" not in one.encode().decode()
+    assert ping.from_.uri_text == "sip:sbc.example.com"
+    wire.endpoint.relocate(1, [Hop("udp", ("10.0.0.3", 5060))], wire.now)
+    wire.send(reply(register, 200, more=f"Contact: {register.get('Contact')};expires=60\r\n"))
+    (again,) = [one for one in wire.later(60) if isinstance(one, Request)][:1]
+    assert again.contact is not None
+    assert again.contact.uri.host == "sbc.example.com"
 
 
 def test_what_the_house_says_a_caller_is_to_be_told() -> None:
