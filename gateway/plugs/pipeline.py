@@ -182,8 +182,8 @@ class PipelineSession(BaseSession):
     def _on_llm(self, result: LlmResult) -> None:
         now = self._drive.now()
         match result:
-            case Token(request, text, elapsed):
-                self._conversation.token(request, text, now, elapsed)
+            case Token(request, text, elapsed, interruptible):
+                self._conversation.token(request, text, now, elapsed, interruptible=interruptible)
             case Generated(request, cancelled, hang_up) if not cancelled:
                 self._conversation.generated(request, now, hang_up=hang_up)
             case ToolCall(_, use):
@@ -197,8 +197,8 @@ class PipelineSession(BaseSession):
     def _on_beside(self, result: LlmResult, now: Nanos) -> None:
         """What the LLM wants beside its answers."""
         match result:
-            case Unasked(text, last):
-                self._conversation.unasked(text, now, last=last)
+            case Unasked(text, last, interruptible):
+                self._conversation.unasked(text, now, last=last, interruptible=interruptible)
             case Bye():
                 self._conversation.bye()
             case Digits(digits):

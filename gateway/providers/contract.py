@@ -130,6 +130,8 @@ class Token:
     text: str
     elapsed: Nanos | None = None
     """The first token of a request: the model's time until it."""
+    interruptible: bool = True
+    """False: the caller cannot break into the answer that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,7 @@ class Unasked:
 
     text: str
     last: bool = False
+    interruptible: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,10 @@ from gateway.providers.text_bots import News, TextBotOptions
 __all__ = ["SPEC", "ConversationRelay", "ConversationRelayOptions", "signature"]
 
 
+_BY_SPEECH: Final = (True, "any", "speech", None)
+"""Values of ``interruptible`` with which the caller's voice ends an answer."""
+
+
 class ConversationRelayOptions(TextBotOptions):
     """A provider of kind ``conversation-relay``: a bot that speaks Twilio ConversationRelay, as the LLM."""
 
@@ -105,7 +109,7 @@ class ConversationRelay(LlmSocketDialect):
         found = json.loads(message)
         match found.get("type"):
             case "text":
-                yield Text(found.get("token") or "")
+                yield Text(found.get("token") or "", interruptible=found.get("interruptible", True) in _BY_SPEECH)
                 if found.get("last"):
                     yield Done("stop")
             case "sendDigits":

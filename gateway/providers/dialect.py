@@ -308,6 +308,8 @@ class Text:
 
     text: str
     context: str = ""
+    interruptible: bool = True
+    """False: the bot does not want the caller to break in."""
 
 
 @dataclass(frozen=True, slots=True)

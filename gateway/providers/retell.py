@@ -73,7 +73,7 @@ class RetellLlm(LlmSocketDialect):
                 yield from self._configured(found.get("config") or {})
             case "response":
                 context = str(int(found["response_id"]))
-                yield Text(found.get("content") or "", context)
+                yield Text(found.get("content") or "", context, not found.get("no_interruption_allowed"))
                 if found.get("digit_to_press"):
                     yield Press(str(found["digit_to_press"]), context)
                 if found.get("end_call"):
@@ -81,7 +81,7 @@ class RetellLlm(LlmSocketDialect):
                 elif found.get("content_complete"):
                     yield Done("stop", context)
             case "agent_interrupt":
-                yield Text(found.get("content") or "", self.unasked)
+                yield Text(found.get("content") or "", self.unasked, not found.get("no_interruption_allowed"))
                 if found.get("content_complete"):
                     yield Done("stop", self.unasked)
 

@@ -229,10 +229,13 @@ class Conversation:
 
     # --- the models ---------------------------------------------------------------------------------------------------
 
-    def token(self, request: int, text: str, now: Nanos, elapsed: Nanos | None = None) -> None:
+    def token(
+        self, request: int, text: str, now: Nanos, elapsed: Nanos | None = None, *, interruptible: bool = True
+    ) -> None:
         answer = self._answering(request)
         if answer is None:
             return
+        answer.interruptible = answer.interruptible and interruptible
         self._timeline.stamp(answer.turn, Stamp.LLM_FIRST_TOKEN, now)
         self._timeline.model_took(answer.turn, "llm", elapsed)
         self._speak(answer, answer.splitter.feed(text), now)
@@ -247,9 +250,9 @@ class Conversation:
         self._speak(answer, answer.splitter.finish(), now)
         self._settle(now)
 
-    def unasked(self, text: str, now: Nanos, *, last: bool = False) -> None:
+    def unasked(self, text: str, now: Nanos, *, last: bool = False, interruptible: bool = True) -> None:
         """The LLM speaks beside its answers: said when the floor is free, behind what is being said."""
-        self._remarks.add(text, last=last)
+        self._remarks.add(text, last=last, interruptible=interruptible)
         self._remark(now)
 
     def _remark(self, now: Nanos) -> None:
@@ -263,6 +266,7 @@ class Conversation:
             self._ask_at = None
         elif self._answer.hang_up:
             return
+        self._answer.interruptible = self._answer.interruptible and self._remarks.interruptible
         self._speak(self._answer, self._remarks.take(), now)
 
     def bye(self) -> None:

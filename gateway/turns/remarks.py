@@ -18,12 +18,15 @@ class Remarks:
     def __init__(self) -> None:
         self._splitter = SentenceSplitter()
         self._waiting: list[str] = []
+        self.interruptible = True
+        """None of what waits is for everybody to hear."""
 
     def __bool__(self) -> bool:
         """There is something to be said."""
         return bool(self._waiting)
 
-    def add(self, text: str, *, last: bool) -> None:
+    def add(self, text: str, *, last: bool, interruptible: bool) -> None:
+        self.interruptible = self.interruptible and interruptible
         sentences = self._splitter.feed(text)
         if last:
             sentences += self._splitter.finish()
@@ -31,9 +34,10 @@ class Remarks:
 
     def take(self) -> list[str]:
         sentences, self._waiting = self._waiting, []
+        self.interruptible = True
         return sentences
 
     def drop(self) -> None:
         """The caller does not want to hear it."""
-        self._waiting.clear()
+        self.take()
         self._splitter.drop()

@@ -194,3 +194,14 @@ async def test_retells_bots_interrupt_press_keys_and_say_goodbye_unasked() -> No
         assert await heard.until(Digits) == Digits("2")
         await script.say([script.response("", 0, content_complete=True, end_call=True)])
         await heard.until(Bye)
+
+
+async def test_bots_say_what_cannot_be_interrupted() -> None:
+    for part, flag in ((RELAY, {"interruptible": "none"}), (RETELL, {"no_interruption_allowed": True})):
+        heard = Heard()
+        async with playing(part) as (made, stage):
+            await opened(made, part, heard)
+            script: Any = stage.scripts[0]
+            (remark,) = map(json.loads, script.remark("Recorded."))
+            await script.say([json.dumps({**remark, **flag})])
+            assert await heard.until(Unasked, text="Recorded.") == Unasked("Recorded.", interruptible=False)

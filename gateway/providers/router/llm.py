@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.errors import ProviderError
@@ -210,10 +210,10 @@ class LlmFailover(Failover):
                 self._events.append(Spent(self.role, candidate.name, result, "lost"))
             return
         match result:
-            case Token(_, text, elapsed):
+            case Token():
                 self._progress(work, attempt, now)
-                self._say(work, text, elapsed)
-                attempt.said += len(text)
+                self._say(work, result.text, result)
+                attempt.said += len(result.text)
             case ToolCall(_, use):
                 self._progress(work, attempt, now)
                 work.tooled = True
@@ -240,18 +240,19 @@ class LlmFailover(Failover):
             for loser in [one for one in work.attempts if one is not attempt]:
                 self._dismiss(work, loser, now)
 
-    def _say(self, work: _Work, text: str, elapsed: Nanos | None = None) -> None:
+    def _say(self, work: _Work, text: str, token: Token) -> None:
+        """The text of a token, or what was held back of one."""
         if work.echo is not None:
             text = work.echo.feed(text)
         if text:
             work.text += text
-            self._events.append(Token(work.request, text, elapsed))
+            self._events.append(replace(token, request=work.request, text=text))
 
     def _ended(self, work: _Work, attempt: _Attempt, end: Generated, now: Nanos) -> None:
         """An answer without a word is an answer too, and no fault of its provider's."""
         if work.echo is not None:
             rest, work.echo = work.echo.finish(), None
-            self._say(work, rest)
+            self._say(work, rest, Token(work.request, rest))
         if attempt.last is not None and attempt.longest:
             attempt.candidate.health.between.add(attempt.longest, now)
         self._count(attempt, "won")

@@ -107,9 +107,9 @@ class LlmSocket(BaseSession[LlmResult]):
 
     def _take(self, request: int, event: Any) -> None:
         match event:
-            case Text(text) if text:
+            case Text(text, _, interruptible) if text:
                 self._deadlines.expect(request)
-                self._tell(Token(request, text))
+                self._tell(Token(request, text, interruptible=interruptible))
             case Use(use):
                 self._deadlines.expect(request)
                 self._tell(ToolCall(request, use))
@@ -125,10 +125,10 @@ class LlmSocket(BaseSession[LlmResult]):
 
     def _unasked(self, event: Text | Done) -> None:
         """Where requests have no numbers, what is left of a cancelled answer ends with its end."""
-        last = isinstance(event, Done)
+        said = Unasked("", last=True) if isinstance(event, Done) else Unasked(event.text, False, event.interruptible)
         if not (self._stale and not event.context):
-            self._beside(Unasked("" if isinstance(event, Done) else event.text, last))
-        self._stale = self._stale and not last
+            self._beside(said)
+        self._stale = self._stale and not said.last
 
     def _beside(self, result: Beside) -> None:
         if self._held is None:

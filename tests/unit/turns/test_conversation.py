@@ -223,6 +223,22 @@ def test_a_caller_who_breaks_in_is_not_told_the_rest_of_it() -> None:
     assert desk.take(do.Speak).text == "on."
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_the_model_wants_heard_cannot_be_interrupted(asked: bool) -> None:
+    desk = Desk()
+    desk.greet()
+    if asked:
+        request = desk.say("a pizza").request
+        desk.conversation.token(request, "This call is recorded. ", desk.now, interruptible=False)
+    else:
+        desk.conversation.unasked("This call is recorded.", desk.now, last=True, interruptible=False)
+    desk.speak(desk.take(do.Speak).request, 2.0)
+    desk.play(1.0, start_s=1.0, idle=False)
+    desk.start_speaking()
+    desk.keep_speaking(400)
+    desk.none(do.Flush)
+
+
 def test_how_much_may_wait_to_be_said_is_limited() -> None:
     desk = Desk()
     for _ in range(1000):
