@@ -6,8 +6,7 @@ from codecs_ext.downlink cimport Downlink
 from codecs_ext.playout cimport Block
 
 cdef enum:
-    ECHO_SAMPLES = 320          # of a block of the pool: 20 ms at 16 kHz
-    ECHO_BLOCKS = 4             # that the pool has for each leg that echoes
+    ECHO_BLOCKS = 4             # that the pool has for each leg that echoes or is patched to a model
 
 cdef struct Echo:
     Downlink *down              # NULL: what is heard goes to the event loop

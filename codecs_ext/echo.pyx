@@ -7,7 +7,7 @@ from libc.stdint cimport int16_t, int64_t
 from libc.string cimport memcpy, memset
 
 from codecs_ext.downlink cimport downlink_play
-from codecs_ext.playout cimport Block, block_take
+from codecs_ext.playout cimport POOL_SAMPLES, Block, block_take
 
 __all__: list[str] = []
 
@@ -32,9 +32,9 @@ cdef void echo_hear(Echo *echo, const int16_t *samples, int count, int rate) noe
     """20 ms of silence go before the first frame: slack, so that a packet which comes a little late leaves no hole."""
     cdef int step
     if not echo.primed:
-        echo.primed = _queue(echo, NULL, rate // 50 if rate // 50 < ECHO_SAMPLES else ECHO_SAMPLES, rate)
+        echo.primed = _queue(echo, NULL, rate // 50 if rate // 50 < POOL_SAMPLES else POOL_SAMPLES, rate)
     while count > 0:
-        step = count if count < ECHO_SAMPLES else ECHO_SAMPLES
+        step = count if count < POOL_SAMPLES else POOL_SAMPLES
         if not _queue(echo, samples, step, rate):
             return
         samples += step

@@ -7,8 +7,8 @@ from codecs_ext.ring cimport Record, Ring, ring_peek, ring_release
 __all__ = ["NAMES"]
 
 NAMES = ("", "audio", "speech_started", "speech_ended", "digit", "playout_started", "playout_idle", "mark", "flushed",
-         "trimmed", "rtp_timeout", "closed", "handshake",
-         "sound", "first_packet")
+         "trimmed", "rtp_timeout", "closed", "handshake", "sound", "first_packet", "piped", "pipe_ended", "patched",
+         "unpatched", "kept", "spoke", "answered")
 
 
 cdef list events_list(Ring *ring):

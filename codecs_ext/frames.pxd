@@ -5,6 +5,7 @@ from codecs_ext.counters cimport Counters
 from codecs_ext.echo cimport Echo
 from codecs_ext.noise cimport Noise
 from codecs_ext.onset cimport Onset, OnsetOptions
+from codecs_ext.patch cimport Patch
 from codecs_ext.plc cimport Concealer
 from codecs_ext.resample cimport Resampler
 from codecs_ext.ring cimport Ring
@@ -25,6 +26,7 @@ cdef struct Frames:
     Counters *counters
     Tape *tape                  # NULL: nobody records
     Echo echo
+    Patch *patch                # to a model's connection, or apart; NULL: there is none
     int rate                    # of the PCM handed up
     const CodecTable *codec     # NULL before the first connect
     int64_t media_time          # samples at 8 kHz handed up

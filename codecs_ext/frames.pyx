@@ -8,6 +8,7 @@ from codecs_ext.codec cimport CODEC_SAMPLES, CodecTable
 from codecs_ext.echo cimport echo_hear
 from codecs_ext.noise cimport noise_make
 from codecs_ext.onset cimport Edge, OnsetOptions, onset_finish, onset_hear, onset_init
+from codecs_ext.patch cimport APART, PARTING, patch_commit, patch_reserve
 from codecs_ext.plc cimport PLC_BRIDGE, plc_bridge, plc_hear, plc_init, plc_make
 from codecs_ext.resample cimport resample_init, resample_run
 from codecs_ext.ring cimport (
@@ -120,11 +121,22 @@ cdef void _listen(Frames *frames, const int16_t *samples, int count, int64_t arr
         _tell_edge(frames, &frames.ear.edges[i])
 
 
+cdef inline bint _is_patched(const Frames *frames) noexcept nogil:
+    return frames.patch != NULL and frames.patch.state != APART and frames.patch.state != PARTING
+
+
 @cdivision(True)
-cdef void _hand_over(Frames *frames, const int16_t *samples, int count, int64_t arrival, int flags) noexcept nogil:
-    """To the event loop, at the rate that it asked for."""
+cdef Record *_reserve(Frames *frames, int count) noexcept nogil:
+    """Room for so many samples of the codec, in the ring of who gets them."""
     cdef uint32_t room = <uint32_t>(count * frames.rate / frames.codec.rate + 1) * 2
-    cdef Record *record = ring_reserve(frames.ring, AUDIO, frames.slot, room, frames.spare)
+    if _is_patched(frames):
+        return patch_reserve(frames.patch, room)
+    return ring_reserve(frames.ring, AUDIO, frames.slot, room, frames.spare)
+
+
+cdef void _hand_over(Frames *frames, const int16_t *samples, int count, int64_t arrival, int flags) noexcept nogil:
+    """To the event loop or straight to a model, at the rate that it asked for."""
+    cdef Record *record = _reserve(frames, count)
     if record == NULL:
         frames.counters.overflows += 1
         return
@@ -132,7 +144,10 @@ cdef void _hand_over(Frames *frames, const int16_t *samples, int count, int64_t 
     record.flags = flags
     record.media_time = frames.media_time
     record.stamp = arrival
-    ring_commit(frames.ring)
+    if _is_patched(frames):
+        patch_commit(frames.patch, record, (flags & SPEECH) != 0)
+    else:
+        ring_commit(frames.ring)
 
 
 cdef void _echo(Frames *frames, const int16_t *samples, int count) noexcept nogil:

@@ -6,6 +6,7 @@ from codecs_ext.control cimport Control
 from codecs_ext.counters cimport Counters
 from codecs_ext.downlink cimport Downlink
 from codecs_ext.linux cimport sockaddr_storage, socklen_t
+from codecs_ext.patch cimport Patch
 from codecs_ext.playout cimport Block
 from codecs_ext.source cimport Source
 from codecs_ext.srtp cimport Session
@@ -58,6 +59,7 @@ cdef struct Leg:
     Control control
     Tape tape
     Bridge bridge               # to another leg of the shard
+    Patch patch                 # to a stream of a model's connection
     Uplink up
     Downlink down
 

@@ -32,6 +32,7 @@ from codecs_ext.linux cimport (
     sockaddr_storage,
     socklen_t,
 )
+from codecs_ext.patch cimport PARTING
 from codecs_ext.playout cimport Block, block_return
 from codecs_ext.relay cimport relay_event, relay_packet
 from codecs_ext.resample cimport resample_init
@@ -387,6 +388,8 @@ cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil:
 cdef int64_t leg_wake(const Leg *leg) noexcept nogil:
     """When the leg's timers want to be looked at next."""
     cdef int64_t wake = uplink_wake(&leg.up)
+    if leg.patch.state == PARTING:
+        return 0
     if source_wake(&leg.source) < wake:
         wake = source_wake(&leg.source)
     return leg.control.due if leg.control.due < wake else wake

@@ -12,6 +12,7 @@ cdef extern from "<time.h>" nogil:
 
 cdef extern from "<errno.h>" nogil:
     int errno
+    int EAGAIN
     int EINTR
     int EAGAIN
     int ECONNREFUSED
@@ -20,6 +21,19 @@ cdef extern from "<unistd.h>" nogil:
     int close(int fd)
     ssize_t read(int fd, void *data, size_t size)
     ssize_t write(int fd, const void *data, size_t size)
+
+cdef extern from "<sys/mman.h>" nogil:
+    int PROT_READ
+    int PROT_WRITE
+    int MAP_PRIVATE
+    int MAP_ANONYMOUS
+    int MAP_NORESERVE
+    void *MAP_FAILED
+    void *mmap(void *place, size_t size, int protection, int flags, int fd, long offset)
+    int munmap(void *place, size_t size)
+
+cdef extern from "<sys/random.h>" nogil:
+    ssize_t getrandom(void *data, size_t size, unsigned int flags)
 
 cdef extern from "<sys/socket.h>" nogil:
     ctypedef unsigned int socklen_t
@@ -57,7 +71,10 @@ cdef extern from "<sys/socket.h>" nogil:
     int MSG_TRUNC
     int socket(int family, int type, int protocol)
     int connect(int fd, const sockaddr *address, socklen_t size)
+    int SHUT_WR
+    ssize_t recv(int fd, void *data, size_t size, int flags)
     ssize_t send(int fd, const void *data, size_t size, int flags)
+    int shutdown(int fd, int how)
     ssize_t sendto(int fd, const void *data, size_t size, int flags, const sockaddr *address, socklen_t address_size)
     int recvmmsg(int fd, mmsghdr *messages, unsigned int count, int flags, timespec *timeout)
     int setsockopt(int fd, int level, int name, const void *value, socklen_t size)

@@ -15,7 +15,7 @@ from codecs_ext.codec cimport Kernel, codec_state, codec_state_new
 from codecs_ext.control cimport control_init
 from codecs_ext.dial cimport DIGITS_MAX, dial_order
 from codecs_ext.downlink cimport GROUPS, TICK_MS, DownlinkOptions, downlink_init
-from codecs_ext.echo cimport ECHO_BLOCKS, ECHO_SAMPLES
+from codecs_ext.echo cimport ECHO_BLOCKS
 from codecs_ext.g711 cimport Law, g711_decode
 from codecs_ext.jitter cimport Jitter, jitter_init
 from codecs_ext.leg cimport Connection, Leg, bridge_drop, connection_drop, leg_address
@@ -45,10 +45,13 @@ from codecs_ext.linux cimport (
     sockaddr_storage,
 )
 from codecs_ext.onset cimport OnsetOptions
-from codecs_ext.playout cimport Block, block_new, block_return, blocks_free
+from codecs_ext.patch cimport Patch, PatchOrder
+from codecs_ext.pipe cimport PIPE_CARRY, Pipe, pipe_free, pipe_new
+from codecs_ext.playout cimport POOL_SAMPLES, Block, block_new, block_return, blocks_free
 from codecs_ext.reels cimport TapeEnd
 from codecs_ext.resample cimport resample_rate_known, resample_source_known
 from codecs_ext.ring cimport (
+    ANSWERED,
     AUDIO,
     CLOSED,
     DIGIT,
@@ -65,22 +68,38 @@ from codecs_ext.ring cimport (
     DO_TRIM,
     DO_MARK,
     DO_OPEN,
+    DO_PATCH,
+    DO_PATCH_GO,
+    DO_PIPE,
+    DO_PIPE_ACK,
+    DO_PIPE_END,
+    DO_PIPE_WRITE,
     DO_PLAY,
+    DO_POOL,
     DO_SEND,
     DO_TAPE,
+    DO_UNPATCH,
     FLUSHED,
     HANDSHAKE,
+    KEPT,
     TRIMMED,
     MARK,
+    PATCHED,
+    PIPED,
+    PIPE_ENDED,
     PLAYOUT_IDLE,
     PLAYOUT_STARTED,
     RTP_TIMEOUT,
     SOUND,
     SPEECH_ENDED,
     SPEECH_STARTED,
+    SPOKE,
+    UNPATCHED,
     Kind,
     Record,
     ring_commit,
+    ring_free,
+    ring_init,
     ring_peek,
     ring_release,
     ring_reserve,
@@ -94,7 +113,7 @@ from codecs_ext.tape cimport TapeOrder
 from codecs_ext.uplink cimport UplinkOptions, uplink_init
 from codecs_ext.resample import SOURCES
 
-__all__ = ["LEARN", "LEG_BYTES", "PlaneShard"]
+__all__ = ["LEARN", "LEG_BYTES", "PatchEnd", "PlaneShard"]
 
 LEG_BYTES = sizeof(Leg)
 LEARN = {"never": LEARN_NEVER, "port": LEARN_PORT, "any": LEARN_ANY}
@@ -127,6 +146,86 @@ cdef bint _spawn(pthread_t *thread, Shard *shard, bint realtime) noexcept nogil:
     return not failed
 
 
+cdef list _kept(const uint8_t *at, uint32_t size):
+    """``(pcm, media_time, arrival, flags)`` of each frame."""
+    cdef const uint8_t *end = at + size
+    cdef const Record *record
+    cdef list frames = []
+    while at < end:
+        record = <const Record *>at
+        if record.kind == AUDIO:
+            frames.append((PyBytes_FromStringAndSize(<const char *>(record + 1), record.bytes), record.media_time,
+                           record.stamp, record.flags))
+        at += record.size
+    return frames
+
+
+cdef class PatchEnd:
+    """The event loop's end of a patch. Every verb is harmless once it is over.
+
+    ``listener.on_patched()`` says that nothing more is handed up, and asks for ``go``; ``on_spoke(arrival)``,
+    ``on_answered(arrival)`` and ``on_kept(frames)`` tell what ``watch``, ``attend`` and ``keep`` ask for;
+    ``on_unpatched(sequence, behind)`` is the last.
+    """
+
+    cdef Patch *patch               # the leg's; NULL once it is over
+    cdef PlaneShard shard
+    cdef int slot
+    cdef object listener
+    cdef tuple last
+
+    cdef void over(self):
+        self.last = self.counts()
+        self.patch = NULL
+        self.shard = None
+
+    def go(self, sequence: int, behind: int, credit: int) -> bool:
+        """Frames go straight from here on, with the number ``sequence`` first; False if the command ring is full."""
+        if self.patch == NULL:
+            return True
+        lc_store(&self.patch.credit, credit)
+        return ring_tell(&self.shard.shard.commands, DO_PATCH_GO, self.slot, sequence, behind, 0)
+
+    def end(self) -> bool:
+        """``on_unpatched`` follows, and frames after it are handed up again; False if the command ring is full."""
+        return self.patch == NULL or self.shard._push(DO_UNPATCH, self.slot, 0)
+
+    def credit(self, size: int) -> None:
+        """So many bytes more may be sent."""
+        if self.patch != NULL:
+            lc_store(&self.patch.credit, self.patch.credit + <uint64_t><int64_t>size)
+
+    def allow(self, size: int) -> None:
+        """So many bytes more (or less) may be played."""
+        if self.patch != NULL:
+            lc_store(&self.patch.allowed, self.patch.allowed + <uint64_t><int64_t>size)
+
+    def attend(self) -> None:
+        """The next audio to be played begins an answer: it is told when it comes."""
+        if self.patch != NULL:
+            lc_store(&self.patch.attentive, 1)
+
+    def attended(self) -> bool:
+        """Whether that was still awaited; it is no more."""
+        return self.patch != NULL and lc_exchange(&self.patch.attentive, 0) != 0
+
+    def keep(self, on: bool) -> None:
+        """Whether frames are handed up before they are forgotten, half a second after they were sent."""
+        if self.patch != NULL:
+            lc_store(&self.patch.keep, on)
+
+    def watch(self, since: int) -> None:
+        """Speech that arrives then or later is told, once; 0: never."""
+        if self.patch != NULL:
+            lc_store(&self.patch.watch, since)
+
+    def counts(self) -> tuple[int, int, int]:
+        """``(spent, left_out, taken)``: bytes sent, frames for which there was no credit, bytes played."""
+        if self.patch == NULL:
+            return self.last
+        return lc_load(&self.patch.spent), lc_load(&self.patch.left_out), lc_load(&self.patch.taken)
+
+
 cdef class PlaneShard:
     """One media thread and its legs, each known by its slot.
 
@@ -142,6 +241,11 @@ cdef class PlaneShard:
     cdef list observers             # by slot
     cdef list keys                  # by slot: suite and keys of both directions, as last handed down
     cdef list loops                 # by slot: what a leg may be reading
+    cdef list patches               # by slot: a leg's PatchEnd, or None
+    cdef int patched                # how many there are
+    cdef Pipe **pipes               # by slot of their own; allocated and freed here
+    cdef list pipe_owners
+    cdef list free_pipes
     cdef list free_slots
     cdef set echoes                 # slots of legs that echo
     cdef int pooled                 # blocks that the thread has for them
@@ -168,6 +272,12 @@ cdef class PlaneShard:
         self.loops = [[] for _ in range(capacity)]
         self.free_slots = list(range(capacity - 1, -1, -1))
         self.echoes = set()
+        self.patches = [None] * capacity
+        self.pipes = <Pipe **>calloc(capacity, sizeof(Pipe *))
+        if self.pipes == NULL:
+            raise MemoryError
+        self.pipe_owners = [None] * capacity
+        self.free_pipes = list(range(capacity - 1, -1, -1))
         self.on_error = on_error
         self.on_closed = on_closed
         self.on_handshake = on_handshake
@@ -182,6 +292,7 @@ cdef class PlaneShard:
             self._end()
             shard_free(self.shard)
         free(self.legs)
+        free(self.pipes)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -232,6 +343,9 @@ cdef class PlaneShard:
                 self.shard.legs[slot] = self.legs[slot]
                 shard_close_leg(self.shard, slot)
                 self.drain()
+        for slot in range(self.shard.capacity):
+            if self.pipes[slot] != NULL:
+                self._forget_pipe(slot).ended(0)
 
     cdef void _join(self):
         if self.running:
@@ -244,14 +358,15 @@ cdef class PlaneShard:
         """Commands that the thread did not see own their blocks."""
         cdef Record *record = ring_peek(&self.shard.commands)
         while record != NULL:
-            if record.kind == DO_PLAY or record.kind == DO_MARK or record.kind == DO_DIAL:
+            if (record.kind == DO_PLAY or record.kind == DO_MARK or record.kind == DO_DIAL
+                    or record.kind == DO_PIPE_WRITE):
                 block_return(&self.shard.freed, <Block *>record.number)
+            elif record.kind == DO_POOL:
+                self._return_all(<Block *>record.number)
             elif record.kind == DO_CONNECT or record.kind == DO_KEY:
                 connection_drop(<const Connection *>(record + 1), &self.shard.freed)
             elif record.kind == DO_BRIDGE:
                 bridge_drop(<const BridgeOrder *>(record + 1), &self.shard.freed)
-            elif record.kind == DO_ECHO:
-                self._return_all(<Block *>record.number)
             ring_release(&self.shard.commands, record)
             record = ring_peek(&self.shard.commands)
 
@@ -264,8 +379,9 @@ cdef class PlaneShard:
             if self.legs != NULL and self.legs[slot] != NULL:
                 self.shard.legs[slot] = self.legs[slot]
                 shard_close_leg(self.shard, slot)
-                free(self.legs[slot])
-                self.legs[slot] = NULL
+                self._free_leg(slot)
+            if self.pipes != NULL and self.pipes[slot] != NULL:
+                pipe_free(self.pipes[slot])
 
     # --- legs ---------------------------------------------------------------------------------------------------------
 
@@ -299,6 +415,9 @@ cdef class PlaneShard:
         control_init(&leg.control, ssrc, cname, self.report_interval, seed)
         leg.tape.ring = &self.shard.tape
         leg.up.frames.tape = leg.down.tape = &leg.tape
+        leg.up.frames.patch = &leg.patch
+        leg.patch.events = &self.shard.events
+        leg.patch.slot = slot
         if control_fd >= 0:
             setsockopt(control_fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
         setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
@@ -469,42 +588,15 @@ cdef class PlaneShard:
 
     def echo(self, slot: int, on: bool) -> bool:
         """Plays what the leg hears, 20 ms behind, and hands it up no more; or the other way round."""
-        cdef Block *blocks = self._blocks_for(len(self.echoes | {slot}) if on else 0)
-        if not ring_tell(&self.shard.commands, DO_ECHO, slot, <int64_t>blocks, on, 0):
-            self._return_all(blocks)
+        if on and not self._fill_pool(len(self.echoes | {slot}) + self.patched):
+            return False
+        if not self._push(DO_ECHO, slot, on):
             return False
         if on:
             self.echoes.add(slot)
         else:
             self.echoes.discard(slot)
         return True
-
-    cdef Block *_blocks_for(self, int legs) except? NULL:
-        """A chain of those that the pool still lacks."""
-        cdef Block *chain = NULL
-        cdef Block *block
-        cdef int missing = ECHO_BLOCKS * legs - self.pooled
-        while missing > 0:
-            block = block_new(0, ECHO_SAMPLES, 0)
-            if block == NULL:
-                self._return_all(chain)
-                raise MemoryError
-            block.pool = &self.shard.pool
-            block.next = chain
-            chain = block
-            self.pooled += 1
-            missing -= 1
-        return chain
-
-    cdef void _return_all(self, Block *chain):
-        """Blocks that the thread has not seen."""
-        cdef Block *following
-        while chain != NULL:
-            following = chain.next
-            chain.pool = NULL
-            block_return(&self.shard.freed, chain)
-            self.pooled -= 1
-            chain = following
 
     def tape(self, slot: int, name: int, voice: bool, packets: bool, paused: bool, beep_ms: int,
              beep_both: bool) -> bool:
@@ -597,6 +689,132 @@ cdef class PlaneShard:
         """Ends the leg. ``on_closed`` follows as its last event."""
         return self._push(DO_CLOSE, slot, 0)
 
+    # --- connections to models ----------------------------------------------------------------------------------------
+
+    def pipe(self, fd: int, room: int, owner, pending: bytes, passing: int, fragments: bool) -> int:
+        """The thread speaks a connected, non-blocking stream socket from here on, and owns it; returns its slot.
+
+        ``pending``, ``passing`` and ``fragments`` are where a reader stands (``wsframe.Reader.backlog``); ``room`` bytes
+        of frames may wait to be sent. ``owner.heard(data)`` gets what is not played, as it came, and asks for ``pipe_ack``
+        when done; ``owner.ended(errno)`` is the last.
+        Raises ``ValueError`` if too much is pending, ``MemoryError`` without room; the socket is the caller's still then.
+        """
+        cdef Pipe *pipe
+        cdef const char *rest = pending
+        if len(pending) > PIPE_CARRY:
+            raise ValueError(f"{len(pending)} bytes of a frame have come already")
+        if not self.free_pipes:
+            raise MemoryError("all places for connections are taken")
+        pipe = pipe_new(fd, room)
+        if pipe == NULL:
+            raise MemoryError
+        pipe.slot = self.free_pipes[-1]
+        memcpy(pipe.carry, rest, len(pending))
+        pipe.carried = <int>len(pending)
+        pipe.passing = passing
+        pipe.fragments = fragments
+        if not self._push(DO_PIPE, pipe.slot, <int64_t>pipe):
+            pipe.fd = -1
+            pipe_free(pipe)
+            raise MemoryError("the command ring is full")
+        self.free_pipes.pop()
+        self.pipes[pipe.slot] = pipe
+        self.pipe_owners[pipe.slot] = owner
+        return pipe.slot
+
+    def pipe_write(self, slot: int, const uint8_t[::1] data not None) -> bool:
+        """Sends whole frames, behind what was written before; without any bytes, an end of file."""
+        cdef Py_ssize_t size = data.shape[0]
+        cdef Block *block = block_new(0, <int>((size + 1) >> 1), size)
+        blocks_free(&self.shard.freed)
+        if block == NULL:
+            raise MemoryError
+        if size:
+            memcpy(block.samples, &data[0], size)
+        return self._push_block(DO_PIPE_WRITE, slot, block)
+
+    def pipe_ack(self, slot: int, count: int) -> bool:
+        """The owner is done with the first ``count`` bytes that it heard, and with everything that they have led to."""
+        return self._push(DO_PIPE_ACK, slot, count)
+
+    def pipe_end(self, slot: int, abort: bool) -> bool:
+        """Closes the socket, at once or when everything is sent; ``ended`` follows."""
+        return self._push(DO_PIPE_END, slot, abort)
+
+    def pipe_counts(self, slot: int) -> tuple[int, int, int]:
+        """``(audio, sent, received)``: bytes of frames that the thread made, that the kernel took, and that came."""
+        cdef Pipe *pipe = self.pipes[slot]
+        return lc_load(&pipe.audio), lc_load(&pipe.sent), lc_load(&pipe.received)
+
+    def is_patched(self, slot: int) -> bool:
+        """Whether the leg has a patch, or still hears of the end of one."""
+        return self.patches[slot] is not None
+
+    def patch(self, slot: int, pipe: int, listener, stream: int, rate: int, told: int, gap: int, allowed: int):
+        """Patches a leg to a stream of a pipe of this shard; a ``PatchEnd``, or None if the command ring is full.
+
+        ``rate`` is that of the leg's uplink and of what is played, ``told`` the flags of frames that are passed on, ``gap``
+        the one of a frame behind frames left out, and ``allowed`` how many bytes may be played as things stand.
+        """
+        cdef Leg *leg = self.legs[slot]
+        cdef Record *record
+        cdef PatchOrder order
+        if rate != leg.up.options.rate or rate % 8000 or not resample_source_known(rate):
+            raise ValueError(f"{rate} Hz is not the leg's")
+        if self.patches[slot] is not None:
+            raise ValueError("the leg is patched already")
+        if leg.patch.kept.data == NULL and not ring_init(&leg.patch.kept, rate):
+            raise MemoryError
+        if not self._fill_pool(len(self.echoes) + self.patched + 1):
+            return None
+        record = ring_reserve(&self.shard.commands, DO_PATCH, slot, sizeof(order), 0)
+        if record == NULL:
+            return None
+        order = PatchOrder(stream, rate, told, gap)
+        record.number = pipe
+        memcpy(record + 1, &order, sizeof(order))
+        leg.patch.credit = leg.patch.spent = leg.patch.left_out = leg.patch.taken = 0
+        leg.patch.attentive = leg.patch.keep = leg.patch.watch = 0
+        leg.patch.allowed = allowed
+        ring_commit(&self.shard.commands)
+        cdef PatchEnd end = PatchEnd.__new__(PatchEnd)
+        end.patch = &leg.patch
+        end.shard = self
+        end.slot = slot
+        end.listener = listener
+        self.patches[slot] = end
+        self.patched += 1
+        return end
+
+    cdef bint _fill_pool(self, int legs) except -1:
+        """Blocks for so many legs that queue audio on the thread. False if the command ring is full."""
+        cdef Block *chain = NULL
+        cdef Block *block
+        cdef int missing = ECHO_BLOCKS * legs - self.pooled, count
+        for count in range(missing):
+            block = block_new(0, POOL_SAMPLES, 0)
+            if block == NULL:
+                self._return_all(chain)
+                raise MemoryError
+            block.pool = &self.shard.pool
+            block.next = chain
+            chain = block
+        if chain != NULL and not self._push(DO_POOL, 0, <int64_t>chain):
+            self._return_all(chain)
+            return False
+        if missing > 0:
+            self.pooled += missing
+        return True
+
+    cdef void _return_all(self, Block *chain):
+        """Blocks that the thread has not seen."""
+        cdef Block *following
+        while chain != NULL:
+            following = chain.next
+            chain.pool = NULL
+            block_return(&self.shard.freed, chain)
+            chain = following
+
     # --- events -------------------------------------------------------------------------------------------------------
 
     def drain(self) -> None:
@@ -657,10 +875,48 @@ cdef class PlaneShard:
             counts = self.counts(record.slot)
             self._forget(record.slot)
             self.on_closed(record.slot, observer, counts)
+        elif record.kind == PIPED:
+            self.pipe_owners[record.slot].heard(PyBytes_FromStringAndSize(<const char *>(record + 1), record.bytes))
+        elif record.kind == PIPE_ENDED:
+            self._forget_pipe(record.slot).ended(record.number)
+        elif self.patches[record.slot] is not None:
+            self._tell_patch(record, self.patches[record.slot])
 
-    cdef void _forget(self, int slot):
+    cdef object _tell_patch(self, const Record *record, PatchEnd end):
+        if record.kind == PATCHED:
+            end.listener.on_patched()
+        elif record.kind == SPOKE:
+            end.listener.on_spoke(record.stamp)
+        elif record.kind == ANSWERED:
+            end.listener.on_answered(record.stamp)
+        elif record.kind == KEPT:
+            end.listener.on_kept(_kept(<const uint8_t *>(record + 1), record.bytes))
+        elif record.kind == UNPATCHED:
+            self._unpatch(record.slot, end)
+            listener, end.listener = end.listener, None
+            listener.on_unpatched(record.number, record.media_time)
+
+    cdef void _unpatch(self, int slot, PatchEnd end):
+        end.over()
+        self.patches[slot] = None
+        self.patched -= 1
+
+    cdef object _forget_pipe(self, int slot):
+        owner, self.pipe_owners[slot] = self.pipe_owners[slot], None
+        pipe_free(self.pipes[slot])
+        self.pipes[slot] = NULL
+        self.free_pipes.append(slot)
+        return owner
+
+    cdef void _free_leg(self, int slot):
+        ring_free(&self.legs[slot].patch.kept)
         free(self.legs[slot])
         self.legs[slot] = NULL
+
+    cdef void _forget(self, int slot):
+        if self.patches[slot] is not None:      # its command found the leg closed
+            self._unpatch(slot, self.patches[slot])
+        self._free_leg(slot)
         self.observers[slot] = None
         self.keys[slot] = ((0, b""), (0, b""))
         self.loops[slot] = []

@@ -4,6 +4,7 @@ from codecs_ext.resample cimport Resampler
 
 cdef enum:
     SLACK = 8                   # samples that a buffer for ``playout_take`` has beyond what is asked for
+    POOL_SAMPLES = 320          # of a block of a shard's pool: 20 ms at 16 kHz
 
 cdef struct Block:
     Block *next

@@ -17,6 +17,13 @@ cdef enum Kind:
     HANDSHAKE
     SOUND                       # an edge: ``number`` is when, a payload of 8 octets its sound
     FIRST_PACKET
+    PIPED                       # of a connection, whose slot it names; those below are of legs again
+    PIPE_ENDED
+    PATCHED
+    UNPATCHED
+    KEPT
+    SPOKE
+    ANSWERED
     # event loop to plane
     DO_OPEN
     DO_CONNECT
@@ -33,6 +40,14 @@ cdef enum Kind:
     DO_SEND
     DO_ECHO
     DO_LISTEN
+    DO_PIPE                     # these are of connections
+    DO_PIPE_WRITE
+    DO_PIPE_ACK
+    DO_PIPE_END
+    DO_PATCH
+    DO_PATCH_GO
+    DO_UNPATCH
+    DO_POOL
 
 cdef struct Record:
     uint32_t size               # with this header and the padding

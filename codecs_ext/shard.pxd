@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from codecs_ext.leg cimport Leg
 from codecs_ext.linux cimport epoll_event, iovec, mmsghdr, sockaddr_storage
+from codecs_ext.pipes cimport Pipes
 from codecs_ext.playout cimport Block
 from codecs_ext.ring cimport Ring
 
@@ -59,6 +60,7 @@ cdef struct Shard:
     sockaddr_storage sources[BATCH]
     uint8_t controls[BATCH][CONTROL]
     uint8_t datagrams[BATCH][DATAGRAM]
+    Pipes pipes                 # connections to models that this thread speaks
 
 cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes, uint64_t tape_bytes) noexcept nogil
 cdef void shard_free(Shard *shard) noexcept nogil

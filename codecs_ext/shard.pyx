@@ -90,6 +90,8 @@ from codecs_ext.linux cimport (
     write,
 )
 from codecs_ext.onset cimport OnsetOptions
+from codecs_ext.patch cimport PARTING
+from codecs_ext.pipes cimport pipes_command, pipes_flush, pipes_free, pipes_init, pipes_patch, pipes_read, pipes_unpatch
 from codecs_ext.playout cimport Block, block_return, blocks_free
 from codecs_ext.ring cimport (
     CLOSED,
@@ -105,9 +107,14 @@ from codecs_ext.ring cimport (
     DO_TRIM,
     DO_MARK,
     DO_OPEN,
+    DO_PATCH,
+    DO_PIPE,
+    DO_PIPE_END,
     DO_PLAY,
+    DO_POOL,
     DO_SEND,
     DO_TAPE,
+    DO_UNPATCH,
     Record,
     ring_free,
     ring_init,
@@ -137,6 +144,7 @@ cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes
     if shard == NULL:
         return NULL
     shard.capacity = capacity
+    shard.pipes.epoll = -1
     shard.legs = <Leg **>calloc(capacity, sizeof(Leg *))
     shard.due = <int64_t *>calloc(capacity, sizeof(int64_t))
     shard.wake = <int64_t *>calloc(capacity, sizeof(int64_t))
@@ -151,6 +159,7 @@ cdef Shard *shard_new(int capacity, uint64_t event_bytes, uint64_t command_bytes
     setsockopt(shard.stamping, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))
     if (not ring_init(&shard.events, event_bytes) or not ring_init(&shard.commands, command_bytes)
             or not ring_init(&shard.tape, tape_bytes)
+            or not pipes_init(&shard.pipes, capacity, &shard.events, shard.legs, shard.due, &shard.pool, &shard.freed)
             or shard.legs == NULL or shard.due == NULL or shard.wake == NULL or shard.turn == NULL or shard.ready == NULL
             or shard.epoll < 0 or shard.timer < 0 or shard.wake_fd < 0 or shard.stamping < 0):
         shard_free(shard)
@@ -173,6 +182,7 @@ cdef void shard_free(Shard *shard) noexcept nogil:
     ring_free(&shard.events)
     ring_free(&shard.commands)
     ring_free(&shard.tape)
+    pipes_free(&shard.pipes)
     blocks_free(&shard.freed)
     blocks_free(&shard.pool)
     free(shard.legs)
@@ -237,7 +247,7 @@ cdef void shard_close_leg(Shard *shard, uint32_t slot) noexcept nogil:
     leg.closing = True
     shard.due[slot] = OFF
     shard.wake[slot] = OFF
-    if not ring_tell(&shard.events, CLOSED, slot, 0, 0, shard.now):
+    if not pipes_unpatch(&shard.pipes, leg) or not ring_tell(&shard.events, CLOSED, slot, 0, 0, shard.now):
         shard.wake[slot] = shard.now        # the ring is full: again at the next tick, this one must not be lost
         return
     shard.legs[slot] = NULL
@@ -254,18 +264,20 @@ cdef void _bridge(Shard *shard, Leg *leg, const BridgeOrder *order) noexcept nog
         leg_bridge(leg, other, order)
 
 
-cdef void _echo(Shard *shard, Leg *leg, const Record *record) noexcept nogil:
-    """``media_time`` says whether; ``number`` is a chain of blocks for the pool, if there are any."""
-    cdef Block *block = <Block *>record.number
+cdef void _fill_pool(Shard *shard, Block *block) noexcept nogil:
+    """A chain of blocks that go back there whenever they have been played."""
     cdef Block *following
     while block != NULL:
         following = block.next
         block_return(&shard.freed, block)
         block = following
-    if leg != NULL and not leg.closing:
-        leg.up.frames.echo = Echo(NULL, &shard.pool, &shard.tick, False)
-        if record.media_time:
-            leg.up.frames.echo.down = &leg.down
+
+
+cdef void _echo(Shard *shard, Leg *leg, const Record *record) noexcept nogil:
+    """``number`` says whether."""
+    leg.up.frames.echo = Echo(NULL, &shard.pool, &shard.tick, False)
+    if record.number:
+        leg.up.frames.echo.down = &leg.down
 
 
 cdef void _command(Shard *shard, const Record *record) noexcept nogil:
@@ -274,10 +286,13 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
     if record.kind == DO_OPEN:
         _open(shard, record.slot, <Leg *>record.number)
         return
-    leg = shard.legs[record.slot]
-    if record.kind == DO_ECHO:
-        _echo(shard, leg, record)
+    if record.kind == DO_POOL:
+        _fill_pool(shard, <Block *>record.number)
         return
+    if DO_PIPE <= record.kind <= DO_PIPE_END:
+        pipes_command(&shard.pipes, record)
+        return
+    leg = shard.legs[record.slot]
     if leg == NULL or leg.closing:
         if record.kind == DO_PLAY or record.kind == DO_MARK or record.kind == DO_DIAL:
             block_return(&shard.freed, <Block *>record.number)
@@ -317,6 +332,10 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
                      <int>(record.bytes - sizeof(sockaddr_storage)))
     elif record.kind == DO_BRIDGE:
         _bridge(shard, leg, <const BridgeOrder *>(record + 1))
+    elif record.kind == DO_ECHO:
+        _echo(shard, leg, record)
+    elif DO_PATCH <= record.kind <= DO_UNPATCH:
+        pipes_patch(&shard.pipes, leg, record)
     elif record.kind == DO_CLOSE:
         shard_close_leg(shard, record.slot)
         return
@@ -438,6 +457,8 @@ cdef void _timers(Shard *shard) noexcept nogil:
             if shard.legs[slot].closing:
                 shard_close_leg(shard, <uint32_t>slot)
             else:
+                if shard.legs[slot].patch.state == PARTING:
+                    pipes_unpatch(&shard.pipes, shard.legs[slot])
                 leg_timer(shard.legs[slot], shard.now)
                 if shard.legs[slot].control.due <= shard.now:
                     _report(shard, shard.legs[slot])
@@ -552,9 +573,11 @@ cdef void *shard_run(void *argument) noexcept nogil:
         shard.real_offset = shard.now - nanoseconds(CLOCK_REALTIME)
         _account(shard, passed)
         _commands(shard)
+        shard.costs.syscalls += pipes_read(&shard.pipes, shard.tick, shard.now)
         _send(shard)
         _receive(shard)
         _timers(shard)
+        shard.costs.syscalls += pipes_flush(&shard.pipes, shard.highest)
         if shard.drag_ns:
             _drag(shard)
         _wake_loop(shard)

@@ -1,6 +1,14 @@
 """Audio messages of the native plug protocol, as whole WebSocket frames (RFC 6455 5.2)."""
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+cdef enum:
+    AUDIO_HEADER = 24           # of the native protocol, before the samples
+
+cdef void frame_mask(uint8_t* at, Py_ssize_t length, const uint8_t* key) noexcept nogil
+cdef Py_ssize_t frame_head(Py_ssize_t payload) noexcept nogil
+cdef void frame_audio(uint8_t* at, Py_ssize_t head, uint32_t stream, uint32_t sequence, uint64_t timestamp,
+                      uint32_t request, unsigned int flags, const uint8_t* pcm, Py_ssize_t size, const uint8_t* key) noexcept nogil
 
 
 cdef class Writer:

@@ -39,7 +39,7 @@ cdef inline uint32_t _get32(const uint8_t* at) noexcept nogil:
     return (<uint32_t>at[0] << 24) | (<uint32_t>at[1] << 16) | (<uint32_t>at[2] << 8) | at[3]
 
 
-cdef inline void _mask(uint8_t* at, Py_ssize_t length, const uint8_t* key) noexcept nogil:
+cdef void frame_mask(uint8_t* at, Py_ssize_t length, const uint8_t* key) noexcept nogil:
     """RFC 6455 5.3, eight bytes at a time; masking and unmasking are the same."""
     cdef uint64_t wide
     cdef uint64_t word
@@ -81,9 +81,32 @@ cdef inline void _put_base64(const uint8_t* source, Py_ssize_t size, uint8_t* at
         at[3] = c"="
 
 
-cdef inline Py_ssize_t _head_size(Py_ssize_t payload) noexcept nogil:
+cdef Py_ssize_t frame_head(Py_ssize_t payload) noexcept nogil:
     """RFC 6455 5.2: the two bytes, and the longer forms of the length."""
     return 10 if payload > 65535 else 4 if payload > 125 else 2
+
+
+cdef void frame_audio(uint8_t* at, Py_ssize_t head, uint32_t stream, uint32_t sequence, uint64_t timestamp,
+                      uint32_t request, unsigned int flags, const uint8_t* pcm, Py_ssize_t size, const uint8_t* key) noexcept nogil:
+    """A whole frame of audio whose head has ``head`` bytes; masked by the four bytes of ``key``, unless it is NULL."""
+    cdef Py_ssize_t payload = HEADER + size
+    cdef uint8_t* body = at + head + (0 if key == NULL else 4)
+    _put_head(at, FIN_BINARY, head, payload)
+    _put32(body, stream)
+    _put32(body + 4, sequence)
+    _put32(body + 8, <uint32_t>(timestamp >> 32))
+    _put32(body + 12, <uint32_t>timestamp)
+    _put32(body + 16, request)
+    body[20] = (flags >> 8) & 0xFF
+    body[21] = flags & 0xFF
+    body[22] = 0
+    body[23] = 0
+    if size:
+        memcpy(body + HEADER, pcm, size)
+    if key != NULL:
+        at[1] |= MASK_BIT
+        memcpy(at + head, key, 4)
+        frame_mask(body, payload, at + head)
 
 
 cdef inline void _put_head(uint8_t* at, uint8_t first, Py_ssize_t head, Py_ssize_t payload) noexcept nogil:
@@ -143,32 +166,15 @@ cdef class Writer:
                          unsigned long long timestamp, unsigned long request, unsigned int flags, const uint8_t* pcm,
                          Py_ssize_t size):
         """A whole frame whose head has ``head`` bytes."""
-        cdef Py_ssize_t payload = HEADER + size
-        cdef uint8_t* body = at + head + (4 if self._masked else 0)
-        cdef uint32_t key
-        _put_head(at, FIN_BINARY, head, payload)
-        _put32(body, <uint32_t>stream)
-        _put32(body + 4, <uint32_t>sequence)
-        _put32(body + 8, <uint32_t>(timestamp >> 32))
-        _put32(body + 12, <uint32_t>timestamp)
-        _put32(body + 16, <uint32_t>request)
-        body[20] = (flags >> 8) & 0xFF
-        body[21] = flags & 0xFF
-        body[22] = 0
-        body[23] = 0
-        if size:
-            memcpy(body + HEADER, pcm, size)
-        if self._masked:
-            key = self._next_key()
-            at[1] |= MASK_BIT
-            memcpy(at + head, &key, 4)
-            _mask(body, payload, at + head)
+        cdef uint32_t key = self._next_key() if self._masked else 0
+        frame_audio(at, head, <uint32_t>stream, <uint32_t>sequence, timestamp, <uint32_t>request, flags, pcm, size,
+                    <const uint8_t*>&key if self._masked else NULL)
 
     cdef Py_ssize_t _audio_size(self, Py_ssize_t size) except -1:
         """Bytes of a frame with ``size`` bytes of audio."""
         if size > 65536:
             raise ValueError(f"{size} bytes of audio in one message; the limit is {MAX_PAYLOAD}")
-        return _head_size(HEADER + size) + (4 if self._masked else 0) + HEADER + size
+        return frame_head(HEADER + size) + (4 if self._masked else 0) + HEADER + size
 
     cpdef bytes audio(
         self,
@@ -185,7 +191,7 @@ cdef class Writer:
         """
         cdef Py_ssize_t size = pcm.shape[0]
         cdef bytes frame = PyBytes_FromStringAndSize(NULL, self._audio_size(size))
-        self._put_audio(<uint8_t*>PyBytes_AS_STRING(frame), _head_size(HEADER + size), stream, sequence, timestamp,
+        self._put_audio(<uint8_t*>PyBytes_AS_STRING(frame), frame_head(HEADER + size), stream, sequence, timestamp,
                         request, flags, &pcm[0] if size else NULL, size)
         return frame
 
@@ -197,7 +203,7 @@ cdef class Writer:
         cdef Py_ssize_t start = PyBytes_GET_SIZE(before)
         cdef Py_ssize_t rest = PyBytes_GET_SIZE(after)
         cdef Py_ssize_t payload = start + size + rest
-        cdef Py_ssize_t head = _head_size(payload)
+        cdef Py_ssize_t head = frame_head(payload)
         cdef Py_ssize_t body = head + (4 if self._masked else 0)
         cdef uint32_t key = 0
         if audio_bytes > 65536:
@@ -216,7 +222,7 @@ cdef class Writer:
         if self._masked:
             at[1] |= MASK_BIT
             memcpy(at + head, &key, 4)
-            _mask(at + body, payload, at + head)
+            frame_mask(at + body, payload, at + head)
         return frame
 
 
@@ -259,7 +265,7 @@ cdef class Outbox:
             return False
         if self._size + more > PyByteArray_GET_SIZE(self._frames):
             PyByteArray_Resize(self._frames, 2 * (self._size + more))
-        self._writer._put_audio(<uint8_t*>PyByteArray_AS_STRING(self._frames) + self._size, _head_size(HEADER + size),
+        self._writer._put_audio(<uint8_t*>PyByteArray_AS_STRING(self._frames) + self._size, frame_head(HEADER + size),
                                 stream, sequence, timestamp, request, flags, &pcm[0] if size else NULL, size)
         self._size += more
         return True
@@ -306,6 +312,16 @@ cdef class Voice:
         self._behind = 0
         return True
 
+    def hand_over(self):
+        """``(sequence, behind)`` for another who speaks on from here."""
+        return self._sequence, self._behind
+
+    def take_back(self, unsigned long sequence, unsigned int behind, long long credit):
+        """Speaks on where another has ended."""
+        self._sequence = sequence
+        self._behind = behind
+        self.credit = credit
+
 
 cdef class Reader:
     """Takes the bytes of a connection after its handshake and separates audio from the rest.
@@ -321,6 +337,11 @@ cdef class Reader:
         self._max_payload = max_payload
         self._passing = 0
         self._pending = b""
+
+    def backlog(self):
+        """``(pending, passing, fragments)``, for another who reads on from here: the beginning of a frame, so many bytes
+        that belong to none of ours, and whether a fragmented message is open."""
+        return self._pending, self._passing, self._fragments
 
     cpdef list feed(self, bytes data):
         """What the bytes complete, in order: a tuple for each frame of audio (as ``unpack`` returns it; plain: for each
@@ -377,7 +398,7 @@ cdef class Reader:
                 if self._masked or self._plain:
                     plain = PyBytes_FromStringAndSize(<const char*>at + here + body, <Py_ssize_t>payload)
                     if self._masked:
-                        _mask(<uint8_t*>PyBytes_AS_STRING(plain), <Py_ssize_t>payload, at + here + head)
+                        frame_mask(<uint8_t*>PyBytes_AS_STRING(plain), <Py_ssize_t>payload, at + here + head)
                     if self._plain:
                         found.append((<int>opcode, plain))
                     else:

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from gateway.audio import Encoding
 from gateway.sdp.types import Stream
 from gateway.units import Nanos, Samples
+from gateway.wire.pipe import Patch, PatchListener, PatchTerms, Socket
 
 __all__ = [
     "PLAYED_RATES",
@@ -255,9 +256,12 @@ class Leg(Protocol):
         answers."""
 
     def echo(self, on: bool) -> None:
-        """Plays what the leg hears, resampled to its uplink rate and back, 20 ms behind the first frame.
+        """Plays what the leg hears, resampled to its uplink rate and back, 20 ms behind the first frame. ``on_audio``
+        is not called meanwhile; everything else goes on."""
 
-        ``on_audio`` is not called meanwhile; everything else goes on."""
+    def patch(self, socket: Socket, listener: PatchListener, terms: PatchTerms) -> Patch | None:
+        """Frames pass between the leg and a model's connection without the event loop (``gateway.wire.pipe``), and
+        ``on_audio`` is not called meanwhile. None: not now, or never, as the connection is another shard's."""
 
     def tape(self, order: TapeOrder) -> None:
         """What is copied for recordings and captures; they call it themselves."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -11,17 +9,18 @@ from codecs_ext.codec import Kernel
 from codecs_ext.plane import PlaneShard
 from codecs_ext.srtp import PROFILES
 from gateway.audio import Encoding
-from gateway.errors import MisuseError, ResourceError
+from gateway.errors import MisuseError
 from gateway.media.codecs.contract import Codecs
 from gateway.media.contract import Hearing, LegObserver, LegStats, Stream, TapeOrder
+from gateway.media.pipe import LegPatch, PlanePipe
 from gateway.media.quality import leg_stats
+from gateway.media.verbs import Verbs
 from gateway.sdp.types import DtlsPeer, SrtpKeys
 from gateway.units import MS, Nanos, Samples
+from gateway.wire.pipe import Backlog, PatchListener, PatchTerms, Piped, Socket
 
-__all__ = ["PlaneLeg", "Verbs"]
+__all__ = ["PlaneLeg"]
 
-_RETRY_S: Final = 0.005
-_BACKLOG: Final = 10_000
 _TONE: Final = Nanos(100 * MS)
 _GAP: Final = Nanos(100 * MS)
 _AT_ONCE: Final = Nanos(0)
@@ -244,6 +243,22 @@ class PlaneLeg:
         """Drops what is queued beyond ``position``; ``on_trimmed`` answers."""
         self._do(self._shard.trim, number, position)
 
+    def patch(self, socket: Socket, listener: PatchListener, terms: PatchTerms) -> LegPatch | None:
+        """Frames pass between the leg and a model's connection in the plane. None: not now, or never, as the connection
+        is another shard's."""
+        if self._closed or self._verbs.waiting or self._shard.is_patched(self._slot) or terms.rate != self._rate:
+            return None
+        pipe = socket.hand_over(self._take)
+        if not isinstance(pipe, PlanePipe) or not pipe.is_on(self._shard):
+            return None
+        end = self._shard.patch(
+            self._slot, pipe.slot, listener, terms.stream, terms.rate, terms.told, terms.gap, terms.allowed
+        )
+        return None if end is None else LegPatch(end, self._verbs)
+
+    def _take(self, fd: int, room: int, backlog: Backlog, protocol: Piped) -> PlanePipe:
+        return PlanePipe(self._shard, self._verbs, fd, room=room, backlog=backlog, protocol=protocol)
+
     def tape(self, order: TapeOrder) -> None:
         """What is copied for the recorder; called by ``recording.recorder.LegTape``."""
         self._do(
@@ -291,38 +306,3 @@ class PlaneLeg:
                 self._verbs.do(verb, self._slot, *arguments)
         except ValueError as error:
             raise MisuseError(str(error)) from error
-
-
-class Verbs:
-    """Verbs on their way to one shard. They wait here only while its ring is full: the thread has not run for long."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self.waiting: deque[tuple[Callable[..., bool], tuple[object, ...]]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-
-    def do(self, verb: Callable[..., bool], *arguments: object) -> None:
-        """Now, or after those that wait already. Raises ``ResourceError`` if too many do."""
-        if not self.waiting and verb(*arguments):
-            return
-        if len(self.waiting) >= _BACKLOG:
-            raise ResourceError(f"the media thread has not run for long: {_BACKLOG} commands wait for it")
-        self.waiting.append((verb, arguments))
-        if self._timer is None:
-            self._timer = self._loop.call_later(_RETRY_S, self._retry)
-
-    def _retry(self) -> None:
-        self._timer = None
-        while self.waiting:
-            verb, arguments = self.waiting[0]
-            if not verb(*arguments):
-                self._timer = self._loop.call_later(_RETRY_S, self._retry)
-                return
-            self.waiting.popleft()
-
-    def drop(self) -> None:
-        """The shard is going away."""
-        self.waiting.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

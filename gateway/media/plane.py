@@ -27,12 +27,13 @@ from gateway.errors import MisuseError, ResourceError
 from gateway.media.codecs.contract import Codecs
 from gateway.media.contract import LegObserver
 from gateway.media.costs import PlaneCosts, plane_costs
-from gateway.media.leg import PlaneLeg, Verbs
+from gateway.media.leg import PlaneLeg
 from gateway.media.load import LoadGauge, ShardLoad
 from gateway.media.options import MediaOptions
 from gateway.media.ports import PortPool
 from gateway.media.quality import leg_stats
 from gateway.media.recording.recorder import LegTape, Recorder, TapedLeg
+from gateway.media.verbs import Verbs
 from gateway.sdp.types import AudioFormat, DtlsPeer
 from gateway.units import MS, Nanos
 

@@ -23,10 +23,10 @@ class MeasuredSession(BaseSession):
         """What is spoken, where it is known."""
         self._answer_start = Samples(0)
 
-    def audio_came(self, elapsed: Nanos | None = None) -> None:
-        """A burst of the answer has arrived; only the first of a turn counts."""
+    def audio_came(self, elapsed: Nanos | None = None, at: Nanos | None = None) -> None:
+        """A burst of the answer has arrived, now or then; only the first of a turn counts."""
         if Stamp.SPEECH_ENDED in self.call.timeline.turn(self.turn).stamps:
-            self.call.timeline.stamp(self.turn, Stamp.TTS_FIRST_AUDIO, self.call.now())
+            self.call.timeline.stamp(self.turn, Stamp.TTS_FIRST_AUDIO, self.call.now() if at is None else at)
             self.call.timeline.model_took(self.turn, "tts", elapsed)
 
     def played_ms(self, position: Samples) -> int:

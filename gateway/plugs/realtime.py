@@ -24,11 +24,21 @@ from gateway.plugs.pipeline_options import FailureOptions
 from gateway.plugs.recollection import Recollection
 from gateway.plugs.roles import Names
 from gateway.plugs.wav import Clip, apology, read_wav
-from gateway.providers.contract import Brief, Failed, Interrupted, RealtimeResult, Said, Speech, Transcript
+from gateway.providers.contract import (
+    AnswerBegan,
+    Brief,
+    Failed,
+    Interrupted,
+    RealtimeResult,
+    Said,
+    Speech,
+    Transcript,
+)
 from gateway.providers.router.effects import Lost, Moved
 from gateway.providers.router.options import FailoverOptions
 from gateway.providers.router.realtime import RealtimeFailover
-from gateway.providers.router.session import Notice, RoutedRealtime
+from gateway.providers.router.realtime_session import RoutedRealtime
+from gateway.providers.router.session import Notice
 from gateway.providers.router.upstream import Upstream
 from gateway.units import Nanos, Samples, to_ms
 
@@ -132,6 +142,8 @@ class RealtimePlugSession(MeasuredSession):
     def answered(self) -> None:
         if not self._session.ready:
             self._lost()
+        if self.leg is not None:
+            self._session.join(self.leg)
 
     async def close(self) -> None:
         await super().close()
@@ -183,6 +195,9 @@ class RealtimePlugSession(MeasuredSession):
                 self.leg.play(audio, rate, encoding)
             case Transcript(language=language, final=True) if language:
                 self.language = language
+            case AnswerBegan(at):
+                self._name_model()
+                self.audio_came(at=at)
             case Said(text, final=True):
                 self.call.log("said", turn=self.turn, said=text)
             case Interrupted() if self.leg is not None and not self._apologising:

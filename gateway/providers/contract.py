@@ -18,10 +18,12 @@ from gateway.options import Options
 from gateway.turns.alignment import Word
 from gateway.turns.history import Message, Tool, ToolUse
 from gateway.units import Nanos, Samples
+from gateway.wire.pipe import Frame, PatchLeg
 
 __all__ = [
     "NOBODY",
     "NO_BRIEF",
+    "AnswerBegan",
     "Beside",
     "Brief",
     "Bye",
@@ -34,6 +36,8 @@ __all__ = [
     "Message",
     "ModelInfo",
     "Party",
+    "PatchEar",
+    "Patchable",
     "Provider",
     "ProviderSpec",
     "RealtimeSession",
@@ -203,6 +207,13 @@ class Speech:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerBegan:
+    """What a realtime model says goes straight to the telephone; its answer began to come then."""
+
+    at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechDone:
     """All audio of a request has been delivered (or its cancel is acknowledged)."""
 
@@ -261,7 +272,7 @@ Beside = Bye | Unasked | Digits | LanguageWanted
 """What an LLM tells that belongs to no request."""
 LlmResult = Token | ToolCall | Generated | Beside | Usage | Failed
 TtsResult = Speech | Words | SpeechDone | Usage | Failed
-RealtimeResult = Speech | SpeechDone | Interrupted | Transcript | Said | ToolCall | Usage | Failed
+RealtimeResult = Speech | AnswerBegan | SpeechDone | Interrupted | Transcript | Said | ToolCall | Usage | Failed
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------
@@ -335,6 +346,37 @@ class Straight(Protocol):
     its listener: fifty times a second for each call, and nothing between model and telephone needs to look at it."""
 
     straight: Callable[[bytes, int], None] | None
+
+
+class PatchEar(Protocol):
+    """Who asked for the patch of a ``Patchable``; frames and verbs of the session are his again after the last."""
+
+    def on_patched(self, session: Patchable) -> None:
+        """Frames of the leg do not come to its observer any more."""
+
+    def on_spoke(self, session: Patchable) -> None:
+        """The caller speaks, and ``watch`` asked for it."""
+
+    def on_kept(self, session: Patchable, frames: Sequence[Frame]) -> None:
+        """What the session has heard last, in order, and each frame once."""
+
+    def on_unpatched(self, session: Patchable) -> None: ...
+
+
+class Patchable(Straight, Protocol):
+    """A ``RealtimeSession`` whose audio can pass between leg and server without the event loop."""
+
+    def patch(self, leg: PatchLeg, ear: PatchEar) -> None:
+        """As soon as it can be, if it can."""
+
+    def attend(self) -> None:
+        """The next audio begins an answer: ``AnswerBegan`` tells when it was played, or ``Speech`` brings it."""
+
+    def keep(self, on: bool) -> None:
+        """``on_kept`` gets all that the caller says from now on, and half a second before; or only the end of it."""
+
+    def watch(self, since: Nanos) -> None:
+        """``on_spoke`` tells when the caller speaks then or later, once."""
 
 
 class Provider(Protocol):

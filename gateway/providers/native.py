@@ -36,7 +36,8 @@ from gateway.providers.contract import (
     TtsResult,
 )
 from gateway.providers.native_connection import Connection, Limits
-from gateway.providers.native_sessions import Llm, Realtime, Session, Stt, Tts
+from gateway.providers.native_realtime import Realtime
+from gateway.providers.native_sessions import Llm, Session, Stt, Tts
 from gateway.units import SECOND
 from gateway.wire.messages import MAX_AUDIO_BYTES, MAX_TEXT_BYTES, SUBPROTOCOL
 from gateway.wire.socket import WebSocket

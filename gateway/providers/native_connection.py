@@ -67,6 +67,7 @@ class Connection:
         self._last_number = 0
         self._timer: asyncio.TimerHandle | None = None
         self._ticked = self._heard = self._probed = loop.time()
+        self._received = 0
 
     def bind(self, socket: WebSocket) -> WebSocket:
         """Tells the connection its socket, which needs the connection to be made."""
@@ -90,6 +91,15 @@ class Connection:
     def send(self, kind: str, **fields: object) -> None:
         if self._socket is not None:
             self._socket.send_text(encode(kind, **fields))
+
+    @property
+    def socket(self) -> WebSocket | None:
+        return self._socket
+
+    @property
+    def is_plain(self) -> bool:
+        """Open, and without TLS."""
+        return self._socket is not None and self._socket.is_plain
 
     @property
     def outbox(self) -> Outbox | None:
@@ -169,6 +179,8 @@ class Connection:
 
     def _tick(self) -> None:
         now = self.loop.time()
+        if self._socket is not None and self._received != self._socket.received:
+            self._received, self._heard = self._socket.received, now
         elapsed, self._ticked = now - self._ticked, now
         for stream in [stream for stream in self._owing if not stream.give_credit(elapsed)]:
             self._owing.discard(stream)

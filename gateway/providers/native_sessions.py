@@ -1,4 +1,5 @@
-"""The four sessions of the native plug protocol: verbs to control messages, messages to results.
+"""The sessions of the native plug protocol: verbs to control messages, messages to results. ``native_realtime.py`` has
+the fourth.
 
 A session is a stream on the provider's connection. Its audio path makes no task and waits for nothing; what the
 server's credit does not cover is left out and counted, because late audio is worth nothing to a model that listens
@@ -16,11 +17,9 @@ from gateway.errors import ProviderError, RemoteError
 from gateway.providers.contract import (
     Failed,
     Generated,
-    Interrupted,
     LlmResult,
     Message,
     ModelInfo,
-    RealtimeResult,
     Speech,
     SpeechDone,
     SttResult,
@@ -36,17 +35,17 @@ from gateway.units import MS, SECOND, Nanos, Samples, from_ms
 from gateway.wire.messages import Flags, from_clock
 from gateway.wire.socket import AudioMessage
 
-__all__ = ["Llm", "Realtime", "Session", "Stt", "Tts"]
+__all__ = ["CREDIT_MAX", "TOLD", "Llm", "Session", "Stt", "Tts"]
 
 _R = TypeVar("_R")
 
 _BYTES_PER_SAMPLE: Final = 2
-_CREDIT_MAX: Final = 1 << 62
+CREDIT_MAX: Final = 1 << 62
 _GRAINS: Final = 10
 """While audio comes, credit is given back by the tenth of the window: a message costs as much as much audio does."""
 _BUSY: Final = {"busy", "too_many_requests"}
 """Codes of an error that say no more than "too much at once"."""
-_TOLD: Final = int(Flags.SPEECH | Flags.CONCEALED)
+TOLD: Final = int(Flags.SPEECH | Flags.CONCEALED)
 """Of what the plane knows of a frame, what the protocol has a word for."""
 
 
@@ -79,7 +78,7 @@ class Session(Generic[_R]):
         """Audio has come since credit was last looked at: the server does not wait for any."""
         self._choked_since: float | None = None
         self.number = connection.attach(self)
-        self._voice = Voice(self.number, rate, _TOLD, Flags.GAP)
+        self._voice = Voice(self.number, rate, TOLD, Flags.GAP)
 
     # --- verbs --------------------------------------------------------------------------------------------------------
 
@@ -99,7 +98,7 @@ class Session(Generic[_R]):
             case "opened":
                 self._on_opened(message)
             case "credit":
-                self._voice.credit = min(self._voice.credit + message["bytes"], _CREDIT_MAX)
+                self._credited(message["bytes"])
             case "closed":
                 self.fail("the server closed the session", transient=True)
             case "error":
@@ -173,10 +172,16 @@ class Session(Generic[_R]):
             self._choked()
 
     def _choked(self) -> None:
-        """No credit: leave the frame out; a server that takes nothing for a whole timeout has stalled."""
+        """No credit: leave the frame out; a server that takes nothing for a whole timeout has failed."""
         if self._ended or not self.opened.done():
             return
         self.dropped += 1
+        self._stalled()
+
+    def _stalled(self) -> None:
+        """A frame was left out and none was sent since the last time."""
+        if self._ended:
+            return
         now = self._connection.loop.time()
         if self._choked_since is None:
             self._choked_since = now
@@ -223,8 +228,16 @@ class Session(Generic[_R]):
         if size > 0 and not self._ended:
             self._owed -= size
             self._played = max(0, self._played - size)
-            self._allowed += size
+            self._allow(size)
             self._send("credit", bytes=size)
+
+    def _allow(self, size: int) -> None:
+        """The server may send so much more."""
+        self._allowed += size
+
+    def _credited(self, size: int) -> None:
+        """The server takes so much more."""
+        self._voice.credit = min(self._voice.credit + size, CREDIT_MAX)
 
     def _on_opened(self, message: Mapping[str, Any]) -> None:
         model = message["model"]
@@ -396,39 +409,3 @@ class Tts(Session[TtsResult]):
             cancelled = self._finish(request)
             if cancelled is not None:
                 self._tell(SpeechDone(request, cancelled or message.get("cancelled", False)))
-
-
-class Realtime(Session[RealtimeResult]):
-    """A speech-to-speech model: it takes the turns, the gateway plays."""
-
-    role = "realtime"
-    straight: Callable[[bytes, int], None] | None = None
-
-    def audio(self, pcm: bytes, media_time: Samples, flags: int) -> None:
-        if self._voice.send(self._connection.outbox, pcm, media_time, flags):
-            self._choked_since = None
-        else:
-            self._choked()
-
-    def interrupted(self, played_ms: int) -> None:
-        self._send("interrupted", played_ms=played_ms)
-        self._return(self._owed)
-
-    def tool_result(self, call: str, text: str) -> None:
-        """The protocol knows no tools."""
-
-    def on_speech(self, request: int, pcm: bytes) -> None:
-        if self.straight is not None:
-            self.straight(pcm, self._rate)
-        else:
-            self._tell(Speech(0, pcm, self._rate))
-
-    def on_reply(self, kind: str, message: Mapping[str, Any]) -> None:
-        match kind:
-            case "interrupted":
-                self._return(self._owed)
-                self._tell(Interrupted())
-            case "done":
-                self._tell(SpeechDone(0, message.get("cancelled", False)))
-            case "transcript":
-                self._tell(Transcript(message["request"], message["text"], message["final"]))

@@ -9,6 +9,7 @@ arrives is handed to the owner at once, what is sent is written to the transport
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any, Final, Protocol, cast
 
 from websockets.client import ClientProtocol
@@ -19,7 +20,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from codecs_ext.wsframe import Outbox, Reader, Writer, unpack
-from gateway.errors import RemoteError
+from gateway.errors import RemoteError, ResourceError
+from gateway.wire.pipe import Pipe, TakeOver
 
 __all__ = ["AudioMessage", "Owner", "WebSocket"]
 
@@ -61,7 +63,9 @@ class WebSocket(asyncio.Protocol):
         self._send_limit = send_limit
         self._writer = Writer(masked=self._client)
         self._reader = self._make_reader()
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport | Pipe | None = None
+        self.pipe: Pipe | None = None
+        """The connection, once a media thread speaks it."""
         self.outbox: Outbox | None = None
         """Takes audio while the connection is open."""
         self._parts: list[bytes] = []
@@ -115,6 +119,42 @@ class WebSocket(asyncio.Protocol):
         if self._open:
             self._core.send_ping(b"")
             self._flush()
+
+    @property
+    def received(self) -> int:
+        """Bytes that a media thread has read so far, should it speak the connection."""
+        return 0 if self.pipe is None else self.pipe.received
+
+    @property
+    def is_plain(self) -> bool:
+        """Open, and without TLS: ``hand_over`` can be asked for."""
+        transport = self._transport
+        return self._open and transport is not None and not transport.get_extra_info("sslcontext")
+
+    def hand_over(self, take: TakeOver) -> Pipe | None:
+        """A media thread speaks the connection from here on: for us, all goes on as before. Returns the pipe, the one
+        from the last time if there is one. None: not now, as bytes wait to be sent or there is no room, or never, as
+        TLS stays with its transport."""
+        if self.pipe is not None or not self.is_plain:
+            return self.pipe
+        transport = cast("asyncio.Transport", self._transport)
+        self._flush()
+        socket = transport.get_extra_info("socket")
+        if socket is None or transport.get_write_buffer_size() > 0:
+            return None
+        transport.pause_reading()
+        fd = os.dup(socket.fileno())
+        try:
+            self.pipe = self._transport = take(fd, self._send_limit, self._reader.backlog(), self)
+        except ResourceError:
+            os.close(fd)
+            transport.resume_reading()
+            return None
+        self._reader = self._make_reader()
+        self.outbox = Outbox(self._writer, self.pipe, asyncio.get_running_loop().call_soon, self._send_limit)
+        transport.set_protocol(asyncio.Protocol())
+        transport.abort()  # closes its descriptor; the connection lives on in the other one
+        return self.pipe
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Starts the closing handshake; ``on_lost`` follows when the peer has answered. The owner limits the time."""

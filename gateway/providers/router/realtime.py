@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway.errors import ProviderError
-from gateway.providers.contract import Failed, Interrupted, Speech, SpeechDone, Usage
+from gateway.providers.contract import AnswerBegan, Failed, Interrupted, Speech, SpeechDone, Usage
 from gateway.providers.router.effects import Spent
 from gateway.providers.router.failover import Candidate, Failover, Link
 from gateway.providers.router.health import Health
@@ -59,10 +59,27 @@ class RealtimeFailover(Failover):
         self._unanswered.append((pcm, media_time, flags))
         if flags & _SPEECH and self._spoke is not None:
             self._spoke = now
-        elif flags & _SPEECH and now >= self._answer_until:
+        elif flags & _SPEECH:
+            self.heard(now)
+        return self._who()
+
+    def heard(self, now: Nanos) -> None:
+        """The caller begins to speak: an answer is owed, unless it is about the beginning of one."""
+        if self._spoke is None and now >= self._answer_until:
             self._spoke, self._question = now, ()
             self._begin(now)
-        return self._who()
+
+    def kept(self, pcm: bytes, media_time: Samples, flags: int, arrival: Nanos) -> None:
+        """A frame that the serving session has heard already."""
+        self._unanswered.append((pcm, media_time, flags))
+        if flags & _SPEECH and self._spoke is not None:
+            self._spoke = max(self._spoke, arrival)
+        self._who()
+
+    @property
+    def answer_until(self) -> Nanos:
+        """Speech before then belongs to the turn that is being answered."""
+        return Nanos(self._answer_until)
 
     def silence(self, pcm: bytes, media_time: Samples, flags: int) -> Candidate | None:
         """Who gets a frame in which nobody speaks."""
@@ -135,7 +152,7 @@ class RealtimeFailover(Failover):
         if isinstance(result, Usage):
             self._events.append(Spent(self.role, candidate.name, result))
             return
-        if isinstance(result, Speech) and self._spoke is not None:
+        if isinstance(result, Speech | AnswerBegan) and self._spoke is not None:
             candidate.health.first.add(max(0, now - self._spoke), now)
             self._served(candidate, now)
             self._spoke = None

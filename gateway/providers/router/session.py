@@ -13,24 +13,21 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.errors import ProviderError
 from gateway.machine import Machine
-from gateway.providers.contract import Message, Speech, Straight, Tool
+from gateway.providers.contract import Message, Tool
 from gateway.providers.router.effects import Ask, Close, Effect, Joined, Lost, Moved, Open, Shadowed, Spent
 from gateway.providers.router.failover import Failover
 from gateway.providers.router.gate import Ticket
 from gateway.providers.router.llm import LlmFailover
-from gateway.providers.router.realtime import RealtimeFailover
 from gateway.providers.router.shadow import Shadow
 from gateway.providers.router.stt import SttFailover
 from gateway.providers.router.tts import TtsFailover
 from gateway.providers.router.upstream import Upstream
 from gateway.units import SECOND, Nanos, Samples
-from gateway.wire.messages import Flags
 
-__all__ = ["Host", "Notice", "Routed", "RoutedLlm", "RoutedRealtime", "RoutedStt", "RoutedTts"]
+__all__ = ["Host", "Notice", "Routed", "RoutedLlm", "RoutedStt", "RoutedTts"]
 
 Notice = Lost | Moved | Spent | Shadowed
 _M = TypeVar("_M", bound=Failover)
-_SPEECH = int(Flags.SPEECH)
 _NOTICES = (Lost, Moved, Spent, Shadowed)
 
 
@@ -259,58 +256,3 @@ class RoutedTts(Routed[TtsFailover]):
 
     def cancel(self, request: int) -> None:
         self._both("cancel", request)
-
-
-class RoutedRealtime(Routed[RealtimeFailover]):
-    """Speech to speech. ``play`` gets the audio of an answer that nobody waits for any more without a detour: from its
-    second burst on, or while nobody has spoken. What begins an answer is a ``Speech`` to the listener."""
-
-    def __init__(self, *arguments: Any, play: Callable[[bytes, int], None] | None = None, **more: Any) -> None:
-        self._play = play
-        self._straight: Straight | None = None
-        super().__init__(*arguments, **more)
-
-    def audio(self, pcm: bytes, media_time: Samples, flags: int) -> None:
-        """The path of every frame."""
-        machine = self._machine
-        if flags & _SPEECH:
-            working = machine.working
-            candidate = machine.audio(pcm, media_time, flags, self._drive.now())
-            if machine.working and not working:
-                self.attend()
-                self._drive.poke()
-        else:
-            candidate = machine.silence(pcm, media_time, flags)
-        if candidate is not None:
-            session = self._sessions[candidate.index]
-            if session is not None:
-                session.audio(pcm, media_time, flags)
-
-    def close(self) -> None:
-        super().close()
-        self._play = None
-
-    def attend(self) -> None:
-        """The next audio begins an answer."""
-        if self._straight is not None:
-            self._straight.straight = None
-            self._straight = None
-
-    def interrupted(self, played_ms: int) -> None:
-        self._do(self._machine.interrupted, played_ms)
-
-    def tool_result(self, call: str, text: str) -> None:
-        self._do(self._machine.tool_result, call, text)
-
-    def _receive(self, index: int, epoch: int, result: Any) -> None:
-        super()._receive(index, epoch, result)
-        session, candidate = self._sessions[index], self._machine.current
-        if not isinstance(result, Speech) or not hasattr(session, "straight") or self._machine.working:
-            return
-        if candidate is not None and (candidate.index, candidate.epoch) == (index, epoch):
-            self._straight, session.straight = session, self._play
-
-    def _close(self, index: int) -> None:
-        if self._straight is not None and self._sessions[index] is self._straight:
-            self.attend()
-        super()._close(index)

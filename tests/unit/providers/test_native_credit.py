@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.providers.native_connection import Limits
-from gateway.providers.native_sessions import Realtime
+from gateway.providers.native_realtime import Realtime
 from gateway.units import SECOND, Nanos
 
 

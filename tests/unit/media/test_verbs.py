@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gateway.errors import ResourceError
-from gateway.media.leg import Verbs
+from gateway.media.verbs import Verbs
 
 
 class FullRing:
