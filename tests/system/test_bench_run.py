@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -11,10 +12,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
-from gateway.bench.runs.run_file import Run, read_run
+from gateway.bench.runs.plan import load_suite, make_plan
+from gateway.bench.runs.run import Job, run_job
+from gateway.bench.runs.run_file import read_run
+from gateway.bench.terminal import Terminal
+from gateway.units import SECOND, Nanos
 from tests.ports import free_port
-from tests.system.house import configuration, house
+from tests.system.house import configuration, house, start
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 
@@ -68,39 +74,31 @@ def scenario(directory: Path, text: str) -> str:
     return str(path)
 
 
+FAILURES = {
+    "busy": "busy", "503": "refused", "never-answers": "no-answer", "rings": "no-answer", "no-audio": "no-audio",
+    "mute": "no-audio", "other-codec": "other-codec", "never-stops": "never-silent", "hangs-up": "hung-up-early",
+}  # fmt: skip
+"""What is called at the reference agent, and what a run says of it."""
+
+
 async def test_every_way_in_which_an_agent_fails_is_a_result_with_its_name(tmp_path: Path) -> None:
-    quiet = scenario(tmp_path, QUIET)
-    config = configuration()
-    config["routes"] = [route for route in config["routes"] if route["to"] != "ringing"]
-    config["routes"].append({"to": "ringing", "plug": "tone", "ring_for": "60s"})
-    async with house(tmp_path, config) as built:
-        host, port = built.sip
-        nobody = f"sip:x@127.0.0.1:{free_port()}"
-        agents = {
-            "never-silent": f"sip:tone@{host}:{port}",
-            "no-audio": f"sip:silence@{host}:{port}",
-            "hung-up-early": f"sip:short@{host}:{port}",
-            "refused": f"sip:unknown@{host}:{port}",
-            "no-answer": nobody,
-        }
-        found = await asyncio.gather(*(_outcome(tmp_path, quiet, *one) for one in agents.items()))
-        ringing = await _outcome(tmp_path, quiet, "ringing", f"sip:ringing@{host}:{port}")
-    assert {name: list(run.outcomes) for name, run in found} == {name: [name] for name in agents}
-    assert list(ringing[1].outcomes) == ["no-answer"]
-    for _, run in found:
-        assert not run.verdict.ok
-        assert run.calls[0].failure
-
-
-async def _outcome(directory: Path, plot: str, name: str, target: str) -> tuple[str, Run]:
-    out = directory / f"{name}.json"
-    async with bench(
-        target, "--scenario", plot, "--callers", "1", "--calls", "1", "--every", "5s", "--for", "5s",
-        "--give-up", "1s", "--out", str(out),
-    ) as process:  # fmt: skip
-        status, output = await ended(process)
-    assert status == 1, output
-    return name, read_run(out)
+    changes = {"scenarios": [scenario(tmp_path, QUIET)], "every": "5s", "for": "5s"}
+    plan = make_plan(load_suite(None, changes), seed=1, calls=1)
+    terminal = Terminal(Console(file=io.StringIO()))
+    reference = await start("bench", "reference", "--port", "0", "--quiet")
+    try:
+        at = (await reference.line("ready"))["address"].partition("@")[2]
+        targets = {name: f"sip:{name}@{at}" for name in FAILURES} | {"x": f"sip:x@127.0.0.1:{free_port()}"}
+        jobs = [Job([target], command=[], patience=Nanos(SECOND)) for target in targets.values()]
+        found = await asyncio.gather(*(run_job(plan, job, terminal) for job in jobs))
+    finally:
+        await reference.stop()
+    runs = dict(zip(targets, (one.runs[0] for one in found), strict=True))
+    assert {name: list(run.outcomes) for name, run in runs.items()} == {
+        name: [outcome] for name, outcome in {**FAILURES, "x": "no-answer"}.items()
+    }
+    assert all(run.calls[0].failure and not run.verdict.ok for run in runs.values())
+    assert {one.status for one in found} == {1}
 
 
 async def test_ctrl_c_ends_all_calls_with_bye_and_writes_the_report(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from gateway.bench.callers.caller import Clips
 from gateway.bench.measure.outcome import Outcome
 from gateway.bench.measure.results import CallResult, Ticket
+from gateway.bench.runs.generator import Mark
 from gateway.bench.runs.knee import Search
 from gateway.bench.runs.objective import missed
 from gateway.bench.runs.pacer import Pacer
@@ -68,6 +69,8 @@ class Campaign:
         self.steps: list[KneeStep] = []
         """Of a search, in the order in which they were tried."""
         self.kept: int | None = None
+        self.late: dict[int, str] = {}
+        """Loads of the search at which the generator was the bottleneck, and why."""
         self.fruitless: str | None = None
         """Why nothing but the trial was done."""
         self.origin = Nanos(clock())
@@ -137,7 +140,7 @@ class Campaign:
             callers = search.next
             ramp, level = self._later(phases(fixed(callers), max(suite.length / SECOND, every_s), every_s))
             parts = [ramp.model_copy(update={"name": f"towards {level.name}"}), level]
-            before = [len(side.results) for side in self.sides]
+            before = [(len(side.results), side.watch.mark()) for side in self.sides]
             await self._place_all(parts, every_s)
             step = self._judge(callers, before)
             self.steps.append(step)
@@ -145,13 +148,15 @@ class Campaign:
             self.kept = search.kept
             self._watcher.note(_told(step))
 
-    def _judge(self, callers: int, before: Sequence[int]) -> KneeStep:
-        calls = [
-            call
-            for side, since in zip(self.sides, before, strict=True)
-            for call in side.calls_since(since, self.origin)
-            if not call.warm_up
-        ]
+    def _judge(self, callers: int, before: Sequence[tuple[int, Mark]]) -> KneeStep:
+        calls: list[Call] = []
+        for side, (since, mark) in zip(self.sides, before, strict=True):
+            placed = side.calls_since(since, self.origin)
+            why = side.watch.bottleneck(placed, self.plan.suite.generator, mark)
+            if why is not None:
+                self.late[callers] = why
+                self._watcher.note(f"{callers} callers: the generator was the bottleneck: {why}")
+            calls += [call for call in placed if not call.warm_up]
         return knee_step(self.plan, callers, calls)
 
     # --- calls --------------------------------------------------------------------------------------------------------

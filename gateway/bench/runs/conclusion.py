@@ -44,6 +44,8 @@ def conclude(
     ]
     measured = [call for call in calls if not call.warm_up]
     generator = side.watch.report(calls, suite.generator)
+    if suite.find:  # far beyond the knee the callers may be late: nothing depends on it
+        generator = generator.model_copy(update={"bottleneck": _late_at_the_knee(campaign)})
     reasons = [*troubles, *_reasons(campaign, measured, generator, faults)]
     return Run(
         name=name,
@@ -86,6 +88,13 @@ def _reasons(
         yield why
     if not any(call.started_s is not None for call in measured):
         yield "no call was placed"
+
+
+def _late_at_the_knee(campaign: Campaign) -> str | None:
+    """The generator's lateness at the largest load that was kept, or at the least that was not: either decides."""
+    missed_loads = [step.callers for step in campaign.steps if not step.met]
+    deciding = {campaign.kept, min(missed_loads, default=None)}
+    return next((f"at {load} callers: {why}" for load, why in campaign.late.items() if load in deciding), None)
 
 
 def _shaded(call: Call, faults: Sequence[Fault]) -> bool:
