@@ -16,7 +16,7 @@ _SHORTEST_MS, _LONGEST_MS, _STEP_MS = 10, 60, 10
 
 def packet_time(media: Media) -> int:
     """Milliseconds of the packets that ``media``'s describer gets from us: what it wishes for, as far as we can."""
-    wish = PTIME_MS if media.ptime_ms is None else media.ptime_ms
+    wish = media.ptime_ms or PTIME_MS
     longest = _number(next((value for name, value in media.attributes if name == "maxptime"), ""))
     if longest is not None:
         wish = min(wish, longest)

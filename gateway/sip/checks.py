@@ -74,7 +74,7 @@ def check_acceptable(request: Request, extensions: Iterable[str] = ()) -> None:
     """416 and 420 (RFC 3261 8.2.2); ``extensions`` are those that we have."""
     if parse_uri(request.uri).scheme not in ("sip", "sips", "tel"):
         raise SipError(416, "Unsupported URI Scheme", "RFC 3261 8.2.2.1: only sip and tel")
-    if set(request.all("Require")).difference(extensions):
+    if set(request.options("Require")).difference(extensions):
         raise SipError(420, "Bad Extension", "RFC 3261 8.2.2.3: required extension is not supported")
 
 

@@ -79,7 +79,7 @@ class IncomingCall(Session):
         """All of them if the peer requires it (RFC 3262 3), else what carries early media."""
         if "100rel" not in self._context.extensions:
             return False
-        return "100rel" in request.all("Require") or (bool(sdp) and supports(request, "100rel"))
+        return "100rel" in request.options("Require") or (bool(sdp) and supports(request, "100rel"))
 
     # -- what ``reliable`` asks for ------------------------------------------------------------------------------------
 

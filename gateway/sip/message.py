@@ -94,6 +94,10 @@ class Message:
         value = self._first.get("Contact")
         return parse_address(split_list(value)[0]) if value else None
 
+    def options(self, name: str) -> list[str]:
+        """Option tags of Require, Supported and their like in lower case: tokens ignore it (RFC 3261 7.3.1)."""
+        return [tag.lower() for tag in self.all(name)] if name in self._first else []
+
     @property
     def content_type(self) -> str:
         """Media type in lower case without parameters; ``""`` if absent."""

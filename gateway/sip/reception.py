@@ -225,7 +225,7 @@ class Reception:
         return session
 
     def _unknown(self, request: Request) -> list[str]:
-        return [name for name in request.all("Require") if name not in self._context.extensions]
+        return [name for name in request.all("Require") if name.lower() not in self._context.extensions]
 
     def _refuse(self, transaction: ServerTransaction, error: SipError, now: Nanos) -> None:
         """The final response that an error deserves, with the headers that its status demands (RFC 3261 21)."""

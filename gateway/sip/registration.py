@@ -175,7 +175,7 @@ class Registration:
         self.routes = _readable(response.all("Service-Route")[:_MAX_ROUTES])
         asked_s = seconds(response.get("Flow-Timer"))
         self._keep_alive.start(self._flow, Nanos(asked_s * SECOND) if asked_s else self._options.keep_alive, now)
-        self._agreed = self._outbound and "outbound" in response.all("Require")
+        self._agreed = self._outbound and "outbound" in response.options("Require")
         self._context.events.append(Registered(self.handle, granted, self.routes))
 
     def _granted(self, response: Response) -> int:

@@ -135,7 +135,7 @@ class EarlyDialogs:
 
 def is_reliable(response: Response) -> bool:
     """Whether a PRACK is owed: not for 100, and not without the tag that makes a dialog."""
-    return response.status > 100 and "100rel" in response.all("Require") and bool(response.to.tag)
+    return response.status > 100 and "100rel" in response.options("Require") and bool(response.to.tag)
 
 
 def sequence(message: Message) -> int | None:

@@ -37,7 +37,7 @@ class Agreement:
 
 def supports(message: Message, extension: str) -> bool:
     """Whether the sender says that it knows an extension."""
-    return extension in message.all("Supported") or extension in message.all("Require")
+    return extension in message.options("Supported") or extension in message.options("Require")
 
 
 def agree_as_server(request: Request, options: EndpointOptions) -> Agreement | None:

@@ -182,3 +182,48 @@ async def test_sipp_and_we_offer_at_once(tmp_path: Path) -> None:
         await called(tmp_path, "glare.xml", house)
         assert len(house.events(OfferAnswered)) == 1
         assert house.events(Reoffered) == []
+
+
+async def test_sipp_offers_several_lines_holds_as_of_old_and_wants_to_fax(tmp_path: Path) -> None:
+    async with switch() as house:
+
+        def take_what_we_can(event: Event) -> None:
+            try:
+                house.answer_all(event)
+            except SdpError as error:
+                assert isinstance(event, Reoffered)
+                house.sip.reject(event.call, 488, str(error), warning=error.warning)
+
+        house.on_event = take_what_we_can
+        await called(tmp_path, "several_lines.xml", house)
+        (held, _) = house.events(Reoffered)
+        assert isinstance(held, Reoffered)
+        assert not answer(held.sdp or b"", RTP, 7).stream.send
+
+
+async def test_sipp_reaches_us_by_two_ways(tmp_path: Path) -> None:
+    async with switch() as house:
+        house.on_event = lambda event: None
+        await called(tmp_path, "merged.xml", house)
+        assert len(house.events(Invited)) == 1
+
+
+async def test_sipp_hears_us_before_we_answer(tmp_path: Path) -> None:
+    async with switch() as house:
+
+        def early(event: Event) -> None:
+            if isinstance(event, Invited):
+                sdp = answer(event.sdp or b"", RTP, 7).sdp
+                house.sip.ring(event.call, 183, sdp)
+                asyncio.get_running_loop().call_later(0.2, house.sip.answer, event.call, sdp)
+
+        house.on_event = early
+        await called(tmp_path, "early_media.xml", house)
+
+
+async def test_we_follow_a_redirect_to_its_second_contact(tmp_path: Path) -> None:
+    async with switch(options=SignallingOptions(redirects=1)) as house, far_end(tmp_path, "moved.xml") as port:
+        call = house.sip.invite(f"sip:them@127.0.0.1:{port}", offer(RTP, 9), caller="us")
+        await house.until(Answered)
+        house.sip.hang_up(call, "enough")
+        await house.until(Ended)

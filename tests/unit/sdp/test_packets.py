@@ -21,7 +21,7 @@ LINE = "m=audio 4000 RTP/AVP 0"
         (["a=ptime:25"], 20),
         (["a=ptime:5"], 10),
         (["a=ptime:200"], 60),
-        (["a=ptime:0"], 10),
+        (["a=ptime:0"], 20),  # nobody can mean that
         (["a=ptime:what"], 20),
         (["a=maxptime:40"], 20),
         (["a=maxptime:10"], 10),

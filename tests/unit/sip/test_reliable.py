@@ -215,3 +215,13 @@ def test_a_call_given_up_acknowledges_and_cancels() -> None:
     invite = placed(wire)
     wire.endpoint.hang_up(1, wire.now)
     assert statuses(wire.send(provisional(invite, 1))) == ["PRACK", "CANCEL"]
+
+
+def test_option_tags_are_read_whatever_their_capitals() -> None:
+    """RFC 3261 7.3.1: tokens ignore case."""
+    wire = Wire()
+    wire.invite(more="Require: 100Rel\r\nSupported: TIMER\r\nSession-Expires: 1800\r\n")
+    wire.endpoint.ring(1, wire.now)
+    (ringing,) = wire.sent()
+    assert ringing.get("Require") == "100rel"
+    assert ringing.get("RSeq")
