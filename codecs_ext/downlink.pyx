@@ -85,7 +85,7 @@ cdef enum:
 
 cdef void downlink_init(Downlink *down, Ring *ring, uint32_t slot, Counters *counters, Block **freed,
                         const DownlinkOptions *options, int group, uint32_t ssrc, uint16_t sequence, uint32_t timestamp) noexcept nogil:
-    memset(down, 0, sizeof(Downlink))
+    """Of memory that is zero: most of it holds samples, and is not touched before there are any."""
     down.ring = ring
     down.slot = slot
     down.counters = counters

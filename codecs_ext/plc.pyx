@@ -37,8 +37,9 @@ cdef float ALIKE = 0.5          # correlation from which two sides are made to m
 
 
 cdef void plc_init(Concealer *plc, int rate) noexcept nogil:
-    """Nothing heard yet. ``rate`` is one of the resampler's."""
-    memset(plc, 0, sizeof(Concealer))
+    """Nothing heard yet. ``rate`` is one of the resampler's. Memory that was never used, which is zero, is not touched."""
+    if plc.scale:
+        memset(plc, 0, sizeof(Concealer))
     plc.scale = rate // 8000
 
 
@@ -265,6 +266,7 @@ cdef bint plc_bridge(Concealer *plc, int16_t *samples, int count, const int16_t 
     if size > SPAN * plc.scale:
         size = SPAN * plc.scale
     _begin(plc)
+    memset(&back, 0, sizeof(back))
     plc_init(&back, plc.scale * 8000)
     for i in range(size):
         back.last[SPAN * plc.scale - 1 - i] = behind[i]

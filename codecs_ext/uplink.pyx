@@ -53,7 +53,7 @@ cdef int64_t FRAME_NS = 20_000_000
 
 cdef void uplink_init(Uplink *up, const UplinkOptions *options, Ring *ring, uint32_t slot,
                       Counters *counters) noexcept nogil:
-    memset(up, 0, sizeof(Uplink))
+    """Of memory that is zero."""
     up.options = options[0]
     up.frames.ring = ring
     up.frames.spare = ring.capacity // 4
