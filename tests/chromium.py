@@ -102,6 +102,8 @@ class Page:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self.do("Emulation.setEmulatedMedia", media="", features=[scheme])
+        self.problems.clear()
+        self.requests.clear()
         self._loaded.clear()
         await self.do("Page.navigate", url=path.absolute().as_uri())
         async with asyncio.timeout(_PATIENCE):

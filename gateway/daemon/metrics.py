@@ -37,6 +37,8 @@ class Metrics:
         self._registry = registry = CollectorRegistry(auto_describe=True)
         self._live: dict[str, tuple[str, str]] = {}
         """Call-ID -> trunk and plug of a call that has not ended."""
+        self._traces: dict[str, dict[str, str]] = {}
+        """Call-ID -> exemplar of one that is traced: from a slow turn in a graph to its trace."""
 
         def counter(name: str, about: str, *labels: str) -> Counter:
             return Counter(f"linecard_{name}", about, labels, registry=registry)
@@ -81,6 +83,8 @@ class Metrics:
                 self._stop.labels(plug).observe(record["stop_ms"] / 1000)
             case "call.started":
                 self._live[record["call_id"]] = record["trunk"], record["plug"]
+                if traceparent := record.get("traceparent"):
+                    self._traces[record["call_id"]] = {"trace_id": traceparent.split("-")[1]}
             case "call.ended":
                 self._end(record)
             case "call.refused":
@@ -97,7 +101,7 @@ class Metrics:
         outcome = "unanswered" if gap is None else "interrupted" if record.get("interrupted") else "answered"
         self._turns.labels(trunk, plug, outcome).inc()
         if gap is not None:
-            self._gap.labels(trunk, plug).observe(gap / 1000)
+            self._gap.labels(trunk, plug).observe(gap / 1000, self._traces.get(record["call_id"]))
         if ours is not None:
             self._ours.labels(plug).observe(ours / 1000)
         if record.get("false_barge_in"):
@@ -111,6 +115,7 @@ class Metrics:
     def _end(self, record: Record) -> None:
         trunk, plug = record["trunk"], record["plug"]
         self._live.pop(record["call_id"], None)
+        self._traces.pop(record["call_id"], None)
         self._ended.labels(trunk, plug, record["by"]).inc()
         self._talk.labels(trunk, plug).inc(record["talk_s"])
         if media := record.get("media"):

@@ -78,7 +78,7 @@ def _certainty(ordered: Sequence[float], x: Axis, y: Axis) -> str:
 def distribution(run: Run) -> Chart:
     """A histogram of the response gap, between what people do to each other and what makes them hang up."""
     gaps = values(run.measured(), "gap")
-    x = duration_axis(gaps, also=max(limit(run.objective), 0.0))
+    x = _spread_axis(gaps, limit(run.objective))
     columns = 60
     edges = _edges(x, columns)
     places = [bisect_left(gaps, edge) for edge in edges]
@@ -97,6 +97,14 @@ def distribution(run: Run) -> Chart:
         for i, count in enumerate(counts) if count
     ]  # fmt: skip
     return Chart("How the response gaps are spread", x.ticks(), (), marks, labels, "response gap", points=points)
+
+
+def _spread_axis(gaps: Sequence[float], also: float) -> Axis:
+    """Does not begin at zero where all gaps are alike: their differences are what is to be seen."""
+    low, high = min(gaps), max(gaps[-1], also)
+    if low > 0.5 * high:
+        return LinearAxis(low - (high - low) * 0.3 - 1, high + (high - low) * 0.1 + 1)
+    return duration_axis(gaps, also=also)
 
 
 def _marked(gaps: Sequence[float]) -> list[tuple[str, float]]:

@@ -104,7 +104,7 @@ def load(run: Run) -> Chart:
     """Calls in progress, under the same time axis."""
     x = run_axis(run)
     busy = in_progress(run.calls, x.high)
-    y = LinearAxis(0, max(count for _, count in busy) * 1.15 or 1)
+    y = LinearAxis(0, max(count for _, count in busy) * 1.15 or 1, whole=True)
     kept = busy if len(busy) <= _STEPS else [*busy[:: len(busy) // _STEPS + 1], busy[-1]]
     places = place(x, y, ((at, float(count)) for at, count in kept))
     labels = [Label(x.place(p.start_s), 0.97, _phase_name(p), "phase") for p in run.phases if _has_room(p, x)]

@@ -82,7 +82,7 @@ def values(calls: Iterable[Call], key: str) -> list[float]:
 
 def slowest(run: Run, count: int) -> list[Heard]:
     """The turns that callers waited longest for; those that were never answered stand first."""
-    waited = [one for one in heard(run) if not one.turn.talked_over and not one.turn.interrupting]
+    waited = [one for one in heard(run) if not one.turn.talked_over]
     unanswered = [one for one in waited if one.turn.gap_ms is None]
     answered = sorted((one for one in waited if one.turn.gap_ms is not None), key=lambda one: -(one.turn.gap_ms or 0))
     return [*unanswered[: count // 3], *answered][:count]

@@ -24,7 +24,16 @@ from gateway.bench.report import charts, course
 from gateway.bench.report.cards import cards
 from gateway.bench.report.facts import FIGURES, values
 from gateway.bench.report.scale import plain_ms
-from gateway.bench.report.tables import failures, honesty, outcomes, percentile_rows, scenario_rows, stage_rows, streams
+from gateway.bench.report.tables import (
+    failures,
+    honesty,
+    outcomes,
+    percentile_rows,
+    scenario_rows,
+    stage_rows,
+    streams,
+    stretches,
+)
 from gateway.bench.runs.run_file import Run
 
 __all__ = ["render", "render_run", "write_page"]
@@ -52,6 +61,7 @@ def render_run(run: Run, directory: Path) -> str:
         percentiles=charts.percentiles(run) if gaps else None,
         over_time=course.over_time(run),
         load=course.load(run),
+        stretches=stretches(run, course.run_axis(run).high),
         knee=charts.knee(run.knee, run.objective) if run.knee is not None and run.knee.steps else None,
     )
 

@@ -28,6 +28,8 @@ class Axis(Protocol):
 class LinearAxis:
     low: float
     high: float
+    whole: bool = False
+    """What is counted has no halves."""
 
     def place(self, value: float) -> float:
         return _within((value - self.low) / (self.high - self.low)) if self.high > self.low else 0.0
@@ -36,7 +38,7 @@ class LinearAxis:
         """Four to eight round numbers."""
         if self.high <= self.low:
             return [Tick(0.0, _number(self.low))]
-        step = _round_step((self.high - self.low) / 5)
+        step = max(_round_step((self.high - self.low) / 5), 1.0 if self.whole else 0.0)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [Tick(self.place(i * step), _number(i * step)) for i in range(first, last + 1)]

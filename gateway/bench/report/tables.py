@@ -15,9 +15,10 @@ from gateway.bench.waterfall import LABELS
 
 __all__ = [
     "Fact", "PercentileRow", "Spread", "failures", "honesty", "outcomes", "percentile_rows", "scenario_rows",
-    "stage_rows", "streams",
+    "stage_rows", "streams", "stretches",
 ]  # fmt: skip
 
+_STRETCHES: Final = 12
 FAILURES: Final = 50
 """Calls that the page lists; the run file has all."""
 
@@ -79,6 +80,35 @@ def _placed(rows: Sequence[Spread]) -> list[Spread]:
         )
         for r in rows
     ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the run, for those who do not see the chart."""
+
+    start_s: float
+    end_s: float
+    turns: int
+    unanswered: int
+    p50: float | None
+    p95: float | None
+    slowest: float | None
+
+
+def stretches(run: Run, length_s: float) -> list[Stretch]:
+    """The run in twelve parts; those of the warm-up have no turns that count."""
+    width = length_s / _STRETCHES
+    parts: list[list[float | None]] = [[] for _ in range(_STRETCHES)]
+    for one in heard(run):
+        if not one.turn.talked_over:
+            parts[min(_STRETCHES - 1, int(one.turn.ended_s / width))].append(one.turn.gap_ms)
+    return [_stretch(i * width, width, part) for i, part in enumerate(parts)]
+
+
+def _stretch(start: float, width: float, part: Sequence[float | None]) -> Stretch:
+    gaps = sorted(gap for gap in part if gap is not None)
+    at = [percentile(gaps, percent) if gaps else None for percent in (50, 95, 100)]
+    return Stretch(start, start + width, len(part), len(part) - len(gaps), *at)
 
 
 @dataclass(frozen=True, slots=True)

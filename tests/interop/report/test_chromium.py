@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from gateway.bench.report.compare import compare
 from gateway.bench.report.comparison import render_comparison
@@ -14,7 +15,7 @@ from tests.chromium import Page, browser
 from tests.unit.bench.report.sample import sample_run
 from tests.unit.bench.report.test_page import hostile_run
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
 
 _WIDER = """[...document.querySelectorAll("body *")]
   .filter((one) => !one.closest(".wide"))
@@ -42,7 +43,7 @@ _LOUD = """(async () => {
 })()"""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def page() -> AsyncIterator[Page]:
     async with browser() as page:
         yield page

@@ -108,6 +108,16 @@ def test_turns_are_counted_and_timed(metrics: Metrics) -> None:
     assert found["linecard_barge_in_false_total,plug=pizza,trunk=carrier"] == 1
 
 
+def test_a_turn_of_a_traced_call_points_at_its_trace() -> None:
+    records, metrics = Records(), Metrics(lambda: COSTS, lambda: 0)
+    records.listen(metrics.hear)
+    records.add({"event": "call.started", **CALL, "traceparent": f"00-{5:032x}-{7:016x}-01"})
+    records.add(TURN)
+    text, _ = metrics.exposition(OPEN_METRICS)
+    (bucket,) = [line for line in text.decode().splitlines() if "turn_gap_seconds_bucket" in line and " # " in line]
+    assert f'# {{trace_id="{5:032x}"}} 0.75' in bucket
+
+
 def test_calls_are_counted(metrics: Metrics) -> None:
     found = samples(metrics)
     assert found["linecard_calls"] == 1

@@ -44,12 +44,12 @@ class Handler(BaseHTTPRequestHandler):
         assert self.path == "/v1/traces?tenant=a"
         body = self.rfile.read(int(self.headers["Content-Length"]))
         status = self.server.statuses.pop(0) if self.server.statuses else 200
+        if status == 200:
+            self.server.batches.append(ExportTraceServiceRequest.FromString(body))
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
         self.close_connection = self.server.closes
-        if status == 200:
-            self.server.batches.append(ExportTraceServiceRequest.FromString(body))
         self.server.came.release()
 
     def log_message(self, *_: object) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bench.report import course
+from gateway.bench.report import charts, course
 from gateway.bench.report.compare import compare
 from gateway.bench.report.comparison import render_comparison
 from gateway.bench.report.page import render_run, write_page
@@ -115,6 +115,14 @@ def test_the_slowest_turns_are_never_thinned_out(large: Run) -> None:
     shown = "".join(str(point[2]) for point in course.over_time(large).points)
     slow = sorted((t.gap_ms or 0 for c in large.calls for t in c.turns), reverse=True)[:50]
     assert all(f"{gap:,.0f}".replace(",", " ") in shown for gap in slow)
+
+
+def test_gaps_that_are_all_alike_are_seen_apart() -> None:
+    run = sample_run(calls=20)
+    turn = run.calls[15].turns[0]
+    turns = [turn.model_copy(update={"gap_ms": 500.0 + ms}) for ms in range(40)]
+    alike = run.model_copy(update={"calls": [run.calls[15].model_copy(update={"turns": turns})], "objective": None})
+    assert len([point for point in charts.distribution(alike).points if "turns" in str(point[2])]) > 20
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2])
