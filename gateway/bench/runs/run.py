@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from gateway.bench.callers.caller import Clips
 from gateway.bench.callers.host import CallerHost, find, quiet_log
 from gateway.bench.callers.voice import clips_for, start_models
@@ -26,10 +28,12 @@ from gateway.bench.runs.progress import Progress
 from gateway.bench.runs.run_file import Run
 from gateway.bench.runs.side import Side
 from gateway.bench.terminal import Terminal
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, LinecardError
 from gateway.units import SECOND, Nanos
 
 __all__ = ["Found", "Job", "run_job"]
+
+_log = structlog.get_logger("linecard.bench")
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -89,10 +93,15 @@ async def _run(plan: Plan, job: Job, sides: Sequence[Side], clips: Mapping[str, 
     campaign = Campaign(plan, sides, clips, progress, record=job.record, recorded_as=job.recorded_as)
     agents = [side.insider for side in sides if isinstance(side.insider, OwnAgent)]
     faults = FaultClock(agents[0] if agents else None, plan.suite.faults, campaign.elapsed_s, progress.note)
-    stopped = await _watched(_calls_and_faults(campaign, faults), progress)
+    stopped, troubles = False, []
+    try:
+        stopped = await _watched(_calls_and_faults(campaign, faults), progress)
+    except ExceptionGroup as group:  # what was measured until then is worth keeping
+        troubles.append(_failure(group))
     if any(side.insider is not None for side in sides):
         await asyncio.sleep(_LAST_LINES)
-    troubles = ["the run was ended before its time"] if stopped else []
+    if stopped:
+        troubles.append("the run was ended before its time")
     troubles += [death for agent in agents if (death := agent.died()) is not None]
     runs = [
         conclude(
@@ -108,6 +117,17 @@ async def _run(plan: Plan, job: Job, sides: Sequence[Side], clips: Mapping[str, 
     ]
     ok = all(run.verdict.ok for run in runs)
     return Found(runs, INTERRUPTED if stopped else OK if ok else FAILED)
+
+
+def _failure(group: BaseExceptionGroup[BaseException]) -> str:
+    """The first of what tasks of the run raised: a fault that could not be done or mended, or a bug of ours."""
+    first = group.exceptions[0]
+    if isinstance(first, BaseExceptionGroup):
+        return _failure(first)
+    if isinstance(first, LinecardError):
+        return str(first)
+    _log.error("bench.failed", exc_info=first)
+    return f"the bench itself failed: {type(first).__name__}: {first}"
 
 
 async def _watched(work: Coroutine[Any, Any, None], progress: Progress) -> bool:
