@@ -79,7 +79,8 @@ class Negotiation:
             )  # fmt: skip
             return sdp, None
         agreement = answer(
-            theirs, local, self._session_id, formats, version=version, srtp=replace(self._srtp, role=said.role),
+            theirs, local, self._session_id, formats, version=version,
+            srtp=replace(self._srtp, role=said.role) if said.role else self._srtp,
             ours_first=self._ours_first, direction=direction,
         )  # fmt: skip
         return agreement.sdp, agreement.stream

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import secrets
 import socket
 import time
 from dataclasses import asdict
@@ -34,6 +33,7 @@ from gateway.media.ports import PortPool
 from gateway.media.quality import leg_stats
 from gateway.media.recording.recorder import LegTape, Recorder, TapedLeg
 from gateway.media.verbs import Verbs
+from gateway.randomness import RandomPool
 from gateway.sdp.types import AudioFormat, DtlsPeer
 from gateway.units import MS, Nanos
 
@@ -133,6 +133,7 @@ class MediaPlane:
         self._ports = PortPool(options.address, options.ports, options.dscp, rtcp=options.rtcp.interval > 0)
         self._shards: list[_ShardFace] = []
         self._codecs = Codecs(options.codecs)
+        self._random = RandomPool()
         self._recorder = Recorder(len(self._ports))
         self._gauge: LoadGauge | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -174,18 +175,18 @@ class MediaPlane:
         if beside is not None:
             face = next((one for one in self._shards if beside.is_on(one.shard)), face)
         sock, control = self._ports.bind()
-        local = sock.getsockname()[:2]
+        local, random = sock.getsockname()[:2], self._random
         try:
             slot = face.shard.open(
                 sock.fileno(),
                 -1 if control is None else control.fileno(),
                 observer,
                 uplink_rate,
-                secrets.randbits(32),
-                secrets.randbits(16),
-                secrets.randbits(32),
-                base64.b64encode(secrets.token_bytes(12)),  # a name that tells nothing of the host (RFC 7022 5)
-                secrets.randbits(64),
+                random.getrandbits(32),
+                random.getrandbits(16),
+                random.getrandbits(32),
+                base64.b64encode(random.token_bytes(12)),  # a name that tells nothing of the host (RFC 7022 5)
+                random.getrandbits(64),
             )
         except MemoryError as error:
             _close(sock, control)

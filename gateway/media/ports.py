@@ -21,6 +21,7 @@ class PortPool:
         self._rtcp = rtcp
         self._address = str(address)
         self._six = address.version == 6
+        self._family = socket.AF_INET6 if self._six else socket.AF_INET
         self._tos = dscp << 2
         self._range = ports
         self._even = range(ports[0] + ports[0] % 2, ports[1] + 1, 2)
@@ -66,10 +67,11 @@ class PortPool:
 
     def _socket(self) -> socket.socket:
         try:
-            sock = socket.socket(socket.AF_INET6 if self._six else socket.AF_INET, socket.SOCK_DGRAM)
+            sock = socket.socket(self._family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         except OSError as error:
             raise ResourceError(f"no socket for RTP: {error.strerror}; raise the limit of open files") from error
-        sock.setblocking(False)
+        if not self._tos:
+            return sock
         if self._six:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, self._tos)
         else:

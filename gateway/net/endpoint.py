@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
@@ -14,6 +13,7 @@ from gateway.net.driver import Driver, monotonic
 from gateway.net.options import SignallingOptions
 from gateway.net.resolver import Resolver, shared_resolver
 from gateway.net.transport import Listen, Transport, transport_spec
+from gateway.randomness import RandomPool
 from gateway.sip.auth import Credentials
 from gateway.sip.bodies import Body
 from gateway.sip.endpoint import Endpoint
@@ -379,6 +379,6 @@ async def open_endpoint(
         await asyncio.gather(*(transport.close() for transport in switchyard.transports.values()))
         raise
     listeners = list(switchyard.transports)
-    # Tags and branches are guessed by attackers: SystemRandom.
-    endpoint = Endpoint(options, random.SystemRandom(), listeners[0][1], listeners, admit=admit)
+    # Tags and branches are guessed by attackers.
+    endpoint = Endpoint(options, RandomPool(), listeners[0][1], listeners, admit=admit)
     return EndpointDriver(endpoint, switchyard, on_event, resolver or shared_resolver())

@@ -12,6 +12,7 @@ import select
 import socket
 import struct
 import time
+from functools import lru_cache
 from typing import Final
 
 from gateway.net.options import SignallingOptions
@@ -74,7 +75,7 @@ class SipUdp:
             if source[0] in banned:
                 continue
             waited(_age(ancillary), local)
-            received(data, Flow("udp", local, (source[0], source[1])))
+            received(data, _flow(local, source[0], source[1]))
         self._read_errors()
 
     def _read_errors(self) -> None:
@@ -129,6 +130,12 @@ class SipUdp:
             self._loop.remove_reader(self._poll.fileno())
             self._poll.close()
             self._sock.close()
+
+
+@lru_cache(maxsize=4096)
+def _flow(local: Address, host: str, port: int) -> Flow:
+    """A trunk's messages come from few addresses."""
+    return Flow("udp", local, (host, port))
 
 
 def _age(ancillary: list[tuple[int, int, bytes]]) -> Nanos:

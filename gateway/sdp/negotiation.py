@@ -24,7 +24,7 @@ from gateway.sdp.dtls import DTLS_PROFILES, answered_dtls, chosen_dtls, dtls_ans
 from gateway.sdp.numbering import numbered
 from gateway.sdp.packets import PTIME_MS, packet_time, served_events
 from gateway.sdp.parser import parse
-from gateway.sdp.rtcp import rtcp_lines, unusable, with_rtcp
+from gateway.sdp.rtcp import RtcpTerms, rtcp_lines, rtcp_terms, unusable
 from gateway.sdp.types import G711, Agreement, AudioFormat, Codec, DtlsPeer, Media, SessionDescription, SrtpKeys, Stream
 
 __all__ = ["accept", "answer", "offer"]
@@ -84,16 +84,19 @@ def answer(
     chosen, codec, fmtp, security = _choose(description, codecs, srtp, ours_first=ours_first)
     event = _event(chosen, codec.rate)
     direction = _both(_REVERSED[chosen.direction], direction)
-    stream = with_rtcp(_agreement(chosen, codec, event, direction, local[0]), chosen)
-    extra = rtcp_lines(mux=stream.rtcp_mux, metrics=stream.rtcp_metrics)
+    rtcp = rtcp_terms(chosen)
+    stream = _agreement(chosen, codec, event, direction, local[0], rtcp)
+    extra = rtcp_lines(mux=rtcp.mux, metrics=rtcp.metrics)
     if security is not None:
         stream = replace(stream, srtp=security.srtp, dtls=security.dtls)
         extra += security.lines
     sections = []
     for media in description.media:
         if media is chosen:
-            ours = replace(codec, fmtp=fmtp)
-            formats = [ours, replace(event, name=_EVENT.lower(), fmtp=served_events(event.fmtp))] if event else [ours]
+            formats = [codec if codec.fmtp == fmtp else replace(codec, fmtp=fmtp)]
+            if event is not None:
+                events = served_events(event.fmtp)
+                formats.append(Codec(event.payload_type, _EVENT.lower(), event.rate, event.channels, events))
             lines = _audio_lines(media.protocol, local[1], formats, direction, stream.ptime_ms)
             sections.append([*lines, *extra])
         else:
@@ -121,7 +124,7 @@ def accept(
     codec, _ = common
     # Each side sends with the payload types of the other's description (RFC 3264 5.1).
     event, direction = _event(theirs, codec.rate), _both(_REVERSED[theirs.direction], ours.direction)
-    stream = with_rtcp(_agreement(theirs, codec, event, direction, ours.host), theirs, ours)
+    stream = _agreement(theirs, codec, event, direction, ours.host, rtcp_terms(theirs, ours))
     heard, heard_event = next(one for one in ours.codecs if _kind(one) == _kind(codec)), _event(ours, codec.rate)
     dtls, srtp = dtls_answered(theirs, ours), keys_answered(theirs, ours)
     if dtls is not None and srtp is not None:
@@ -229,7 +232,9 @@ def _event(media: Media, clock: int) -> Codec | None:
     return next((codec for codec in found if served_events(codec.fmtp)), None)
 
 
-def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str, local_host: str) -> Stream:
+def _agreement(  # noqa: PLR0917
+    media: Media, codec: Codec, event: Codec | None, direction: str, local_host: str, rtcp: RtcpTerms
+) -> Stream:
     """``direction`` is ours. A connection address of zero is a hold of old (RFC 3264 8.4)."""
     held = media.host in ("0.0.0.0", "::")
     if (why := unusable(media.host, local_host)) is not None:
@@ -244,6 +249,9 @@ def _agreement(media: Media, codec: Codec, event: Codec | None, direction: str, 
         receive=direction in ("sendrecv", "recvonly"),
         clock=codec.rate,
         fmtp=codec.fmtp,
+        rtcp=rtcp.address,
+        rtcp_mux=rtcp.mux,
+        rtcp_metrics=rtcp.metrics,
     )
 
 

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import lru_cache
 from ipaddress import ip_address
+from typing import NamedTuple
 
-from gateway.sdp.types import Media, Stream
+from gateway.sdp.types import Media
 
-__all__ = ["rtcp_lines", "unusable", "with_rtcp"]
+__all__ = ["RtcpTerms", "rtcp_lines", "rtcp_terms", "unusable"]
 
 Address = tuple[str, int]
+_LONGEST = 64
+
+
+class RtcpTerms(NamedTuple):
+    """Where and how; the fields of ``Stream``."""
+
+    address: Address | None
+    mux: bool
+    metrics: bool
 
 
 def unusable(host: str, peer: str) -> str | None:
     """Why no packet can be sent from a socket of ``peer``'s IP version to ``host`` alone; None if it can."""
+    why = _misfit(host) if len(host) <= _LONGEST else "not an IP address"
+    return why or ("of another IP version than ours" if (":" in host) != (":" in peer) else None)
+
+
+@lru_cache(maxsize=4096)
+def _misfit(host: str) -> str | None:
+    """A trunk's media come from few addresses."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -22,7 +39,7 @@ def unusable(host: str, peer: str) -> str | None:
         return "of a link of the far end's"
     if address.is_multicast or host == "255.255.255.255":
         return "not that of one host"
-    return "of another IP version than ours" if (":" in host) != (":" in peer) else None
+    return None
 
 
 def rtcp_lines(*, mux: bool, metrics: bool) -> list[str]:
@@ -30,11 +47,11 @@ def rtcp_lines(*, mux: bool, metrics: bool) -> list[str]:
     return (["a=rtcp-mux"] if mux else []) + (["a=rtcp-xr:voip-metrics"] if metrics else [])
 
 
-def with_rtcp(stream: Stream, theirs: Media, ours: Media | None = None) -> Stream:
-    """The stream with what ``theirs`` says of RTCP. Answering, ``ours`` is None: what is offered is taken."""
+def rtcp_terms(theirs: Media, ours: Media | None = None) -> RtcpTerms:
+    """What ``theirs`` says of RTCP. Answering, ``ours`` is None: what is offered is taken."""
     mux = _has(theirs, "rtcp-mux") and (ours is None or _has(ours, "rtcp-mux"))
     metrics = any(name == "rtcp-xr" and "voip-metrics" in value.lower().split() for name, value in theirs.attributes)
-    return replace(stream, rtcp=None if mux else _address(theirs), rtcp_mux=mux, rtcp_metrics=metrics)
+    return RtcpTerms(None if mux else _address(theirs), mux, metrics)
 
 
 def _has(media: Media, name: str) -> bool:

@@ -140,9 +140,9 @@ def parse_address(value: str) -> NameAddress:
     return NameAddress("", uri.strip(), parse_parameters(semicolon + rest))
 
 
-@memo
 def parse_via(value: str) -> Via:
-    """Parses one Via value; whitespace around the slashes is legal (RFC 3261 25.1)."""
+    """Parses one Via value; whitespace around the slashes is legal (RFC 3261 25.1). Each has a branch of its own, so
+    that none is worth remembering."""
     head, semicolon, rest = value.partition(";")
     protocol = head.split("/", 2)
     if len(protocol) != 3 or protocol[0].strip().upper() != "SIP":
