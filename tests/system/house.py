@@ -44,7 +44,7 @@ class Process:
     def events(self, event: str) -> list[Line]:
         return [line for line in self.lines if line["event"] == event]
 
-    async def line(self, event: str, where: Callable[[Line], bool] = lambda _: True, timeout: float = 20) -> Line:
+    async def line(self, event: str, where: Callable[[Line], bool] = lambda _: True, timeout: float = 60) -> Line:
         """The first such line, now or later."""
         async with asyncio.timeout(timeout):
             while True:
