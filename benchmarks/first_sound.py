@@ -135,7 +135,7 @@ async def house(*, ahead: bool) -> AsyncIterator[Bench]:
         path = directory / "linecard.yaml"
         path.write_text(yaml.safe_dump(configuration(sip, *ports, ahead=ahead)))
         bench = Bench(("127.0.0.1", sip), None)  # type: ignore[arg-type]
-        bench.gateway = await Child.start("linecard run", ["run", str(path)], bench.on_line)
+        bench.gateway = await Child.start("linecard run", ["run", str(path), "--no-redact"], bench.on_line)
         stack.push_async_callback(bench.gateway.stop, 2.0)
         await bench.gateway.ready(("ready",), 20)
         await asyncio.sleep(1)  # what is made ahead is made
@@ -153,7 +153,7 @@ async def call(bench: Bench, calls: int, name: str, lasting: float) -> list[tupl
     await asyncio.sleep(lasting)
     await placed.hang_up()
     transport.close()
-    return [(placed.acked[number], ear.heard.get(port, [])) for number, port in enumerate(ports)]
+    return [(placed.acked[number], ear.heard.get(port, [])) for number, (port, _) in enumerate(ports)]
 
 
 def longest(heard: list[float]) -> float:
