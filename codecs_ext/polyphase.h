@@ -5,15 +5,15 @@
  * that taps and samples which two of the four outputs share are loaded once. Integers do not round: whatever the order
  * of the additions, the samples are the same.
  *
- * SSE2 is part of every x86-64, so nothing is asked of the processor at run time. Elsewhere the compiler makes vectors of
- * its own of the plain loop.
+ * SSE2 is part of every x86-64; AVX2, with sums of sixteen products at once, is used where the processor says that it has it.
+ * Elsewhere the compiler makes vectors of its own of the plain loop.
  */
 #ifndef LC_POLYPHASE_H
 #define LC_POLYPHASE_H
 
 #include <stdint.h>
 #if defined(__SSE2__)
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 #define LC_INLINE static inline __attribute__((always_inline))
@@ -39,7 +39,7 @@ LC_INLINE __m128i lc_product(const int16_t *a, const int16_t *b) {
 #endif
 
 /* out[k] from taps[k] and samples[k]. */
-LC_INLINE void lc_dot4(const int16_t *const taps[4], const int16_t *const samples[4], int n, int16_t *out) {
+LC_INLINE void lc_dot4_plain(const int16_t *const taps[4], const int16_t *const samples[4], int n, int16_t *out) {
 #if defined(__SSE2__)
     __m128i a = _mm_setzero_si128(), b = a, c = a, d = a;
     for (int i = 0; i < n; i += 8) {
@@ -73,59 +73,46 @@ static int lc_singly(LcPolyphase *p, const int16_t *line, int count, int16_t *ou
     return made;
 }
 
-/* As many whole rounds of `group` outputs, a multiple of four and of `up`, as there are samples for. */
-LC_INLINE int lc_rounds(LcPolyphase *p, const int16_t *line, int count, int16_t *out, int up, int down, int n, int group) {
-    int made = lc_singly(p, line, count, out, 1), reach = (group - 1) * down / up;
-    for (; p->position + reach < count; p->position += group / up * down, made += group)
-        for (int k = 0; k < group; k += 4) {
-            const int16_t *taps[4], *samples[4];
-            for (int j = 0; j < 4; j++) {
-                taps[j] = p->bank + (k + j) * down % up * n;
-                samples[j] = line + p->position + (k + j) * down / up;
-            }
-            lc_dot4(taps, samples, n, out + made + k);
-        }
-    return made;
+#define LC_FOR(name) name##_plain
+#include "polyphase_rounds.h"
+#undef LC_FOR
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC target("avx2")
+
+LC_INLINE __m256i lc_product16(const int16_t *a, const int16_t *b) {
+    return _mm256_madd_epi16(_mm256_loadu_si256((const __m256i *)a), _mm256_loadu_si256((const __m256i *)b));
 }
 
-/* Any ratio: rows and places are looked up for each four. */
-static int lc_any(LcPolyphase *p, const int16_t *line, int count, int16_t *out) {
-    int made = 0, whole = p->down / p->up, rest = p->down % p->up, k;
-    const int16_t *taps[4], *samples[4];
-    do {
-        for (k = 0; k < 4 && p->position < count; k++) {
-            taps[k] = p->bank + p->phase * p->taps;
-            samples[k] = line + p->position;
-            p->phase += rest;
-            p->position += whole;
-            if (p->phase >= p->up) {
-                p->phase -= p->up;
-                p->position++;
-            }
-        }
-        if (k == 4) lc_dot4(taps, samples, p->taps, out + made);
-        else
-            for (int j = 0; j < k; j++) out[made + j] = lc_dot(taps[j], samples[j], p->taps);
-        made += k;
-    } while (k == 4);
-    return made;
+LC_INLINE __m256i lc_sums(const int16_t *taps, const int16_t *samples, int n) {
+    __m256i sums = n & 8 ? _mm256_zextsi128_si256(lc_product(taps + n - 8, samples + n - 8)) : _mm256_setzero_si256();
+    for (int i = 0; i + 16 <= n; i += 16) sums = _mm256_add_epi32(sums, lc_product16(taps + i, samples + i));
+    return sums;
 }
+
+/* The same as lc_dot4_plain. */
+LC_INLINE void lc_dot4_avx2(const int16_t *const taps[4], const int16_t *const samples[4], int n, int16_t *out) {
+    __m256i ab = _mm256_hadd_epi32(lc_sums(taps[0], samples[0], n), lc_sums(taps[1], samples[1], n));
+    __m256i cd = _mm256_hadd_epi32(lc_sums(taps[2], samples[2], n), lc_sums(taps[3], samples[3], n));
+    __m256i four = _mm256_hadd_epi32(ab, cd);
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+    sum = _mm_srai_epi32(_mm_add_epi32(sum, _mm_set1_epi32(1 << 13)), 14);
+    _mm_storel_epi64((__m128i *)out, _mm_packs_epi32(sum, sum));
+}
+
+#define LC_FOR(name) name##_avx2
+#include "polyphase_rounds.h"
+#undef LC_FOR
+#pragma GCC pop_options
+#endif
 
 /* Every output whose newest sample is before line[taps - 1 + count]; returns how many. */
 static int lc_polyphase(LcPolyphase *p, const int16_t *line, int count, int16_t *out) {
-    int made;
-    switch (p->up * 8 + p->down) {
-    case 1 * 8 + 2: made = lc_rounds(p, line, count, out, 1, 2, 48, 4); break;
-    case 1 * 8 + 3: made = lc_rounds(p, line, count, out, 1, 3, 72, 4); break;
-    case 2 * 8 + 1: made = lc_rounds(p, line, count, out, 2, 1, 24, 4); break;
-    case 2 * 8 + 3: made = lc_rounds(p, line, count, out, 2, 3, 48, 4); break;
-    case 3 * 8 + 1: made = lc_rounds(p, line, count, out, 3, 1, 24, 12); break;
-    case 3 * 8 + 2: made = lc_rounds(p, line, count, out, 3, 2, 24, 12); break;
-    case 6 * 8 + 1: made = lc_rounds(p, line, count, out, 6, 1, 24, 12); break;
-    case 1 * 8 + 6: made = lc_rounds(p, line, count, out, 1, 6, 144, 4); break;
-    default: return lc_any(p, line, count, out);
-    }
-    return made + lc_singly(p, line, count, out + made, 0);
+#if defined(__x86_64__) && defined(__GNUC__)
+    if (__builtin_cpu_supports("avx2")) return lc_polyphase_avx2(p, line, count, out);
+#endif
+    return lc_polyphase_plain(p, line, count, out);
 }
 
 #endif
