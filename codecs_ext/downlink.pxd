@@ -56,6 +56,9 @@ cdef struct Downlink:
     bint waited                 # a short tail has waited its one tick
     int64_t appointment         # nanoseconds of the tick clock at which what is queued begins; 0: none
     int lead                    # samples of silence before it in its first packet
+    double skew                 # our clock is so much slower
+    double drift                # nanoseconds that it has lost and the grid has not
+    bint sparing                # silence is not sent
     bint padded                 # the packet under way ends in silence: nothing was left
     bint unfinished             # the last thing queued was audio, not a mark: running dry now is an underrun
     int real                    # samples of the packet under way that came from the queue, and some beyond it

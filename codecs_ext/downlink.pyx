@@ -454,6 +454,8 @@ cdef void _pass_by(Downlink *down) noexcept nogil:
     """The clock goes on without a packet of ours."""
     down.timestamp += <uint32_t>down.step
     down.nominal += down.period
+    if down.skew != 0:
+        _drift(down)
     down.due = down.nominal
 
 
@@ -495,8 +497,21 @@ cdef int downlink_packet(Downlink *down, int64_t tick, uint8_t *datagram) noexce
     if not audio and down.feed != NULL:
         bridge_pull(down.feed, down.packet, down.samples)
         return _audio_packet(down, down.packet, True, False, datagram)
+    if not audio and down.sparing and backdrop_idle(&down.backdrop, False):
+        _pass_by(down)
+        return 0
     _join(down)
     return _audio_packet(down, down.packet if audio else NULL, audio, audio and down.begins, datagram)
+
+
+cdef void _drift(Downlink *down) noexcept nogil:
+    """A slow clock's packets come later and later, a fast one's earlier: by whole ticks, when they are due."""
+    cdef int64_t ticks
+    down.drift += down.skew * <double>(down.period * TICK_NS)
+    ticks = <int64_t>(down.drift / TICK_NS)
+    down.drift -= <double>(ticks * TICK_NS)
+    down.nominal += ticks
+    down.due += ticks
 
 
 cdef void _step(Downlink *down) noexcept nogil:
@@ -505,6 +520,8 @@ cdef void _step(Downlink *down) noexcept nogil:
     down.timestamp += <uint32_t>down.step
     down.nominal += down.period
     down.due += down.period
+    if down.skew != 0:
+        _drift(down)
     if down.state == SILENT or down.due > down.nominal:
         down.due = down.nominal
 
@@ -602,6 +619,11 @@ cdef class Sender:
             raise MemoryError
         memcpy(block.samples, source, len(pcm))
         downlink_play(&self.down, block, tick)
+
+    def clock(self, skew: float, sparing: bool) -> None:
+        """It is slow by ``skew``; with ``sparing`` silence is not sent."""
+        self.down.skew = skew
+        self.down.sparing = sparing
 
     def mark(self, number: int) -> None:
         """A mark behind what is queued."""

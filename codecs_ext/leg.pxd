@@ -5,6 +5,7 @@ from codecs_ext.codec cimport CodecTable
 from codecs_ext.control cimport Control
 from codecs_ext.counters cimport Counters
 from codecs_ext.downlink cimport Downlink
+from codecs_ext.line cimport LineCounts
 from codecs_ext.linux cimport sockaddr_storage, socklen_t
 from codecs_ext.patch cimport Patch
 from codecs_ext.playout cimport Block
@@ -36,6 +37,12 @@ cdef struct Connection:
     bint send
     bint receive
 
+cdef struct LineOrder:
+    # What becomes of the leg's datagrams from now on, as the command carries it.
+    Block *lines[2]             # a ``Line`` each, for what is sent and what is received; NULL: nothing happens to it
+    double skew                 # our clock is so much slower: 1e-6 is one part per million
+    bint sparing                # nothing is sent while nothing is said
+
 cdef struct Leg:
     int fd
     int control_fd              # -1: none
@@ -60,6 +67,8 @@ cdef struct Leg:
     Tape tape
     Bridge bridge               # to another leg of the shard
     Patch patch                 # to a stream of a model's connection
+    Block *lines[2]             # sent, received; NULL: as the network has it
+    LineCounts line_counts[2]   # of those that are gone
     Uplink up
     Downlink down
 
@@ -69,12 +78,16 @@ cdef bint leg_connect(Leg *leg, const Connection *connection, int64_t tick, int6
 cdef void leg_key(Leg *leg, const Connection *connection) noexcept nogil
 cdef void leg_send_raw(Leg *leg, const sockaddr_storage *to, const uint8_t *data, int size) noexcept nogil
 cdef void leg_close(Leg *leg) noexcept nogil
+cdef void leg_hear(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
+                   int64_t now) noexcept nogil
 cdef void leg_receive(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
                       int64_t now) noexcept nogil
 cdef void leg_receive_control(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source,
                               int64_t arrival, int64_t now) noexcept nogil
 cdef bint leg_send_control(Leg *leg, uint8_t *data, int size) noexcept nogil
 cdef int64_t leg_wake(const Leg *leg) noexcept nogil
+cdef void leg_line(Leg *leg, const LineOrder *order) noexcept nogil
+cdef void line_order_drop(const LineOrder *order, Block **freed) noexcept nogil
 cdef void leg_timer(Leg *leg, int64_t now) noexcept nogil
 cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil
 cdef void leg_bridge(Leg *leg, Leg *other, const BridgeOrder *order) noexcept nogil

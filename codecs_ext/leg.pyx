@@ -4,13 +4,14 @@ Whose packets are heard is for ``source.pyx`` to say. Once that is settled, the 
 refuses everybody else, and sends 1.6 us faster.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from codecs_ext.bridge cimport Bridge, BridgeOrder, bridge_put
 from codecs_ext.codec cimport codec_state
 from codecs_ext.control cimport control_connect, control_receive
 from codecs_ext.downlink cimport PACKET_BYTES, PLAYING, downlink_close, downlink_connect
+from codecs_ext.line cimport Held, Line, line_due, line_hold, line_judge, line_take
 from codecs_ext.linux cimport (
     AF_INET,
     AF_INET6,
@@ -281,12 +282,97 @@ cdef void _pass_on(Leg *leg, const RtpPacket *packet, int64_t arrival) noexcept 
         leg_send(other, datagram, size)
 
 
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+cdef enum:
+    SENT
+    RECEIVED
+
+cdef int64_t HALF_TICK_NS = 2_500_000
+
+
+cdef inline Line *_line(const Leg *leg, int way) noexcept nogil:
+    return NULL if leg.lines[way] == NULL else <Line *>leg.lines[way].samples
+
+
+cdef void line_order_drop(const LineOrder *order, Block **freed) noexcept nogil:
+    """The order reached no leg: what it carries is nobody's."""
+    cdef int way
+    for way in range(2):
+        if order.lines[way] != NULL:
+            block_return(freed, order.lines[way])
+
+
+cdef void _drop_lines(Leg *leg) noexcept nogil:
+    """What is under way in them is lost."""
+    cdef int way
+    for way in range(2):
+        if leg.lines[way] != NULL:
+            leg.line_counts[way] = _line(leg, way).counts
+        _give_back(leg, leg.lines[way])
+        leg.lines[way] = NULL
+
+
+cdef void leg_line(Leg *leg, const LineOrder *order) noexcept nogil:
+    """From here on these lines lie between the leg and the network."""
+    _drop_lines(leg)
+    leg.lines[SENT] = order.lines[SENT]
+    leg.lines[RECEIVED] = order.lines[RECEIVED]
+    leg.down.skew = order.skew
+    leg.down.sparing = order.sparing
+
+
+cdef void _receive_over(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
+                        int64_t now) noexcept nogil:
+    """Over the line, whose delay is added to the arrival: the tick at which it is handed on does not show."""
+    cdef Line *line = _line(leg, RECEIVED)
+    cdef int64_t due = arrival
+    cdef int copies = line_judge(line, arrival, &due), i
+    for i in range(copies):
+        if not line_hold(line, data, size, source, due):
+            leg_hear(leg, data, size, source, due, now)
+            return
+
+
+cdef bint _send_over(Leg *leg, const uint8_t *data, int size) noexcept nogil:
+    """What is due at once leaves at once."""
+    cdef Line *line = _line(leg, SENT)
+    cdef int64_t due = 0, now = nanoseconds(CLOCK_MONOTONIC)
+    cdef int copies = line_judge(line, now, &due), i
+    for i in range(copies):
+        if due - now < HALF_TICK_NS and line.count == 0 or not line_hold(line, data, size, NULL, due):
+            _leave(leg, data, size)
+    return True
+
+
+cdef void _run_lines(Leg *leg, int64_t now) noexcept nogil:
+    cdef Line *line = _line(leg, RECEIVED)
+    cdef Held *held
+    while line != NULL and line_due(line) <= now:
+        held = line_take(line)
+        leg_hear(leg, held.data, held.size, &held.source, held.due, now)
+    line = _line(leg, SENT)
+    while line != NULL and line_due(line) <= now + HALF_TICK_NS:    # at the nearest tick
+        held = line_take(line)
+        _leave(leg, held.data, held.size)
+
+
+cdef int64_t _line_wake(const Leg *leg) noexcept nogil:
+    cdef int64_t wake = INT64_MAX
+    if leg.lines[RECEIVED] != NULL:
+        wake = line_due(_line(leg, RECEIVED))
+    if leg.lines[SENT] != NULL and line_due(_line(leg, SENT)) - HALF_TICK_NS < wake:
+        wake = line_due(_line(leg, SENT)) - HALF_TICK_NS
+    return wake
+
+
 cdef void leg_close(Leg *leg) noexcept nogil:
     """Gives all blocks back and forgets the keys; nothing is sent or received after it."""
     srtp_close(leg.inbound)
     srtp_close(leg.outbound)
     leg.inbound = leg.outbound = NULL
     leg_part(leg)
+    _drop_lines(leg)
     downlink_close(&leg.down)
     _give_back(leg, leg.coding)
     leg.coding = NULL
@@ -322,6 +408,15 @@ cdef bint _hear_report(Leg *leg, uint8_t *data, int size, int64_t arrival, int64
 
 cdef void leg_receive(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
                       int64_t now) noexcept nogil:
+    """One datagram from the network."""
+    if leg.lines[RECEIVED] != NULL:
+        _receive_over(leg, data, size, source, arrival, now)
+    else:
+        leg_hear(leg, data, size, source, arrival, now)
+
+
+cdef void leg_hear(Leg *leg, uint8_t *data, int size, const sockaddr_storage *source, int64_t arrival,
+                   int64_t now) noexcept nogil:
     """One datagram, decrypted in place."""
     cdef Judgement judgement = source_judge(&leg.source, source, now)
     cdef bint control = leg.mux and size > 1 and 192 <= data[1] <= 223  # RFC 5761 4: no payload type in use looks so
@@ -355,17 +450,10 @@ cdef void leg_receive(Leg *leg, uint8_t *data, int size, const sockaddr_storage 
         _pass_on(leg, &packet, arrival)
 
 
-cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil:
-    """One datagram to the far end, encrypted in place. An earlier ICMP refusal is reported by the next call and means nothing for this one."""
-    cdef int attempt, octets = size - RTP_HEADER
+cdef ssize_t _leave(Leg *leg, const uint8_t *data, int size) noexcept nogil:
+    """Onto the network. An earlier ICMP refusal is reported by the next call and means nothing for this one."""
     cdef ssize_t done = -1
-    if leg.barred:
-        leg.counters.unkeyed += 1
-        return True
-    if leg.outbound != NULL:
-        size = srtp_protect(leg.outbound, data, size, False)
-        if size == 0:
-            return False
+    cdef int attempt
     for attempt in range(2):
         if leg.locked:
             done = send(leg.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -374,6 +462,21 @@ cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil:
                           leg.source.size)
         if done >= 0 or errno != ECONNREFUSED:
             break
+    return done
+
+
+cdef bint leg_send(Leg *leg, uint8_t *data, int size) noexcept nogil:
+    """One datagram to the far end, encrypted in place."""
+    cdef int octets = size - RTP_HEADER
+    cdef ssize_t done = -1
+    if leg.barred:
+        leg.counters.unkeyed += 1
+        return True
+    if leg.outbound != NULL:
+        size = srtp_protect(leg.outbound, data, size, False)
+        if size == 0:
+            return False
+    done = _send_over(leg, data, size) if leg.lines[SENT] != NULL else _leave(leg, data, size)
     if leg.tape.order.packets:
         tape_packet(&leg.tape, data, size, &leg.source.remote, nanoseconds(CLOCK_MONOTONIC), PACKET_OUT)
     if done >= 0:
@@ -392,11 +495,15 @@ cdef int64_t leg_wake(const Leg *leg) noexcept nogil:
         return 0
     if source_wake(&leg.source) < wake:
         wake = source_wake(&leg.source)
+    if leg.lines[SENT] != NULL or leg.lines[RECEIVED] != NULL:
+        wake = min(wake, _line_wake(leg))
     return leg.control.due if leg.control.due < wake else wake
 
 
 cdef void leg_timer(Leg *leg, int64_t now) noexcept nogil:
     """Does what is due, except reports."""
+    if leg.lines[SENT] != NULL or leg.lines[RECEIVED] != NULL:
+        _run_lines(leg, now)
     uplink_timer(&leg.up, now)
     if source_timer(&leg.source, now):
         _unsettle(leg)

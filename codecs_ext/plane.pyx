@@ -4,7 +4,7 @@ Everything here runs on the event loop's thread, which is the one producer of co
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -18,7 +18,8 @@ from codecs_ext.downlink cimport GROUPS, TICK_MS, DownlinkOptions, downlink_init
 from codecs_ext.echo cimport ECHO_BLOCKS
 from codecs_ext.g711 cimport Law, g711_decode
 from codecs_ext.jitter cimport Jitter, jitter_init
-from codecs_ext.leg cimport Connection, Leg, bridge_drop, connection_drop, leg_address
+from codecs_ext.leg cimport Connection, Leg, LineOrder, bridge_drop, connection_drop, leg_address, line_order_drop
+from codecs_ext.line cimport LINE_MOST, Line, LineOptions, line_bytes, line_init
 from codecs_ext.linux cimport (
     PTHREAD_EXPLICIT_SCHED,
     SCHED_FIFO,
@@ -64,6 +65,7 @@ from codecs_ext.ring cimport (
     DO_ECHO,
     DO_FLUSH,
     DO_KEY,
+    DO_LINE,
     DO_LISTEN,
     DO_TRIM,
     DO_MARK,
@@ -226,6 +228,10 @@ cdef class PatchEnd:
         return lc_load(&self.patch.spent), lc_load(&self.patch.left_out), lc_load(&self.patch.taken)
 
 
+cdef object _line_counts(const Leg *leg, int way):
+    return leg.line_counts[way] if leg.lines[way] == NULL else (<const Line *>leg.lines[way].samples).counts
+
+
 cdef class PlaneShard:
     """One media thread and its legs, each known by its slot.
 
@@ -240,6 +246,7 @@ cdef class PlaneShard:
     cdef bint running
     cdef list observers             # by slot
     cdef list keys                  # by slot: suite and keys of both directions, as last handed down
+    cdef list traces                # by slot: what its lines may be reading
     cdef list loops                 # by slot: what a leg may be reading
     cdef list patches               # by slot: a leg's PatchEnd, or None
     cdef int patched                # how many there are
@@ -270,6 +277,7 @@ cdef class PlaneShard:
         self.observers = [None] * capacity
         self.keys = [((0, b""), (0, b""))] * capacity
         self.loops = [[] for _ in range(capacity)]
+        self.traces = [[] for _ in range(capacity)]
         self.free_slots = list(range(capacity - 1, -1, -1))
         self.echoes = set()
         self.patches = [None] * capacity
@@ -367,6 +375,8 @@ cdef class PlaneShard:
                 connection_drop(<const Connection *>(record + 1), &self.shard.freed)
             elif record.kind == DO_BRIDGE:
                 bridge_drop(<const BridgeOrder *>(record + 1), &self.shard.freed)
+            elif record.kind == DO_LINE:
+                line_order_drop(<const LineOrder *>(record + 1), &self.shard.freed)
             ring_release(&self.shard.commands, record)
             record = ring_peek(&self.shard.commands)
 
@@ -570,6 +580,51 @@ cdef class PlaneShard:
         memcpy(record + 1, &options, sizeof(options))
         ring_commit(&self.shard.commands)
         return True
+
+    def line(self, slot: int, sent, received, skew: float, sparing: bool) -> bool:
+        """What becomes of the leg's datagrams from here on. ``sent`` and ``received`` are None, or the numbers of
+        ``LineOptions``, a trace as int32, and how many datagrams may be under way. The leg's clock is slow by ``skew``;
+        with ``sparing`` nothing is sent while nothing is said."""
+        cdef LineOrder order
+        cdef Record *record
+        memset(&order, 0, sizeof(order))
+        order.skew = skew
+        order.sparing = sparing
+        record = ring_reserve(&self.shard.commands, DO_LINE, slot, sizeof(order), 0)
+        if record == NULL:
+            return False
+        try:
+            order.lines[0] = self._line(slot, sent)
+            order.lines[1] = self._line(slot, received)
+        except (MemoryError, ValueError):
+            line_order_drop(&order, &self.shard.freed)
+            raise                           # what was reserved and not committed is reserved again by the next command
+        memcpy(record + 1, &order, sizeof(order))
+        ring_commit(&self.shard.commands)
+        return True
+
+    cdef Block *_line(self, int slot, terms) except? NULL:
+        """A block that holds one direction; NULL if nothing happens to it."""
+        cdef LineOptions options
+        cdef const char *delays
+        cdef Block *block
+        if terms is None:
+            return NULL
+        *numbers, trace, capacity = terms
+        if not 0 < capacity <= LINE_MOST or len(trace) % 4:
+            raise ValueError(f"{capacity} datagrams under way, and a trace of {len(trace)} octets")
+        memset(&options, 0, sizeof(options))
+        (options.seed, options.to_bad, options.to_good, options.loss_good, options.loss_bad, options.reorder,
+         options.duplicate, options.delay_ns, options.jitter_ns, options.reorder_ns) = numbers
+        delays = trace
+        options.trace = <const int32_t *>delays
+        options.trace_count = <int>(len(trace) // 4)
+        self.traces[slot].append(trace)     # read as long as the leg is there
+        block = block_new(0, <int>(line_bytes(capacity) + 1) // 2, 0)
+        if block == NULL:
+            raise MemoryError
+        line_init(<Line *>block.samples, &options, capacity)
+        return block
 
     def mark(self, slot: int, number: int) -> bool:
         """A mark behind what is queued."""
@@ -920,6 +975,7 @@ cdef class PlaneShard:
         self.observers[slot] = None
         self.keys[slot] = ((0, b""), (0, b""))
         self.loops[slot] = []
+        self.traces[slot] = []
         self.echoes.discard(slot)
         self.free_slots.append(slot)
 
@@ -928,7 +984,8 @@ cdef class PlaneShard:
     def counts(self, slot: int):
         """The counters of a leg that is open and its RTCP's, by name; jitters in RTP clock units."""
         cdef Leg *leg = self.legs[slot]
-        return {**leg.counters, **leg.control.counts, "packet_ms": leg.down.period * TICK_MS, "untaped": leg.tape.lost}
+        return {**leg.counters, **leg.control.counts, "packet_ms": leg.down.period * TICK_MS, "untaped": leg.tape.lost,
+                "lines": (_line_counts(leg, 0), _line_counts(leg, 1))}
 
     def costs(self):
         """What the thread has cost so far, by name."""

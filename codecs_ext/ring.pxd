@@ -48,6 +48,7 @@ cdef enum Kind:
     DO_PATCH_GO
     DO_UNPATCH
     DO_POOL
+    DO_LINE
 
 cdef struct Record:
     uint32_t size               # with this header and the padding

@@ -30,6 +30,7 @@ from codecs_ext.frames cimport frames_end, frames_listen
 from codecs_ext.leg cimport (
     Connection,
     Leg,
+    LineOrder,
     bridge_drop,
     connection_drop,
     leg_bridge,
@@ -37,6 +38,7 @@ from codecs_ext.leg cimport (
     leg_close,
     leg_connect,
     leg_key,
+    leg_line,
     leg_receive,
     leg_receive_control,
     leg_send,
@@ -44,6 +46,7 @@ from codecs_ext.leg cimport (
     leg_send_raw,
     leg_timer,
     leg_wake,
+    line_order_drop,
 )
 from codecs_ext.linux cimport (
     AF_INET,
@@ -103,6 +106,7 @@ from codecs_ext.ring cimport (
     DO_ECHO,
     DO_FLUSH,
     DO_KEY,
+    DO_LINE,
     DO_LISTEN,
     DO_TRIM,
     DO_MARK,
@@ -300,6 +304,8 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
             connection_drop(<const Connection *>(record + 1), &shard.freed)
         elif record.kind == DO_BRIDGE:
             bridge_drop(<const BridgeOrder *>(record + 1), &shard.freed)
+        elif record.kind == DO_LINE:
+            line_order_drop(<const LineOrder *>(record + 1), &shard.freed)
         return
     if record.kind == DO_CONNECT:
         if leg_connect(leg, <const Connection *>(record + 1), shard.tick, shard.now, shard.real_offset):
@@ -321,6 +327,8 @@ cdef void _command(Shard *shard, const Record *record) noexcept nogil:
         backdrop_set(&leg.down.backdrop, order.loop, order.count, order.rate, order.level, order.duck)
     elif record.kind == DO_TRIM:
         downlink_trim(&leg.down, record.number, record.media_time)
+    elif record.kind == DO_LINE:
+        leg_line(leg, <const LineOrder *>(record + 1))
     elif record.kind == DO_LISTEN:
         frames_listen(&leg.up.frames, <const OnsetOptions *>(record + 1))
     elif record.kind == DO_TAPE:
@@ -496,6 +504,8 @@ cdef void _send_leg(Shard *shard, int slot) noexcept nogil:
         sent = nanoseconds(CLOCK_MONOTONIC)
         _count_deviation(shard, sent - (shard.origin + due * TICK_NS))
         downlink_sent(&leg.down, sent)
+        if leg.lines[0] != NULL:
+            shard.wake[slot] = leg_wake(leg)
     shard.due[slot] = leg.down.due
 
 

@@ -27,12 +27,15 @@ __all__ = [
     "Leg",
     "LegObserver",
     "LegStats",
+    "LineCounts",
+    "LineTerms",
     "SoundObserver",
     "Stream",
     "TapeOrder",
 ]
 
 
+NO_TIME: Final = Nanos(0)
 PLAYED_RATES: Final = (8000, 16000, 22050, 24000, 44100, 48000)
 """Hz of what a leg plays: those of the plane's resampler."""
 
@@ -73,6 +76,18 @@ class FarReport:
     reported_r_factor: int | None = None
     """As the far end itself rates it (RFC 3611 4.7.5), if it does."""
     reported_mos: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineCounts:
+    """What a line did."""
+
+    packets: int = 0
+    lost: int = 0
+    reordered: int = 0
+    duplicated: int = 0
+    crowded: int = 0
+    """Found no room, and went on at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +132,9 @@ class LegStats:
     """Malformed, from elsewhere, or of another session."""
     far: FarReport | None = None
     """None if the far end has not reported."""
+    line_sent: LineCounts | None = None
+    """What ``Leg.impair`` did to what was sent; None: nothing, or nobody asked for it."""
+    line_received: LineCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +169,29 @@ class Hearing:
     """What is judged at a time."""
     audio: bool = False
     """Frames are handed up as well (``on_audio``), and the plane's detector runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineTerms:
+    """What a bad line does to the datagrams of one direction (``Leg.impair``), drawn from ``seed``."""
+
+    seed: int = 0
+    to_bad: float = 0.0
+    """Gilbert-Elliott: from the good state to the bad one, per packet; and back."""
+    to_good: float = 1.0
+    loss_good: float = 0.0
+    loss_bad: float = 1.0
+    reorder: float = 0.0
+    """Share of packets that are held back for ``reorder_by``, and so overtaken."""
+    duplicate: float = 0.0
+    delay: Nanos = NO_TIME
+    jitter: Nanos = NO_TIME
+    """Uniform, up to this; none overtakes another for it."""
+    reorder_by: Nanos = NO_TIME
+    trace: bytes = b""
+    """Further delay, packet by packet and over and over: int32 of microseconds."""
+    under_way: int = 64
+    """Datagrams at a time, 512 at most; further ones go on at once."""
 
 
 class LegObserver(Protocol):
@@ -242,6 +283,13 @@ class Leg(Protocol):
 
     def listen(self, hearing: Hearing) -> None:
         """Tells edges of sound from here on; the observer is a ``SoundObserver`` then."""
+
+    def impair(
+        self, sent: LineTerms | None, received: LineTerms | None, *, skew_ppm: float = 0.0, sparing: bool = False
+    ) -> None:
+        """Puts a bad line between the leg and the network, for who measures others. What it delays of what is received
+        arrives so much later, to the nanosecond; what is sent leaves at the nearest tick. ``skew_ppm``: our clock is so
+        slow; ``sparing``: nothing is sent while nothing is said."""
 
     def mark(self, number: int) -> None:
         """Asks to be told (``on_mark``) when everything queued so far was sent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Final, Protocol
 
 from codecs_ext.codec import Kernel
@@ -11,7 +12,7 @@ from codecs_ext.srtp import PROFILES
 from gateway.audio import Encoding
 from gateway.errors import MisuseError
 from gateway.media.codecs.contract import Codecs
-from gateway.media.contract import Hearing, LegObserver, LegStats, Stream, TapeOrder
+from gateway.media.contract import Hearing, LegObserver, LegStats, LineTerms, Stream, TapeOrder
 from gateway.media.pipe import LegPatch, PlanePipe
 from gateway.media.quality import leg_stats
 from gateway.media.verbs import Verbs
@@ -218,6 +219,13 @@ class PlaneLeg:
             max(1, round(hearing.release_ms / hearing.block_ms)),
             hearing.audio,
         )
+
+    def impair(
+        self, sent: LineTerms | None, received: LineTerms | None, *, skew_ppm: float = 0.0, sparing: bool = False
+    ) -> None:
+        """A bad line. Raises ``MisuseError`` for one that cannot be made."""
+        lines = (None if terms is None else astuple(terms) for terms in (sent, received))
+        self._do(self._shard.line, *lines, skew_ppm / 1e6, sparing)
 
     def mark(self, number: int) -> None:
         """Asks for ``on_mark`` when everything queued so far was sent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from codecs_ext.emodel import BPL_CONCEALED, mos, r_factor
-from gateway.media.contract import FarReport, LegStats
+from gateway.media.contract import FarReport, LegStats, LineCounts
 
 __all__ = ["leg_stats"]
 
@@ -40,7 +40,13 @@ def leg_stats(counts: dict[str, Any]) -> LegStats:
         rtcp_received=counts["reports_received"],
         rtcp_refused=counts["reports_refused"],
         far=_far(counts) if counts["far_reported"] else None,
+        line_sent=_line(counts["lines"][0]),
+        line_received=_line(counts["lines"][1]),
     )
+
+
+def _line(counts: dict[str, int]) -> LineCounts | None:
+    return LineCounts(**counts) if counts["packets"] else None
 
 
 def _clock_ms(counts: dict[str, Any], name: str) -> float:

@@ -139,6 +139,40 @@ async def test_dead_air_is_told_and_thinking_is_none() -> None:
     assert to_ms(silence.length) == pytest.approx(3000, abs=60)
 
 
+async def test_a_bad_line_is_heard_and_told_and_the_same_seed_loses_the_same() -> None:
+    line = {
+        "send": {"loss": "10%", "burst": 3, "delay": "20ms", "jitter": "wifi", "duplicate": "5%"},
+        "receive": {"loss": "5%", "delay": "60ms", "reorder": "5%"},
+    }
+    did = []
+    async with agent(180) as (opened, _):
+        for _ in range(2):
+            steps = [QUIET, {"say": "hello"}, {"listen": {"quiet": "400ms"}}, "hang_up"]
+            (result,) = await place(opened, steps, impairments=line)
+            did.append(result)
+    first, second = did
+    assert first.impairments is not None
+    told = first.impairments["did"]
+    assert told["sent"]["lost"] > 0
+    assert told["sent"]["duplicated"] > 0
+    assert told["received"]["reordered"] > 0
+    assert first.stats.packets_lost + first.stats.packets_late > 0
+    assert first.stats.packets_received == pytest.approx(told["received"]["packets"] - told["received"]["lost"], abs=8)
+    assert first.greeted_after is not None
+    assert to_ms(first.greeted_after) >= 60, "the delay of the way back"
+    assert second.stats.line_sent is not None
+    lengths = [told["sent"]["packets"], second.stats.line_sent.packets]
+    if abs(lengths[0] - lengths[1]) < 3:
+        assert abs(told["sent"]["lost"] - second.stats.line_sent.lost) < 4
+
+
+async def test_the_delay_of_a_line_is_in_the_gap_both_ways() -> None:
+    line = {"send": {"delay": "70ms"}, "receive": {"delay": "50ms"}}
+    async with agent(180) as (opened, _):
+        (result,) = await place(opened, [QUIET, *TURN, "hang_up"], impairments=line)
+    assert to_ms(result.turns[0].gap or 0) == pytest.approx(300, abs=12)
+
+
 @pytest.mark.parametrize(("more", "outcome"), [({"leaves_after": "500ms"}, "ok"), ({"abandons_after": "300ms"}, "ok")])
 async def test_callers_who_leave_early_are_no_failures(more: dict[str, str], outcome: str) -> None:
     user = "rings" if "abandons_after" in more else "x"

@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final, Literal, Protocol
 
 from gateway.bench.callers.description import Description
@@ -119,6 +119,7 @@ class Caller:
         self._phone = phone
         self._leg: Leg = plane.open_leg(self.ear, uplink_rate=RATE)
         self._leg.listen(Hearing(audio=record))
+        self._impair()
         self._description = Description(self._leg.local, self._source)
         self._script = Script(
             scenario, clips, self._leg, self.ear, self, source=self._source, notify=notify, clock=clock
@@ -129,6 +130,25 @@ class Caller:
         self._timers: list[asyncio.TimerHandle] = []
         self._gone = False
         """The dialog has ended."""
+
+    def _impair(self) -> None:
+        """Puts the caller's line between its leg and the network."""
+        line = self.impairments
+        if line is None or line == Impairments():
+            return
+        self._leg.impair(
+            line.send.terms(self._source.getrandbits(64)),
+            line.receive.terms(self._source.getrandbits(64)),
+            skew_ppm=line.skew,
+            sparing=line.silence_suppression,
+        )
+        self.result.impairments = line.model_dump(mode="json", exclude_defaults=True)
+
+    def _tell_impairments(self) -> None:
+        """What the line did, beside what was asked of it."""
+        ways = {"sent": self.result.stats.line_sent, "received": self.result.stats.line_received}
+        if self.result.impairments is not None:
+            self.result.impairments["did"] = {way: asdict(counts) for way, counts in ways.items() if counts}
 
     @property
     def sayings(self) -> list[Saying]:
@@ -204,6 +224,7 @@ class Caller:
         await self._closed()
         result.first_audio = self.ear.first_audio
         result.stats = self.ear.stats or result.stats
+        self._tell_impairments()
         measure(result, self.sayings, spans(self.ear.edges), script.expected)
         self._find_dead_air()
         if end == "limit":

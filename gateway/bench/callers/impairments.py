@@ -12,13 +12,19 @@ Drawn from the call's seed: the same seed loses the same packets.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from gateway.bench.callers.traces import longest, named, recorded
+from gateway.media.contract import NO_TIME, LineTerms
 from gateway.options import Duration, Options
+from gateway.units import MS
 
 __all__ = ["SHIPPED", "Direction", "Impairments", "read_impairments"]
+
+_PACKET: Final = 20 * MS
 
 
 def _share(value: object) -> object:
@@ -30,6 +36,12 @@ def _share(value: object) -> object:
 
 Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
 Trace = Literal["wifi", "mobile", "spikes"]
+
+
+class TraceFile(Options):
+    """A trace that was recorded: milliseconds of delay beyond the shortest, one packet of 20 ms a line."""
+
+    file: Path
 
 
 class Direction(Options):
@@ -44,7 +56,7 @@ class Direction(Options):
     loss_in_bad: Share = 1.0
     """and the loss inside them."""
     delay: Duration = Field(default="0ms", validate_default=True)
-    jitter: Trace | Duration = Field(default="0ms", validate_default=True)
+    jitter: Trace | TraceFile | Duration = Field(default="0ms", validate_default=True)
     """Further delay: uniform between nothing and this, or a recorded trace. It lets no packet overtake another."""
     reorder: Share = 0.0
     """Share of packets that is held back by ``reorder_by``, and so overtaken."""
@@ -54,14 +66,45 @@ class Direction(Options):
 
     @model_validator(mode="after")
     def _can_be(self) -> Direction:
-        if self.loss >= 1 and self.burst > 1:
-            raise ValueError("a line that loses everything has no bursts")
+        if self.burst > 1 and self.loss > self.burst / (self.burst + 1):
+            raise ValueError(f"runs of {self.burst:g} lost packets cannot make up {self.loss:.0%} of all")
         return self
 
-    @property
-    def idle(self) -> bool:
-        """Whether it does nothing at all."""
-        return self == Direction()
+    def terms(self, seed: int) -> LineTerms | None:
+        """As the plane takes them; None: nothing happens. Raises ``ConfigError`` for a trace that cannot be read."""
+        if self == _NOTHING:
+            return None
+        trace, jitter = b"", self.jitter
+        if isinstance(jitter, str):
+            trace, jitter = named(jitter), NO_TIME
+        elif isinstance(jitter, TraceFile):
+            trace, jitter = recorded(jitter.file), NO_TIME
+        to_bad, to_good = self._turns()
+        late = self.delay + jitter + self.reorder_by + longest(trace)
+        return LineTerms(
+            seed,
+            to_bad,
+            to_good,
+            self.loss_in_good,
+            self.loss_in_bad,
+            self.reorder,
+            self.duplicate,
+            self.delay,
+            jitter,
+            self.reorder_by,
+            trace,
+            min(512, 16 + 2 * late // _PACKET),
+        )
+
+    def _turns(self) -> tuple[float, float]:
+        """Into the bad state and out of it, so that its share is ``loss`` and its runs last ``burst`` on average."""
+        if self.burst == 1:  # each packet for itself
+            return self.loss, 1 - self.loss
+        to_good = 1 / self.burst
+        return to_good * self.loss / (1 - self.loss), to_good
+
+
+_NOTHING: Final = Direction()
 
 
 class Impairments(Options):

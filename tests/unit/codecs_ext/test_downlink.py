@@ -653,3 +653,32 @@ def test_slack_that_is_needed_again_is_worked_off_later_each_time():
     line = Line().connect()
     live(line, 2000, dict.fromkeys(range(50, 2000, 500), 3))
     assert often < 1.5 * line.sender.counts["left_out"]
+
+
+@pytest.mark.parametrize("ppm", [-500, -100, 100, 500])
+def test_a_clock_that_is_slow_or_fast_drifts_by_so_much(ppm: float) -> None:
+    line = Line().connect()
+    line.sender.clock(ppm / 1e6, False)
+    line.run(60_000)
+    first, last = line.packets[0], line.packets[-1]
+    sent = (last.timestamp - first.timestamp) / 8
+    assert (last.tick - first.tick) * 5 - sent == pytest.approx(sent * ppm / 1e6, abs=5.1)
+    assert len(line.packets) == pytest.approx(15_000 * (1 - ppm / 1e6), abs=2)
+
+
+def test_who_spares_sends_speech_with_its_timestamps_and_no_silence() -> None:
+    line = Line().connect()
+    line.sender.clock(0.0, True)
+    line.run(100)
+    assert line.packets == []
+    line.play(480)
+    line.sender.mark(1)
+    line.run(100)
+    line.play(160)
+    line.sender.mark(2)
+    line.run(60)
+    assert [packet.silent for packet in line.packets] == [False] * 4
+    assert [packet.marker for packet in line.packets] == [True, False, False, True]
+    assert [packet.sequence for packet in line.packets] == [0, 1, 2, 3]
+    paused = (line.packets[3].timestamp - line.packets[2].timestamp) / 8
+    assert paused == pytest.approx((line.packets[3].tick - line.packets[2].tick) * 5, abs=20)
