@@ -29,6 +29,8 @@ MakeDialect = Callable[[Any, BotCall], BotDialect]
 
 
 _MOST_MARKS: Final = 10_000
+_TIRED: Final = 3
+"""Losses in a row, without a sound between them, after which a session is not taken up any more."""
 _RESUMES: Final = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each attempt to take a lost session up."""
 
@@ -55,6 +57,7 @@ class BotSession(MeasuredSession):
         self._number = 0
         self._odd = b""
         self._queued_until = Nanos(0)
+        self._resumed = 0
         self._ending: str | None = None
         self._end_mark = -1
         """Behind the last of what is still to be heard; then the call ends."""
@@ -135,7 +138,8 @@ class BotSession(MeasuredSession):
     def on_lost(self, fault: Fault) -> None:
         if self._ending is not None:
             return  # it has said its last word, which is still being heard
-        if self._started and self._dialect.resume():
+        if self._started and self._resumed < _TIRED and self._dialect.resume():
+            self._resumed += 1
             self.call.spawn(self._resume(fault))
         else:
             self._give_up(fault)
@@ -153,6 +157,7 @@ class BotSession(MeasuredSession):
         if self._queued_until - now > self._options.max_queue:
             self._lost(ProviderError(self._link.name, "more audio is queued than max_queue allows", transient=False))
             return
+        self._resumed = 0
         self.audio_came()
         leg.play(audio, spoken.rate, spoken.encoding)
 

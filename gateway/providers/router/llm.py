@@ -18,7 +18,7 @@ from typing import Any
 
 from gateway.errors import ProviderError
 from gateway.machine import earliest
-from gateway.providers.contract import Beside, Failed, Generated, Message, Token, Tool, ToolCall, Usage
+from gateway.providers.contract import Beside, Failed, Generated, Message, Token, Tool, ToolCall, Unasked, Usage
 from gateway.providers.router.echo import Echo
 from gateway.providers.router.effects import Spent
 from gateway.providers.router.failover import Candidate, Failover
@@ -78,6 +78,8 @@ class LlmFailover(Failover):
         self._hedging = hedge
         self._hedge_at: Nanos | None = None
         self._number = 0
+        self._asked: dict[int, int] = {}
+        """Candidate -> the epoch of its session that was asked something."""
         self._work: _Work | None = None
 
     # --- verbs --------------------------------------------------------------------------------------------------------
@@ -126,6 +128,7 @@ class LlmFailover(Failover):
 
     def _try(self, work: _Work, candidate: Candidate, messages: tuple[Message, ...], now: Nanos) -> _Attempt:
         self._number += 1
+        self._asked[candidate.index] = candidate.epoch
         attempt = _Attempt(candidate, self._number, now, sum(len(message.text) for message in messages))
         work.attempts.append(attempt)
         self._ask(candidate, "generate", self._number, messages, work.tools)
@@ -195,8 +198,12 @@ class LlmFailover(Failover):
     def _result(self, candidate: Candidate, result: Any, now: Nanos) -> None:
         if not isinstance(result, Beside):
             self._requested(candidate, result, now)
-        elif candidate is self.current:
+        elif candidate is self.current and not (isinstance(result, Unasked) and self._newcomer(candidate)):
             self._events.append(result)
+
+    def _newcomer(self, candidate: Candidate) -> bool:
+        """A session that was opened in the middle of the call, and was asked nothing yet: it would greet the caller."""
+        return self._number > 0 and self._asked.get(candidate.index) != candidate.epoch
 
     def _requested(self, candidate: Candidate, result: Any, now: Nanos) -> None:
         """Of one of the requests."""

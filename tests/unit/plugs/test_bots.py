@@ -171,6 +171,16 @@ async def test_an_audiocodes_bot_that_closes_its_socket_is_dialled_again(code: i
         assert not call.hung_up
 
 
+async def test_one_that_is_lost_again_and_again_is_given_up() -> None:
+    async with connected("audiocodes") as (bot, _, call, leg):
+        for losses in range(1, 4):
+            await bot.leave(1011)
+            await call.until(lambda losses=losses: len(call.logged("bot.resumed")) == losses)  # type: ignore[misc]
+        await bot.leave(1011)
+        await leg.until(lambda: leg.played)
+        assert call.logged("provider.failed")
+
+
 @pytest.mark.parametrize("code", [1000, 1011])
 async def test_one_that_does_not_want_the_call_again_is_taken_at_its_word(code: int) -> None:
     def refuse(message: dict[str, Any]) -> Any:

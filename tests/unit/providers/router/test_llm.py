@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from gateway.errors import ProviderError
-from gateway.providers.contract import Failed, Generated, Message, Token, ToolCall, ToolUse
+from gateway.providers.contract import Failed, Generated, Message, Token, ToolCall, ToolUse, Unasked
 from gateway.providers.router.effects import Ask, Lost, Moved, Open, Spent
 from gateway.providers.router.failover import Link
 from gateway.providers.router.health import Health
@@ -14,6 +14,7 @@ from gateway.providers.router.llm import LlmFailover
 from gateway.providers.router.options import FailoverOptions, UpstreamOptions
 from gateway.units import MS, SECOND, Nanos
 
+BROKEN = ProviderError("p0", "gone", transient=True)
 HELLO = (Message("user", "hello"),)
 
 
@@ -80,6 +81,21 @@ def answers(table: Table, count: int = 30, took_ms: int = 50) -> None:
         table.tell(0, Generated(table.last(0)))
     table.told.clear()
     table.asked.clear()
+
+
+def test_who_is_called_in_the_middle_of_the_call_greets_nobody() -> None:
+    table = Table(providers=1)
+    table.tell(0, Unasked("Hello.", last=True))
+    table.generate()
+    table.tell(0, Token(table.last(0), "Sure."))
+    table.tell(0, Generated(table.last(0)))
+    table.tell(0, Failed(BROKEN))
+    table.wait(5000)
+    assert table.machine.candidates[0].link is Link.OPEN
+    table.tell(0, Unasked("Hello.", last=True))
+    table.generate(2)
+    table.tell(0, Unasked("By the way.", last=True))
+    assert [one.text for one in table.of(Unasked)] == ["Hello.", "By the way."]
 
 
 def test_silence_for_longer_than_its_own_answers_take_moves_the_work() -> None:
