@@ -7,7 +7,7 @@
     python benchmarks/load.py --kind wss --calls 200
 
 ``echo``: the number ``echo`` (decode, to 16 kHz, back, encode), no WebSocket; ``srtp``: the same, encrypted.
-``multiplexed``: a realtime model that echoes (``echo_server.py``), all calls on one native connection. ``own``: the
+``multiplexed``: a realtime model that echoes (``echo_server.c``), all calls on one native connection. ``own``: the
 same with a connection for each call; ``wss``: with TLS on each. The calls are set up by SIP, their packets come from
 ``generator.c``, which is compiled on the way and says how late it was itself. CPU is that of the gateway's process.
 """
@@ -48,7 +48,7 @@ RUN = (
 
 
 class Echo:
-    """``echo_server.py`` as a child."""
+    """``echo_server.c`` as a child, or with TLS ``echo_server.py``."""
 
     def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
         self.pid = process.pid
@@ -56,8 +56,9 @@ class Echo:
         self._process = process
 
     @classmethod
-    async def start(cls, certificate: Path | None) -> Echo:
-        arguments = [sys.executable, str(HERE / "echo_server.py"), *([str(certificate)] if certificate else [])]
+    async def start(cls, directory: Path, *, secure: bool) -> Echo:
+        python = [sys.executable, str(HERE / "echo_server.py")]
+        arguments = [*python, str(certificate(directory))] if secure else [str(compiled_server(directory))]
         process = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.PIPE, cwd=HERE.parent)
         assert process.stdout is not None
         return cls(process, (await process.stdout.readline()).decode().strip())
@@ -76,6 +77,12 @@ def certificate(directory: Path) -> Path:
     pem.write_bytes(pem.read_bytes() + (directory / "certificate").read_bytes())
     os.environ["SSL_CERT_FILE"] = str(directory / "certificate")
     return pem
+
+
+def compiled_server(directory: Path) -> Path:
+    target = directory / "echo_server"
+    subprocess.run(["cc", "-O2", "-o", str(target), str(HERE / "echo_server.c")], check=True)
+    return target
 
 
 def compiled(directory: Path) -> Path:
@@ -158,7 +165,7 @@ async def measure(kind: str, calls: int, seconds: float, shards: int = 1) -> dic
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url, models = "", None
         if kind not in ECHO:
-            models = await Echo.start(certificate(directory) if kind == "wss" else None)
+            models = await Echo.start(directory, secure=kind == "wss")
             url = models.url
             stack.push_async_callback(models.stop)
         port, media = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)

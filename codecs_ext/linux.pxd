@@ -14,7 +14,6 @@ cdef extern from "<errno.h>" nogil:
     int errno
     int EAGAIN
     int EINTR
-    int EAGAIN
     int ECONNREFUSED
 
 cdef extern from "<unistd.h>" nogil:

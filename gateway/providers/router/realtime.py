@@ -69,12 +69,13 @@ class RealtimeFailover(Failover):
             self._spoke, self._question = now, ()
             self._begin(now)
 
-    def kept(self, pcm: bytes, media_time: Samples, flags: int, arrival: Nanos) -> None:
-        """A frame that the serving session has heard already."""
-        self._unanswered.append((pcm, media_time, flags))
-        if flags & _SPEECH and self._spoke is not None:
-            self._spoke = max(self._spoke, arrival)
-        self._who()
+    def kept(self, frames: Sequence[tuple[bytes, int, int, int]]) -> None:
+        """Frames (pcm, media time, arrival, flags) that the serving session has heard already."""
+        self._unanswered.extend((pcm, Samples(media_time), flags) for pcm, media_time, _, flags in frames)
+        if self._spoke is not None:
+            self._spoke = Nanos(max(self._spoke, *(at for _, _, at, flags in frames if flags & _SPEECH), 0))
+        for _ in frames:
+            self._who()
 
     @property
     def answer_until(self) -> Nanos:

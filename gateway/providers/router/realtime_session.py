@@ -14,7 +14,7 @@ from gateway.providers.contract import AnswerBegan, Patchable, Speech, Straight
 from gateway.providers.router.effects import Open
 from gateway.providers.router.realtime import RealtimeFailover
 from gateway.providers.router.session import Routed
-from gateway.units import Nanos, Samples
+from gateway.units import Samples
 from gateway.wire.messages import Flags
 from gateway.wire.pipe import Frame, PatchLeg
 
@@ -98,11 +98,11 @@ class RoutedRealtime(Routed[RealtimeFailover]):
 
     def on_kept(self, session: Patchable, frames: Sequence[Frame]) -> None:
         """Another session than the one that has heard them is told as if they came now."""
-        for pcm, media_time, arrival, flags in frames:
-            if session is self._serving or self._serving is None:
-                self._machine.kept(pcm, Samples(media_time), flags, Nanos(arrival))
-            else:
-                self.audio(pcm, Samples(media_time), flags)
+        if session is self._serving or self._serving is None:
+            self._machine.kept(frames)
+            return
+        for pcm, media_time, _, flags in frames:
+            self.audio(pcm, Samples(media_time), flags)
 
     def on_unpatched(self, session: Patchable) -> None:
         if self._patched is session:
