@@ -26,6 +26,7 @@ from gateway.audio import ULAW_8K
 from gateway.providers.cartesia import CartesiaOptions, CartesiaTtsDialect
 from gateway.providers.openai_events import APPEND
 from gateway.providers.sessions.base import Converter
+from gateway.providers.sessions.reading import sound
 
 PCM = os.urandom(320)
 ROUNDS, REPEATS = 20_000, 7
@@ -64,7 +65,7 @@ def main() -> None:
 
     def read() -> object:
         ((_, data),) = reader.feed(incoming)
-        return list(dialect.decode(data.decode()))
+        return sound(dialect.decode(data.decode()))
 
     def plain_read() -> object:
         stream = StreamReader()
