@@ -32,6 +32,8 @@ __all__ = [
 
 _FEWEST: Final = 10
 """Values below which a percentile is not compared: nothing could be told."""
+_FEWEST_CALLS: Final = 8
+"""Below, resampling calls tells too little of how much they differ, and nothing is certain."""
 
 
 class Judgement(StrEnum):
@@ -172,7 +174,10 @@ def _figure(kind: FigureKind, before: Sample, after: Sample, gate: Gate, confide
         spread = interval((two - one for one, two in zip(*drawn, strict=True)), confidence)
         was, now = before.percentile(percent), after.percentile(percent)
         allowed = gate.allows(kind.key, percent).of(was)
-        differences.append(Difference(percent, was, now, spread, allowed, _judge(now - was, spread, allowed)))
+        judgement = _judge(now - was, spread, allowed)
+        if judgement is not Judgement.SAME and min(before.calls, after.calls) < _FEWEST_CALLS:
+            judgement = Judgement.UNSURE
+        differences.append(Difference(percent, was, now, spread, allowed, judgement))
     return FigureComparison(kind, before, after, differences, superiority(before.ordered, after.ordered))
 
 
@@ -223,6 +228,9 @@ def _cautions(before: Run, after: Run) -> list[str]:
     """Runs that differ in more than the agent are compared all the same, and it is said."""
     first, second = ({call.scenario for call in run.measured()} for run in (before, after))
     found = []
+    calls = [len(run.measured()) for run in (before, after)]
+    if min(calls) < _FEWEST_CALLS:
+        found.append(f"{calls[0]} and {calls[1]} calls are too few to be certain of any difference")
     if first != second:
         found.append(f"the scenarios differ: {', '.join(sorted(first ^ second))}")
     if before.machine.cpu != after.machine.cpu or before.machine.cores != after.machine.cores:

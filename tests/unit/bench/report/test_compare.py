@@ -45,6 +45,14 @@ def test_what_may_be_chance_is_unsure_and_fails_nothing() -> None:
     assert found.exit_code == 0
 
 
+def test_a_handful_of_calls_proves_nothing_however_many_turns_they_have() -> None:
+    found = compare(sample_run(calls=13), sample_run(calls=13, seed=2, slower=4.0))
+    assert max(figure.before.calls for figure in found.figures) < 8
+    assert found.figures[0].differences[0].judgement is Judgement.UNSURE
+    assert found.exit_code == 0
+    assert found.cautions[0].endswith("calls are too few to be certain of any difference")
+
+
 def test_what_is_allowed_can_be_said_for_each_percentile() -> None:
     slow = Gate(allowances={("gap", None): Allowance(1000, 0)})
     runs = sample_run(calls=200), sample_run(calls=200, seed=2, slower=2.0)
