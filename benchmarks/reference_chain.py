@@ -1,17 +1,19 @@
 """The whole measuring chain against an agent whose answers come exactly as late as it was told.
 
-    python benchmarks/reference_chain.py [--callers 1] [--turns 40] [--delays 0,50,180,800,3000]
+    python benchmarks/reference_chain.py [--callers 1] [--turns 40] [--delays 0,50,180,800,3000] [--pin]
 
 A reference agent (``linecard bench reference``) runs as a process of its own; callers in this one speak to it. For each
 turn three figures are laid beside each other: the delay that was asked for, the one that the agent really produced
 (kernel's stamp of the arrival to departure, in its log), and the gap that the caller measured. *Chain* is the
 difference between the last two: everything that is wrong with scenario, plane, onset detector and arithmetic.
+``--pin`` gives the callers the first processor and the agent the second.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
@@ -62,12 +64,16 @@ class Log:
         return next((one for one in answers if abs(one.fields["heard"] - ended) < SAME_NS), None)
 
 
-async def measure(delay_ms: int, callers: int, turns: int, spread_s: float) -> None:
+async def measure(delay_ms: int, callers: int, turns: int, spread_s: float, *, pin: bool) -> None:
     log = Log()
     arguments = ["bench", "reference", "--delay", f"{delay_ms}ms", "--port", "0"]
+    if pin:
+        os.sched_setaffinity(0, {1})
     child = await Child.start("linecard bench reference", arguments, log.on_line)
     try:
         ready = await child.ready(("ready",), 20)
+        if pin:
+            os.sched_setaffinity(0, {0})
         plot = scenario(turns)
         began, cpu = time.monotonic(), time.process_time()
         async with CallerHost(await find(str(ready.fields["address"])), max_calls=callers + 10) as host:
@@ -120,10 +126,11 @@ async def main() -> None:
     parser.add_argument("--turns", type=int, default=40)
     parser.add_argument("--delays", default="0,50,180,800,3000")
     parser.add_argument("--spread", type=float, default=5.0, help="seconds over which calls begin")
+    parser.add_argument("--pin", action="store_true", help="callers on the first processor, the agent on the second")
     options = parser.parse_args()
     quiet_log()
     for delay in options.delays.split(","):
-        await measure(int(delay), options.callers, options.turns, options.spread)
+        await measure(int(delay), options.callers, options.turns, options.spread, pin=options.pin)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,21 @@
 from __future__ import annotations
 
+import pytest
+
 from gateway.bench.measure.onset import Edge
-from gateway.bench.measure.results import CallResult, Manner, Saying, Span, Summary, measure, spans, summarise
+from gateway.bench.measure.outcome import Ending, judge
+from gateway.bench.measure.results import (
+    CallResult,
+    DeadAir,
+    Manner,
+    Saying,
+    Span,
+    Summary,
+    dead_air,
+    measure,
+    spans,
+    summarise,
+)
 from gateway.units import MS, Nanos, Samples
 
 
@@ -86,3 +100,61 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert summarise([7.0]) == Summary(1, 7.0, 7.0, 7.0, 7.0)
     assert summarise([]) is None
     assert summarise([3, 1]) == Summary(2, 1, 3, 3, 3)
+
+
+def test_dead_air_is_what_nobody_filled() -> None:
+    sounds = [(at(500), at(1500)), (at(1200), at(3000)), (at(6000), at(7000))]
+    assert [(one.since, one.length) for one in dead_air(at(0), at(8000), sounds)] == [(at(3000), at(3000))]
+    assert list(dead_air(at(0), at(2500), [])) == [DeadAir(at(0), 2500 * MS)]
+    assert list(dead_air(at(0), at(2000), [])) == []
+
+
+@pytest.mark.parametrize(
+    ("agent", "false"),
+    [
+        (heard((0, 9000)), False),
+        (heard((0, 2500), (2900, 9000)), False),
+        (heard((0, 2500), (4000, 9000)), True),
+        (heard((0, 2500)), True),
+        (heard((0, 3500)), False),
+    ],
+)
+def test_a_backchannel_stops_an_agent_falsely_if_it_does_not_go_on(agent: list[Span], false: bool) -> None:
+    result = CallResult(invited=at(0), answered=at(0))
+    measure(result, [Saying("mhm", at(2000), at(2300), Manner.BACKCHANNEL, awaited=False)], agent)
+    (turn,) = result.turns
+    assert (turn.false_barge_in, turn.answer, turn.unanswered) == (false, None, False)
+
+
+def test_talk_over_is_what_both_said_at_once_and_clipped_is_what_was_not_heard() -> None:
+    edges = [edge(1500, started=True), Edge(False, at(2400), at(2400), Samples(0), 700 * MS), *heard_edges(3500, 4000)]
+    result = CallResult(invited=at(0), answered=at(0))
+    measure(result, [Saying("no", at(2000), at(3000), Manner.TALK_OVER)], spans(edges), [800 * MS])
+    (turn,) = result.turns
+    assert (turn.overlap, turn.stop) == (400 * MS, None)
+    assert turn.clipped == 300 * MS
+
+
+def heard_edges(start: float, end: float) -> list[Edge]:
+    return [edge(start, started=True), Edge(False, at(end), at(end), Samples(0), 500 * MS)]
+
+
+@pytest.mark.parametrize(
+    ("result", "ending", "name"),
+    [
+        (CallResult(status=486, ended_by="remote: Busy Here"), Ending(False), "busy"),
+        (CallResult(status=500, ended_by="remote: no"), Ending(False), "refused"),
+        (CallResult(ended_by="network: timeout"), Ending(False), "no-answer"),
+        (CallResult(answered=at(1)), Ending(True), "ok"),
+        (CallResult(answered=at(1)), Ending(True, sound=False), "no-audio"),
+        (CallResult(answered=at(1)), Ending(False, limit=True, speaking=True), "never-silent"),
+        (CallResult(answered=at(1)), Ending(False, limit=True), "too-long"),
+        (CallResult(answered=at(1)), Ending(False), "hung-up-early"),
+        (CallResult(answered=at(1)), Ending(False, left=True), "ok"),
+        (CallResult(answered=at(1), outcome="cancelled"), Ending(False), "cancelled"),
+    ],
+)
+def test_every_call_ends_with_a_name(result: CallResult, ending: Ending, name: str) -> None:
+    judge(result, ending)
+    assert result.outcome == name
+    assert (result.failure is None) is (name in {"ok", "cancelled", "never-silent", "too-long"})
