@@ -2,7 +2,6 @@
 
     python benchmarks/load.py --kind echo --calls 200 --seconds 10
     python benchmarks/load.py --kind srtp --calls 200
-    python benchmarks/load.py --kind floor --calls 400 --seconds 4
     python benchmarks/load.py --kind multiplexed --calls 200
     python benchmarks/load.py --kind own --calls 200
     python benchmarks/load.py --kind wss --calls 200
@@ -11,7 +10,6 @@
 ``multiplexed``: a realtime model that echoes (``echo_server.c``), all calls on one native connection. ``own``: the
 same with a connection for each call; ``wss``: with TLS on each. The calls are set up by SIP, their packets come from
 ``generator.c``, which is compiled on the way and says how late it was itself. CPU is that of the gateway's process.
-``floor``: the kernel alone, with the same packets and system calls.
 """
 
 from __future__ import annotations
@@ -89,26 +87,10 @@ def compiled_server(directory: Path) -> Path:
 
 def compiled(directory: Path) -> Path:
     target = directory / "generator.so"
-    command = ["cc", "-O2", "-shared", "-fPIC", "-o", str(target), str(HERE / "generator.c"), "-lm", "-ldl"]
-    subprocess.run(command, check=True)
+    subprocess.run(
+        ["cc", "-O2", "-shared", "-fPIC", "-o", str(target), str(HERE / "generator.c"), "-lm", "-ldl"], check=True
+    )
     return target
-
-
-async def floor(calls: int, seconds: float) -> float:
-    """Share of a core that a call's packets take in the kernel alone (``floor.c``), as the machine is now."""
-    with tempfile.TemporaryDirectory() as folder:
-        program, media = Path(folder) / "floor", free_port(socket.SOCK_DGRAM)
-        subprocess.run(["cc", "-O2", "-o", str(program), str(HERE / "floor.c")], check=True)
-        words = [str(program), str(calls), str(media), str(2 * seconds)]
-        echo = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
-        assert echo.stdout is not None
-        ports = [int(await echo.stdout.readline()) for _ in range(calls)]
-        generator = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", RUN, str(compiled(Path(folder))), str(2 * seconds), "0", str(media), "voice",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        await generator.communicate("\n".join(f"{port} 0" for port in ports).encode())
-        return float(await echo.stdout.read()) * 50 / 1e6
 
 
 def libsrtp() -> str:
@@ -241,16 +223,13 @@ def told(figures: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=("floor", *ECHO, "multiplexed", *OWN), default="echo")
+    parser.add_argument("--kind", choices=(*ECHO, "multiplexed", *OWN), default="echo")
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--shards", type=int, default=1)
     options = parser.parse_args()
     quiet_log()
     print(machine())
-    if options.kind == "floor":
-        print(f"{asyncio.run(floor(options.calls, options.seconds)):.3%} of a core a call, in the kernel alone")
-        return
     print(told(asyncio.run(measure(options.kind, options.calls, options.seconds, options.shards))))
 
 

@@ -107,7 +107,7 @@ async def _run(plan: Plan, job: Job, sides: Sequence[Side], clips: Mapping[str, 
         conclude(
             campaign,
             side,
-            name=plan.suite.name,
+            name=plan.suite.name if len(sides) == 1 else f"{plan.suite.name}, {side.label}",
             started=started,
             command=job.command,
             faults=faults.done,
