@@ -85,12 +85,31 @@ def compiled_server(directory: Path) -> Path:
     return target
 
 
+def compile_c(source: str, target: Path, *options: str) -> None:
+    subprocess.run(["cc", "-O2", "-o", str(target), str(HERE / source), *options], check=True)
+
+
 def compiled(directory: Path) -> Path:
     target = directory / "generator.so"
-    subprocess.run(
-        ["cc", "-O2", "-shared", "-fPIC", "-o", str(target), str(HERE / "generator.c"), "-lm", "-ldl"], check=True
-    )
+    compile_c("generator.c", target, "-shared", "-fPIC", "-lm", "-ldl")
     return target
+
+
+async def floor(calls: int, seconds: float) -> float:
+    """Share of a core that a call's packets take in the kernel alone (``floor.c``), as the machine is now."""
+    with tempfile.TemporaryDirectory() as folder:
+        program, media = Path(folder) / "floor", free_port(socket.SOCK_DGRAM)
+        compile_c("floor.c", program)
+        words = [str(program), str(calls), str(media), str(2 * seconds)]
+        echo = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+        assert echo.stdout is not None
+        ports = [int(await echo.stdout.readline()) for _ in range(calls)]
+        generator = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", RUN, str(compiled(Path(folder))), str(2 * seconds), "0", str(media), "voice",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        await generator.communicate("\n".join(f"{port} 0" for port in ports).encode())
+        return float(await echo.stdout.read()) * 50 / 1e6
 
 
 def libsrtp() -> str:
