@@ -4,8 +4,10 @@ way in which a far end can fail, by its name."""
 from __future__ import annotations
 
 import asyncio
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from gateway.bench.callers.host import CallerHost, find
 from gateway.bench.callers.scenario import Scenario
 from gateway.bench.callers.speech import prepare
 from gateway.bench.measure.entry import call_entry
+from gateway.bench.measure.onset import first_sound, last_sound
 from gateway.bench.measure.results import CallResult, Ticket
 from gateway.bench.reference.agent import ReferenceAgent
 from gateway.bench.reference.options import Manners
@@ -193,3 +196,22 @@ async def test_the_same_seed_gives_the_same_call() -> None:
             )
     assert thoughts[0] == pytest.approx(thoughts[1], abs=25 * MS)
     assert len({round(thought / (10 * MS)) for thought in thoughts[0]}) > 1
+
+
+async def test_a_recording_shows_the_gap_to_whoever_measures_it(tmp_path: Path) -> None:
+    """Caller left, agent right, on one time line: the second opinion."""
+    file = tmp_path / "call.wav"
+    plot = Scenario.model_validate(
+        {"name": "x", "limit": "20s", "steps": [{"think": "333ms"}, {"say": "hello"}, QUIET, "hang_up"]}
+    )
+    async with agent(180, greets=False) as (opened, _):
+        target = await find(f"sip:x@{opened.local[0]}:{opened.local[1]}")
+        async with CallerHost(target, ports="54000-54999") as callers:
+            result = await callers.run(callers.caller(plot, CLIPS, record=True), file)
+    with wave.open(str(file)) as recording:
+        samples = memoryview(recording.readframes(recording.getnframes())).cast("h")
+    ended, begun = last_sound(samples[0::2].tobytes(), 8000), first_sound(samples[1::2].tobytes(), 8000)
+    assert ended is not None
+    assert begun is not None
+    assert result.recording == "call.wav"
+    assert (begun - ended) / 8 == pytest.approx(to_ms(result.turns[0].gap or 0), abs=SLACK_MS)
