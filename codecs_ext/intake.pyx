@@ -260,14 +260,15 @@ cdef void intake_parse(Intake *intake, Pipe *pipe, uint8_t *data, size_t size, i
 
 
 cdef void intake_read(Intake *intake, Pipe *pipe, int64_t tick, int64_t now) noexcept nogil:
-    """Reads while there is something to read, and the ring has room for all of it, should all of it be handed up."""
+    """Reads while there is something to read, and the ring has room for all of it, should all of it be handed up. Half of
+    the ring is the legs': a model that floods us fills its own socket, and costs no other call its audio."""
     cdef Ring *ring = intake.events
     cdef ssize_t got = PIECE
     cdef int carried, round
     cdef uint64_t room
     for round in range(PIECES):
         room = ring.capacity - (ring.head - lc_load(&ring.tail))
-        if pipe.over or got < PIECE or room < 4 * (PIPE_CARRY + PIECE) + LEFT:
+        if pipe.over or got < PIECE or room < ring.capacity // 2 or room < 4 * (PIPE_CARRY + PIECE) + LEFT:
             return
         carried = pipe.carried
         memcpy(intake.scratch, pipe.carry, carried)
