@@ -2,6 +2,7 @@
 
     python benchmarks/load.py --kind echo --calls 200 --seconds 10
     python benchmarks/load.py --kind srtp --calls 200
+    python benchmarks/load.py --kind floor --calls 400 --seconds 4
     python benchmarks/load.py --kind multiplexed --calls 200
     python benchmarks/load.py --kind own --calls 200
     python benchmarks/load.py --kind wss --calls 200
@@ -10,6 +11,7 @@
 ``multiplexed``: a realtime model that echoes (``echo_server.c``), all calls on one native connection. ``own``: the
 same with a connection for each call; ``wss``: with TLS on each. The calls are set up by SIP, their packets come from
 ``generator.c``, which is compiled on the way and says how late it was itself. CPU is that of the gateway's process.
+``floor``: the kernel alone, with the same packets and system calls.
 """
 
 from __future__ import annotations
@@ -242,13 +244,16 @@ def told(figures: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=(*ECHO, "multiplexed", *OWN), default="echo")
+    parser.add_argument("--kind", choices=("floor", *ECHO, "multiplexed", *OWN), default="echo")
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--shards", type=int, default=1)
     options = parser.parse_args()
     quiet_log()
     print(machine())
+    if options.kind == "floor":
+        print(f"{asyncio.run(floor(options.calls, options.seconds)):.3%} of a core a call, in the kernel alone")
+        return
     print(told(asyncio.run(measure(options.kind, options.calls, options.seconds, options.shards))))
 
 
