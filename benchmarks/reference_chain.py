@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.common import row
 from gateway.bench.callers.host import CallerHost, find, quiet_log
 from gateway.bench.callers.scenario import Scenario
-from gateway.bench.callers.speech import prepare
+from gateway.bench.callers.speech import lifted, prepare
 from gateway.bench.children import Child
 from gateway.bench.measure.inside import LogLine
 from gateway.bench.measure.results import CallResult, Ticket
@@ -45,7 +45,7 @@ def scenario(turns: int) -> Scenario:
     return Scenario.model_validate({"name": "chain", "limit": "600s", "steps": [*steps, "hang_up"]})
 
 
-CLIPS = {str(n): prepare(voice(Nanos((600 + 37 * n) * MS)), -20.0) for n in range(5)}
+CLIPS = {str(n): lifted(prepare(voice(Nanos((600 + 37 * n) * MS)), -20.0)) for n in range(5)}
 
 
 class Log:

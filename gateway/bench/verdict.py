@@ -11,8 +11,9 @@ from gateway.units import to_ms
 
 __all__ = ["faults"]
 
-_AGREE_MS: Final = 20.0
-"""One packet: the most that inside and outside view of one gap may differ by."""
+_AGREE_MS: Final = 21.0
+"""The most that inside and outside view of one gap may differ by: the last packet, if only its first samples are
+speech, and what the stamps of the two processes differ by."""
 _SUM_MS: Final = 0.01
 """Rounding of five stages."""
 

@@ -126,6 +126,11 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         "--voices", metavar="URL", help="models process for the callers' voices (default: one is started)"
     )
     parser.add_argument(
+        "--reference",
+        action="store_true",
+        help="`linecard bench reference` is called: lift pauses in speech that it would take for its end",
+    )
+    parser.add_argument(
         "--models", metavar="COMMAND", help="what serves the models of a gateway that is started; {port} is its port"
     )
 
@@ -231,6 +236,7 @@ def _job(options: argparse.Namespace, targets: list[str], out: Path) -> Job:
         inside=None if getattr(options, "inside", None) is None else Path(options.inside),
         voices=options.voices,
         models=options.models or MODELS_COMMAND,
+        reference=options.reference,
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.bench.callers.host import CallerHost, find
 from gateway.bench.callers.scenario import Scenario
-from gateway.bench.callers.speech import prepare
+from gateway.bench.callers.speech import lifted, prepare
 from gateway.bench.measure.entry import call_entry
 from gateway.bench.measure.onset import first_sound, last_sound
 from gateway.bench.measure.results import CallResult, Ticket
@@ -25,7 +25,9 @@ from gateway.units import MS, Nanos, to_ms
 
 pytestmark = pytest.mark.slow
 
-CLIPS = {name: prepare(voice(Nanos(ms * MS)), -20.0) for name, ms in (("hello", 613), ("no", 355), ("mhm", 200))}
+CLIPS = {
+    name: lifted(prepare(voice(Nanos(ms * MS)), -20.0)) for name, ms in (("hello", 613), ("no", 355), ("mhm", 200))
+}
 SLACK_MS = 5.0
 
 

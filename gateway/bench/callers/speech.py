@@ -3,8 +3,9 @@
 Whatever it was made by, it goes through the band of a telephone (300 to 3400 Hz), is cut to its sound, so that the
 first and the last sample that leave are speech, and is brought to its active speech level (ITU-T P.56).
 
-No millisecond of it is digital silence: where it is quieter than G.711 can say, single samples are lifted to -58 dBFS.
-So exact silence means that the caller has finished, and the reference agent needs no speech detector to know when.
+``lifted`` makes of it what the reference agent is spoken to with: no millisecond within is digital silence, so exact
+silence means that the caller has finished, and no speech detector is needed to know when. Nobody else is: recognisers
+hear what was lifted, and understand less.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from gateway.bench.measure.onset import first_sound, last_sound
 from gateway.errors import ConfigError, ProviderError
 from gateway.providers.contract import Failed, Provider, Speech, SpeechDone, TtsResult
 
-__all__ = ["FRAME", "PREPARED", "RATE", "prepare", "read_wav", "synthesise"]
+__all__ = ["FRAME", "PREPARED", "RATE", "lifted", "prepare", "read_wav", "synthesise"]
 
 RATE: Final = 8000
 FRAME: Final = 160
 """Samples of a 20 ms packet."""
-PREPARED: Final = 2
+PREPARED: Final = 3
 """Grows when ``prepare`` makes something else of the same input: what was kept on disk is then made anew."""
 _CUT_DBFS: Final = -38.0
 """What lies before and after is breath and decay that a telephone network's noise would cover."""
@@ -163,11 +164,16 @@ def _faded(clip: array[int]) -> array[int]:
 
 
 def _firm(clip: array[int]) -> array[int]:
-    """Begins and ends with a sample that is no silence, and holds none in between."""
+    """Begins and ends with a sample that is no silence."""
     first = next((n for n, x in enumerate(clip) if abs(x) >= _FIRM), 0)
     last = next((n for n in range(len(clip), 0, -1) if abs(clip[n - 1]) >= _FIRM), len(clip))
-    clip = clip[first:last]
+    return clip[first:last]
+
+
+def lifted(pcm: bytes) -> bytes:
+    """A clip for the reference agent: where it is quieter than G.711 can say, single samples at -58 dBFS."""
+    clip = array("h", pcm)
     for start in range(0, len(clip) - _SPAN, _SPAN):
         if max(clip[start : start + _SPAN]) < _LIFTED and min(clip[start : start + _SPAN]) > -_LIFTED:
             clip[start + _SPAN // 2] = _LIFTED if start // _SPAN % 2 else -_LIFTED
-    return clip
+    return clip.tobytes()

@@ -1,9 +1,10 @@
 """One call of the reference agent: hears where the caller's speech ends, to the sample, and answers so much later.
 
-It has no speech detector whose hangover could be wrong. Callers of the bench send exact digital silence between
-utterances and never within one (``speech.prepare``); where the last sample before it lay in its packet, and when that
-packet arrived, is when the caller fell silent. The answer is kept for its moment by the plane (``Leg.play``), so it
-leaves at the sample that is due. What it really produced, kernel's stamp of the arrival to departure, is told.
+It has no speech detector whose hangover could be wrong. Callers that are told who it is (``--reference``) send exact
+digital silence between utterances and never within one (``speech.lifted``); where the last sample before it lay in its
+packet, and when that packet arrived, is when the caller fell silent. The answer is kept for its moment by the plane
+(``Leg.play``), so it leaves at the sample that is due. What it really produced, kernel's stamp of the arrival to
+departure, is told.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import structlog
 
 from gateway.bench.callers.caller import Clips
 from gateway.bench.callers.host import CallerHost, find, quiet_log
+from gateway.bench.callers.speech import lifted
 from gateway.bench.callers.voice import clips_for, start_models
 from gateway.bench.runs.agent_file import read_agent_file
 from gateway.bench.runs.campaign import Campaign
@@ -63,6 +64,8 @@ class Job:
     voices: str | None = None
     """URL of a models process for the callers' voices."""
     models: str = MODELS_COMMAND
+    reference: bool = False
+    """``linecard bench reference`` is called: speech has no digital silence within."""
     """What serves the models of a gateway that is started for the run."""
 
 
@@ -83,6 +86,8 @@ async def run_job(plan: Plan, job: Job, terminal: Terminal) -> Found:
         job.record.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         clips = await _voices(plan, job.voices, terminal)
+        if job.reference:
+            clips = {name: {key: lifted(clip) for key, clip in said.items()} for name, said in clips.items()}
         sides = [await _side(stack, plan, job, target, terminal) for target in job.targets]
         return await _run(plan, job, sides, clips, terminal)
 

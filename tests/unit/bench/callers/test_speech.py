@@ -12,7 +12,7 @@ import pytest
 from codecs_ext.g711 import alaw_to_linear, linear_to_alaw, linear_to_ulaw, ulaw_to_linear
 from gateway.bench.callers.clip_cache import ClipCache
 from gateway.bench.callers.level import active_level
-from gateway.bench.callers.speech import RATE, _telephone, prepare, read_wav, synthesise
+from gateway.bench.callers.speech import RATE, _telephone, lifted, prepare, read_wav, synthesise
 from gateway.errors import ConfigError, ProviderError
 from gateway.providers.contract import Failed, ModelInfo, Provider, Speech, SpeechDone, TtsResult
 from tests.unit.bench.measure.signals import pcm, silence, tone, voice
@@ -39,15 +39,20 @@ def test_a_clip_is_cut_to_its_sound_and_brought_to_level(wanted: float) -> None:
 
 @pytest.mark.parametrize("wanted", [-38.0, -20.0])
 @pytest.mark.parametrize("law", [(linear_to_ulaw, ulaw_to_linear), (linear_to_alaw, alaw_to_linear)])
-def test_no_two_milliseconds_of_a_clip_are_silence_to_either_law_and_its_ends_are_none(
+def test_no_two_milliseconds_of_a_lifted_clip_are_silence_to_either_law_and_its_ends_are_none(
     wanted: float, law: tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]
 ) -> None:
     pause = pcm([*voice(300), *silence(120), *voice(200)])
     encode, decode = law
-    said = array("h", decode(encode(prepare(pause, wanted))))
+    said = array("h", decode(encode(lifted(prepare(pause, wanted)))))
     assert min(abs(said[0]), abs(said[-1])) > 8
     for start in range(len(said) - 16):
         assert sum(x * x for x in said[start : start + 16]) > 16 * 8.05**2
+
+
+def test_what_recognisers_hear_has_its_pauses_as_they_were() -> None:
+    said = array("h", prepare(pcm([*voice(300), *silence(120), *voice(200)]), -20.0))
+    assert max(abs(x) for x in said[3000:3200]) < 8, "the filter of the band has long decayed"
 
 
 @pytest.mark.parametrize(("hertz", "passes"), [(100, False), (1000, True), (3000, True), (3900, False)])
