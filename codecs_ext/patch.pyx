@@ -78,14 +78,14 @@ cdef void patch_go(Patch *patch, uint32_t sequence, unsigned int behind) noexcep
 
 
 cdef bint _hand_up(Patch *patch) noexcept nogil:
-    """What is kept, in one record. False if there is no room for it."""
+    """What is kept, in one record. False if there is no room for it: a quarter of the ring is left to what cannot wait."""
     cdef uint32_t size = <uint32_t>(patch.kept.head - patch.kept.tail)
     cdef Record *up
     cdef Record *record = ring_peek(&patch.kept)
     cdef uint8_t *at
     if record == NULL:
         return True
-    up = ring_reserve(patch.events, KEPT, patch.slot, size, 0)
+    up = ring_reserve(patch.events, KEPT, patch.slot, size, patch.events.capacity // 4)
     if up == NULL:
         return False
     at = <uint8_t *>(up + 1)

@@ -14,6 +14,7 @@ cdef struct Keys:
 
 cdef struct Pipe:
     int fd
+    int epoll                   # the shard's for connections; -1: none yet
     uint32_t slot
     Keys *keys                  # the shard's
     Block **freed               # of the shard, for the event loop's thread

@@ -12,6 +12,7 @@ from libc.string cimport memcpy, memmove
 from codecs_ext.linux cimport (
     EAGAIN,
     EINTR,
+    EPOLL_CTL_DEL,
     MAP_ANONYMOUS,
     MAP_FAILED,
     MAP_NORESERVE,
@@ -22,6 +23,7 @@ from codecs_ext.linux cimport (
     PROT_WRITE,
     SHUT_WR,
     close,
+    epoll_ctl,
     errno,
     getrandom,
     mmap,
@@ -46,13 +48,20 @@ cdef Pipe *pipe_new(int fd, size_t room) noexcept nogil:
         free(pipe)
         return NULL
     pipe.fd = fd
+    pipe.epoll = -1
     pipe.room = room
     pipe.carry = pipe.out + room
     return pipe
 
 
 cdef void pipe_free(Pipe *pipe) noexcept nogil:
-    """Once the thread knows it no more; closes what is open."""
+    """Once the thread knows it no more; closes what is open, and frees what was not sent."""
+    cdef Block *block = pipe.waiting
+    cdef Block *following
+    while block != NULL:
+        following = block.next
+        free(block)
+        block = following
     if pipe.fd >= 0:
         close(pipe.fd)
     munmap(pipe.out, pipe.room + PIPE_CARRY)
@@ -74,7 +83,9 @@ cdef void pipe_close(Pipe *pipe) noexcept nogil:
     pipe.over = True
     pipe_touch(pipe)
     if pipe.fd >= 0:
-        close(pipe.fd)              # which takes it out of the epoll set: nobody else has it
+        # Closing alone does not take it out of the set: the transport that had it may still have its own descriptor.
+        epoll_ctl(pipe.epoll, EPOLL_CTL_DEL, pipe.fd, NULL)
+        close(pipe.fd)
         pipe.fd = -1
     while block != NULL:
         following = block.next

@@ -65,6 +65,7 @@ cdef void pipes_free(Pipes *pipes) noexcept nogil:
 
 cdef void _take(Pipes *pipes, Pipe *pipe) noexcept nogil:
     cdef epoll_event event
+    pipe.epoll = pipes.epoll
     pipe.keys = &pipes.keys
     pipe.freed = pipes.freed
     pipe.touched = &pipes.touched

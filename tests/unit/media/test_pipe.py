@@ -311,6 +311,33 @@ async def test_a_connection_that_breaks_in_a_frame_ends_session_and_patch_once(c
         await it.ear.wait("audio")
 
 
+@dataclass
+class Bare:
+    """A connection's owner without a WebSocket."""
+
+    over: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def heard(self, data: bytes) -> None:
+        """Not looked at."""
+
+    def ended(self, error: int) -> None:
+        self.over.set_result(error)
+
+
+async def test_a_connection_may_end_before_the_transport_that_had_it_has_closed_its_own_descriptor() -> None:
+    async with call() as it:
+        await it.patched()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        owner = Bare()
+        with ours.dup():
+            it.leg._shard.pipe(ours.detach(), 4096, owner, b"", 0, False)
+            theirs.close()
+            assert await asyncio.wait_for(owner.over, LIMIT) == 0
+            it.phone.send(it.leg, payload(0))
+            await it.model.until(lambda: len(it.model.heard) == 1)
+
+
 async def test_a_reset_is_a_lost_connection() -> None:
     async with call() as it:
         await it.patched()
