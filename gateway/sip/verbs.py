@@ -65,7 +65,8 @@ class CallVerbs:
         if not 300 <= status <= 699:
             raise MisuseError(f"reject: {status} is not a refusal")
         headers = checked(headers)
-        if session := self._context.sessions.get(call):
+        session = self._context.sessions.get(call)
+        if session is not None and session.dialog is not None:  # who has not answered us has asked for nothing
             why = refusal_headers(session.host, rule, warning, status, reason)
             session.reject(status, now, [*why, *headers], reason or rule)
 

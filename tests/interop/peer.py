@@ -50,7 +50,7 @@ class Switch:
     def events(self, kind: type) -> list[Event]:
         return [event for event in self.told if isinstance(event, kind)]
 
-    async def until(self, kind: type, count: int = 1, seconds: float = 10) -> list[Event]:
+    async def until(self, kind: type, count: int = 1, seconds: float = 30) -> list[Event]:
         """Waits until ``count`` events of that kind were told."""
         async with asyncio.timeout(seconds):
             while len(self.events(kind)) < count:

@@ -110,6 +110,13 @@ def test_cancel_waits_for_a_provisional_response() -> None:
     assert wire.endpoint.calls == 0
 
 
+def test_a_call_that_nobody_has_answered_holds_nothing_that_could_be_refused() -> None:
+    wire = Wire()
+    placed(wire)
+    wire.endpoint.reject(1, 486, "busy", wire.now)
+    assert (wire.sent(), wire.events(), wire.endpoint.calls) == ([], [], 1)
+
+
 def test_cancel_and_200_cross() -> None:
     wire = Wire()
     invite = placed(wire)
