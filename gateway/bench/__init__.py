@@ -4,4 +4,5 @@ callers/    what a caller does, says and hears     measure/   the figures, worke
 terminal, waterfall, conversation, summary, verdict           what people see
 runs/       many calls by a plan, faults, the run file
 call, demo  the commands                           children   the processes that demo and runs start
+independent/  callers through a stack that is not ours
 """

@@ -126,6 +126,12 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         "--voices", metavar="URL", help="models process for the callers' voices (default: one is started)"
     )
     parser.add_argument(
+        "--caller",
+        choices=("linecard", "pjsua2"),
+        default="linecard",
+        help="whose SIP and media the callers call with (default: our own)",
+    )
+    parser.add_argument(
         "--reference",
         action="store_true",
         help="`linecard bench reference` is called: lift pauses in speech that it would take for its end",
@@ -237,6 +243,7 @@ def _job(options: argparse.Namespace, targets: list[str], out: Path) -> Job:
         voices=options.voices,
         models=options.models or MODELS_COMMAND,
         reference=options.reference,
+        caller=options.caller,
     )
 
 

@@ -6,10 +6,10 @@ import asyncio
 import signal
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 
@@ -17,6 +17,7 @@ from gateway.bench.callers.caller import Clips
 from gateway.bench.callers.host import CallerHost, find, quiet_log
 from gateway.bench.callers.speech import lifted
 from gateway.bench.callers.voice import clips_for, start_models
+from gateway.bench.independent.host import Pjsua2Host, require_pjsua2
 from gateway.bench.runs.agent_file import read_agent_file
 from gateway.bench.runs.campaign import Campaign
 from gateway.bench.runs.conclusion import conclude
@@ -64,9 +65,11 @@ class Job:
     voices: str | None = None
     """URL of a models process for the callers' voices."""
     models: str = MODELS_COMMAND
+    """What serves the models of a gateway that is started for the run."""
     reference: bool = False
     """``linecard bench reference`` is called: speech has no digital silence within."""
-    """What serves the models of a gateway that is started for the run."""
+    caller: Literal["linecard", "pjsua2"] = "linecard"
+    """Whose SIP and media the callers call with."""
 
 
 @dataclass
@@ -82,6 +85,9 @@ async def run_job(plan: Plan, job: Job, terminal: Terminal) -> Found:
     quiet_log()
     if plan.suite.faults and len(job.targets) > 1:
         raise ConfigError(["faults are done to one agent; a comparison of two has none"])
+    if job.caller == "pjsua2":
+        require_pjsua2(list(plan.scenarios.values()), impaired=plan.suite.impairments is not None)
+        plan = _unhurried(plan)
     if job.record is not None:
         job.record.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
@@ -90,6 +96,13 @@ async def run_job(plan: Plan, job: Job, terminal: Terminal) -> Found:
             clips = {name: {key: lifted(clip) for key, clip in said.items()} for name, said in clips.items()}
         sides = [await _side(stack, plan, job, target, terminal) for target in job.targets]
         return await _run(plan, job, sides, clips, terminal)
+
+
+def _unhurried(plan: Plan) -> Plan:
+    """Where every call begins with the start of a process, which takes some tenths of a second."""
+    limits = plan.suite.generator
+    slower = limits.model_copy(update={"starts": max(limits.starts, SECOND)})
+    return replace(plan, suite=plan.suite.model_copy(update={"generator": slower}))
 
 
 async def _run(plan: Plan, job: Job, sides: Sequence[Side], clips: Mapping[str, Clips], terminal: Terminal) -> Found:
@@ -218,5 +231,9 @@ async def _side(stack: AsyncExitStack, plan: Plan, job: Job, typed: str, termina
     insider = agent if agent is not None or job.inside is None else InsideFile(job.inside)
     target = await find(typed if agent is None else agent.uri, job.patience)
     most = plan.suite.load.most or 1000
-    host = await stack.enter_async_context(CallerHost(target, max_calls=_SPARE * most + 16))
+    host: CallerHost | Pjsua2Host
+    if job.caller == "pjsua2":
+        host = await stack.enter_async_context(Pjsua2Host(target))
+    else:
+        host = await stack.enter_async_context(CallerHost(target, max_calls=_SPARE * most + 16))
     return Side(target.uri, typed if agent is None else agent.label, host, Watch(host.costs), insider)

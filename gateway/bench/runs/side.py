@@ -6,22 +6,36 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from gateway.bench.callers.host import CallerHost
+from gateway.bench.callers.caller import Clips
+from gateway.bench.callers.impairments import Impairments
+from gateway.bench.callers.scenario import Scenario
 from gateway.bench.measure.entry import call_entry
 from gateway.bench.measure.inside import InsideTurn
-from gateway.bench.measure.results import CallResult
+from gateway.bench.measure.results import CallResult, Ticket
 from gateway.bench.runs.figures import figure
 from gateway.bench.runs.generator import Watch
 from gateway.bench.runs.run_file import Call, Figure
 from gateway.bench.runs.schedule import Due
 from gateway.units import Nanos
 
-__all__ = ["LEFT_OUT", "Insider", "Side", "call_figures", "outcomes", "recording_name"]
+__all__ = ["LEFT_OUT", "Host", "Insider", "Side", "call_figures", "outcomes", "recording_name"]
 
 LEFT_OUT = "left-out"
 """Due while its line was still talking: no call, and no failure of the agent's."""
+
+
+class Host(Protocol):
+    """Where callers live: ``CallerHost``, or one with a stack of somebody else's."""
+
+    def caller(
+        self, scenario: Scenario, clips: Clips, *, ticket: Ticket, impairments: Impairments | None, record: bool
+    ) -> Any:
+        """One that has not called yet; its ``result`` grows. Raises ``ResourceError``."""
+
+    async def run(self, caller: Any, record: Path | None = None) -> CallResult:
+        """The whole call. Cancelled, it is hung up."""
 
 
 class Insider(Protocol):
@@ -36,7 +50,7 @@ class Side:
 
     uri: str
     label: str
-    host: CallerHost
+    host: Host
     watch: Watch
     insider: Insider | None = None
     results: list[CallResult] = field(default_factory=list)
