@@ -42,7 +42,8 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def sip_address(text: str) -> str:
-    if not re.fullmatch(r"sips?:([^@\s]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?([;?]\S*)?", text):
+    found = re.fullmatch(r"sips?:([^@\s]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:(?P<port>\d{1,5}))?([;?]\S*)?", text)
+    if found is None or not 0 < int(found["port"] or 5060) <= 65535:
         raise ConfigError([f"{text!r} is not a SIP address; write one like sip:pizza@127.0.0.1:5060"])
     return text
 

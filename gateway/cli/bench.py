@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli import reports
-from gateway.cli.arguments import OK, add_command, duration, port, run_loop
+from gateway.cli.arguments import OK, add_command, duration, port, run_loop, sip_address
 from gateway.cli.reports import tell_comparison, tell_run, writable
 from gateway.errors import ConfigError
 
@@ -188,6 +188,9 @@ def _found(options: argparse.Namespace, targets: list[str], out: Path) -> Found:
     from gateway.bench.runs.run import run_job
     from gateway.bench.terminal import Terminal
 
+    for target in targets:
+        if not target.partition("#")[0].endswith((".yaml", ".yml")):
+            sip_address(target if target.startswith(("sip:", "sips:")) else f"sip:{target}")
     plan, job = _plan(options), _job(options, targets, out)
     kept: list[Found] = []
 

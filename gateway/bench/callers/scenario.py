@@ -124,6 +124,8 @@ def parse_scenario(source: str, text: str, folder: Path) -> Scenario:
     problems = [f"{source}:{line}: {what}" for line, what in document.problems]
     if problems:
         raise ConfigError(problems)
+    if not isinstance(document.value, dict):
+        raise ConfigError([f"{source}:1: this is no scenario; it has a name, and steps"])
     try:
         scenario = Scenario.model_validate(document.value, context={"folder": folder})
     except ValidationError as error:

@@ -167,10 +167,12 @@ def load_suite(name_or_path: str | None, changes: Mapping[str, Any] | None = Non
     try:
         return Suite.model_validate({"name": Path(source).stem, **given, **(changes or {})})
     except ValidationError as error:
-        raise ConfigError(
-            [
-                f"{source}:{document.line(one['loc'])}: {'.'.join(map(str, one['loc']))}: "
-                f"{one['msg'].removeprefix('Value error, ')}"
-                for one in error.errors()
-            ]
-        ) from error
+        raise ConfigError([_told(name_or_path and source, document, one) for one in error.errors()]) from error
+
+
+def _told(source: str | None, document: yaml_source.Document, error: Any) -> str:
+    """What comes from the command line has no file and no line."""
+    where, what = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+    if source is None:
+        return what if what.startswith("--") else f"{where}: {what}"
+    return f"{source}:{document.line(error['loc'])}: {where}: {what}"

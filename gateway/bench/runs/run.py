@@ -18,7 +18,7 @@ from gateway.bench.callers.host import CallerHost, find, quiet_log
 from gateway.bench.callers.speech import lifted
 from gateway.bench.callers.voice import clips_for, start_models
 from gateway.bench.independent.host import Pjsua2Host, require_pjsua2
-from gateway.bench.runs.agent_file import read_agent_file
+from gateway.bench.runs.agent_file import AgentFile, read_agent_file
 from gateway.bench.runs.campaign import Campaign
 from gateway.bench.runs.conclusion import conclude
 from gateway.bench.runs.faults.agent import MODELS_COMMAND, OwnAgent
@@ -88,8 +88,13 @@ async def run_job(plan: Plan, job: Job, terminal: Terminal) -> Found:
     if job.caller == "pjsua2":
         require_pjsua2(list(plan.scenarios.values()), impaired=plan.suite.impairments is not None)
         plan = _unhurried(plan)
+    for target in job.targets:
+        _agent_file(target)
     if job.record is not None:
-        job.record.mkdir(parents=True, exist_ok=True)
+        try:
+            job.record.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError([f"--record: {job.record}: {error.strerror}"]) from error
     async with AsyncExitStack() as stack:
         clips = await _voices(plan, job.voices, terminal)
         if job.reference:
@@ -210,19 +215,24 @@ async def _voices(plan: Plan, url: str | None, terminal: Terminal) -> dict[str, 
         await child.stop(_STOP_GRACE)
 
 
+def _agent_file(target: str) -> AgentFile | None:
+    """The configuration that a target is; None for an address. Raises ``ConfigError``."""
+    path, _, number = target.partition("#")
+    return read_agent_file(Path(path), number or None) if path.endswith((".yaml", ".yml")) else None
+
+
 async def _agent(stack: AsyncExitStack, plan: Plan, job: Job, target: str, terminal: Terminal) -> OwnAgent | None:
     """The one that is started for the run; None where somebody else's is called."""
-    path, _, number = target.partition("#")
-    if not path.endswith((".yaml", ".yml")):
+    file = _agent_file(target)
+    if file is None:
         if plan.suite.faults:
             raise ConfigError(["faults are done to an agent that the run has started: give its configuration (.yaml)"])
         return None
-    file = read_agent_file(Path(path), number or None)
     disk = any(fault.what == "fill" for fault in plan.suite.faults)
     agent = OwnAgent(file, models=job.models, disk=disk)
     for fault in plan.suite.faults:
         agent.check(fault)
-    terminal.note(f"starting {path}")
+    terminal.note(f"starting {file.path}")
     return await stack.enter_async_context(agent)
 
 

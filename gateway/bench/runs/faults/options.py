@@ -87,6 +87,8 @@ def load_faults(path: Path) -> list[FaultOptions]:
         raise ConfigError([f"{path}: cannot be read: {error}"]) from error
     if document.problems:
         raise ConfigError([f"{path}:{line}: {what}" for line, what in document.problems])
+    if isinstance(document.value, dict) and "faults" not in document.value:
+        raise ConfigError([f"{path}:1: there are no faults in it; write a list of them, or one under the key faults"])
     value = document.value.get("faults") if isinstance(document.value, dict) else document.value
     top = ("faults",) if isinstance(document.value, dict) else ()
     try:

@@ -54,6 +54,11 @@ def test_a_fault_that_makes_no_sense_is_told_by_its_line(tmp_path: Path, text: s
     assert any(told in problem for problem in error.value.problems), error.value.problems
 
 
+def test_a_file_without_faults_is_no_run_without_faults(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r":1: there are no faults in it"):
+        load_faults(written(tmp_path, "name: pizza\nsteps: [listen]\n"))
+
+
 # --- the proxy --------------------------------------------------------------------------------------------------------
 
 

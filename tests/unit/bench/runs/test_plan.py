@@ -59,6 +59,12 @@ def test_a_suite_that_is_not_there_is_told_with_those_that_are() -> None:
         load_suite("smoky")
 
 
+def test_what_the_command_line_got_wrong_has_no_line() -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_suite(None, {"load": {"callers": "0"}})
+    assert refused.value.problems == ["--callers: 0 callers; give 1 to 5000"]
+
+
 def test_every_broken_scenario_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text("name: one\nsteps:\n  - sing: loudly\n")
     (tmp_path / "two.yaml").write_text("name: two\n\nsteps:\n  - say: hello\n  - say:\n")
