@@ -6,6 +6,7 @@ secrets are taken out always, and telephone numbers and what was said unless ``l
 A line is written together with all others of its round of the event loop: one system call, and one reader that wakes,
 where calls come by hundreds. A warning, an error, or a line from outside a loop is written at once and takes along what
 waits; so does the end of the process, also by an exception. Only a process that is killed loses its last round's lines.
+Lines that cannot be written (a full disk, a reader that is gone) are lost, and counted once others can be: no call is.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Lines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._waiting: list[str] = []
+        self._lost = 0
         self._flushes: asyncio.AbstractEventLoop | None = None
         """The loop that will flush before long."""
         atexit.register(self.flush)
@@ -90,12 +92,19 @@ class Lines:
     error = critical = fatal = failure = warn = exception = log = msg = warning
 
     def flush(self) -> None:
-        """Writes what waits."""
+        """Writes what waits. Raises nothing: whoever logs is about to serve a call."""
         waiting, self._waiting, self._flushes = self._waiting, [], None
-        if waiting and not self._stream.closed:
-            waiting.append("")
-            self._stream.write("\n".join(waiting))
+        if not waiting or self._stream.closed:
+            return
+        try:
+            self._stream.write("\n".join([*waiting, ""]))
             self._stream.flush()
+        except OSError:
+            self._lost += len(waiting)
+            return
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            structlog.get_logger().warning("log.lost", lines=lost)
 
 
 class _ToStructlog(logging.Handler):

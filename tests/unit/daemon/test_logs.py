@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import io
 import json
 import logging
@@ -170,3 +171,29 @@ def test_what_waits_when_the_loop_ends_is_not_lost() -> None:
             asyncio.run(tell(event))
     structlog.get_logger().info("three")
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["one", "two", "three"]
+
+
+class Full(io.StringIO):
+    """A disk without room, or a pipe that nobody reads."""
+
+    full = True
+
+    def flush(self) -> None:
+        if self.full:
+            self.seek(0)
+            self.truncate()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().flush()
+
+
+async def test_lines_that_cannot_be_written_cost_no_call_and_are_counted() -> None:
+    stream = Full()
+    configure(LogOptions(), stream)
+    structlog.get_logger().info("one")
+    structlog.get_logger().error("two")
+    structlog.get_logger().info("three")
+    await asyncio.sleep(0)
+    stream.full = False
+    structlog.get_logger().warning("four")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["event"], line.get("lines")) for line in lines] == [("four", None), ("log.lost", 3)]
