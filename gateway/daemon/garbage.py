@@ -2,7 +2,8 @@
 
 A call leaves nothing to collect: ``tests/system/test_garbage.py`` holds it. What libraries leave, mostly of connections
 that failed, is young and found by the small collections. Only a full one looks at all that lives, which takes 100 ms
-where thousands of calls and transactions do; it waits for a moment without calls, and for ten minutes at most.
+where thousands of calls and transactions do; it waits for a moment without calls, and for ten minutes at most. It
+comes where nobody calls, too: there are OPTIONS, registrations, and connections that come and go.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Housekeeping:
             await asyncio.sleep(_LOOK_S)
             now, idle = time.monotonic(), not self._calls()
             busy = busy or not idle
-            if busy and (idle or now - last >= _PATIENCE_S):
+            if (busy and idle) or now - last >= _PATIENCE_S:
                 self._collect()
                 last, busy = now, not idle
 
