@@ -4,8 +4,9 @@
     python benchmarks/flood.py --calls 20 --rate 20000 --seconds 10 --sources 1000
 
 Calls hear the milliwatt tone. Each packet's arrival is stamped by the kernel; its lateness is against the stream's own
-20 ms grid, from the earliest packet on. The first three seconds are quiet, for comparison. Strangers are addresses of
-127.0.0.0/8 that belong to no trunk.
+20 ms grid, from the earliest packet on. What else comes to that port, such as the RTCP of a call whose port is the one
+below, is not listened to. The first three seconds are quiet, for comparison. Strangers are addresses of 127.0.0.0/8
+that belong to no trunk.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ from gateway.bench.children import Child
 from gateway.net.endpoint import open_endpoint
 from gateway.net.options import SignallingOptions
 from gateway.net.transport import Listen
-from gateway.sdp import offer
+from gateway.sdp import offer, parse
 from gateway.sip.events import Answered, Event
 
 QUIET_S = 3
+HALF = 1 << 31
 STAMP = getattr(socket, "SO_TIMESTAMPNS", 35)
 
 
@@ -45,8 +47,15 @@ class Ear:
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.SOL_SOCKET, STAMP, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.heard: list[tuple[float, float]] = []
+        self.heard: list[tuple[float, int]] = []
         asyncio.get_running_loop().add_reader(self.socket, self.listen)
+
+    def tune(self, sdp: bytes) -> None:
+        """To the answer's sender alone: from now on the kernel drops what others send."""
+        stream = parse(sdp).media[0]
+        self.socket.connect((stream.host, stream.port))
+        self.listen()
+        self.heard.clear()
 
     def listen(self) -> None:
         while True:
@@ -55,10 +64,12 @@ class Ear:
             except BlockingIOError:
                 return
             seconds, nanos = struct.unpack("qq", ancillary[0][2][:16])
-            self.heard.append((seconds + nanos / 1e9, struct.unpack_from("!I", data, 4)[0] / 8000))
+            self.heard.append((seconds + nanos / 1e9, struct.unpack_from("!I", data, 4)[0]))
 
     def lateness_ms(self, since: float) -> list[float]:
-        offsets = [(at, at - media) for at, media in self.heard]
+        """The stream's clock starts anywhere, and may wrap."""
+        _, first = self.heard[0]
+        offsets = [(at, at - ((media - first + HALF) % (2 * HALF) - HALF) / 8000) for at, media in self.heard]
         earliest = min(offset for _, offset in offsets)
         return [1000 * (offset - earliest) for at, offset in offsets if at >= since]
 
@@ -98,20 +109,19 @@ def configuration(port: int) -> dict[str, object]:
 
 async def place(calls: int, port: int, ears: list[Ear]) -> object:
     up = asyncio.Event()
-    answered = 0
+    waiting: dict[int, Ear] = {}
 
     def hear(event: Event) -> None:
-        nonlocal answered
         if isinstance(event, Answered):
-            answered += 1
-            if answered == calls:
+            waiting.pop(event.call).tune(event.sdp or b"")
+            if not waiting:
                 up.set()
 
     caller = await open_endpoint(SignallingOptions(), listen=[Listen("udp", "127.0.0.1", 0)], on_event=hear)
     for number in range(calls):
         ears.append(Ear())
         sdp = offer(ears[-1].socket.getsockname()[:2], number + 1)
-        caller.invite(f"sip:tone@127.0.0.1:{port}", sdp, caller="bench")
+        waiting[caller.invite(f"sip:tone@127.0.0.1:{port}", sdp, caller="bench")] = ears[-1]
     await asyncio.wait_for(up.wait(), 20)
     return caller
 
