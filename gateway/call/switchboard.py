@@ -15,10 +15,10 @@ from gateway.call.occupancy import Occupancy
 from gateway.call.throttle import Throttle
 from gateway.call.trunk_options import TrunkOptions
 from gateway.net.driver import monotonic
-from gateway.sip.events import Ended, Event, Invited, Pinged, Refused, Registered, RegistrationFailed
+from gateway.sip.events import ByeFailed, Ended, Event, Invited, Pinged, Refused, Registered, RegistrationFailed
 from gateway.sip.flow import Flow
 from gateway.sip.message import Request
-from gateway.sip.uri import parse_uri
+from gateway.sip.uri import join_host_port, parse_uri
 from gateway.sip.values import plain
 from gateway.units import Nanos
 
@@ -52,6 +52,11 @@ class Switchboard:
                 self._invited(event)
             case Refused():
                 self._refused(event)
+            case ByeFailed():
+                peer = join_host_port(event.peer)
+                self._log.warning(
+                    "call.bye_failed", call_id=event.call_id, peer=peer, status=event.status, reason=event.reason
+                )
             case Pinged() | Registered() | RegistrationFailed():
                 pass  # told to those who have asked
             case _:

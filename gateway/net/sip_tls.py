@@ -10,7 +10,7 @@ from gateway.errors import ResourceError
 from gateway.net.connection import Connection
 from gateway.net.identity import identities, proves
 from gateway.net.options import SignallingOptions, TlsTrust
-from gateway.net.streams import StreamTransport
+from gateway.net.streams import StreamTransport, Wanted
 from gateway.net.transport import Listen, Receiver, TransportSpec
 
 __all__ = ["SPEC", "Contexts", "SipTls", "load_contexts"]
@@ -79,11 +79,15 @@ class SipTls(StreamTransport):
         self._refresh()
         return self._contexts.client
 
-    def objection(self, connection: Connection, host: str) -> str:
+    def objection(self, connection: Connection, wanted: Wanted) -> str:
         """A peer that we have called must prove the host that was asked for, for each request anew: two domains may
-        share an address. One that has called us is answered, whoever it is."""
-        certificate = connection.certificate
+        share an address. One that has called us is answered, whoever it is. If its connection is gone, its Via and
+        Contact say where to connect to, often as an address, which few certificates name: the peer is also who proves
+        what it has proved then (mutual TLS)."""
+        certificate, host = connection.certificate, wanted.host
         if connection.accepted or self._contexts.believes(certificate, host):
+            return ""
+        if certificate and wanted.names & identities(certificate):
             return ""
         names = ", ".join(sorted(identities(certificate))) if certificate else "nobody"
         return f"TLS: the certificate is not for {host} but for {names} (RFC 5922 7)"

@@ -23,12 +23,20 @@ from gateway.sip.framing import RawMessage
 from gateway.sip.parser import parse
 from gateway.units import SECOND
 
-__all__ = ["StreamTransport"]
+__all__ = ["StreamTransport", "Wanted"]
 
 _TOP: Final = 600
 """Bytes of a message that hold its topmost Via."""
 _PARTING: Final = 0.5
 """Seconds that connections have, on close, to send what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whom a message is for: ``host``, or whoever proves one of the names that its dialog's peer has proved."""
+
+    host: str
+    names: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -57,7 +65,7 @@ class StreamTransport:
         self._connections: dict[Address, Connection] = {}
         self._aliases: dict[Address, Connection] = {}
         self._sources: Counter[str] = Counter()
-        self._dials: dict[tuple[Address, str], _Dial] = {}
+        self._dials: dict[tuple[Address, Wanted], _Dial] = {}
 
     async def listen(self) -> None:
         """Binds. Raises ``ResourceError``."""
@@ -94,17 +102,20 @@ class StreamTransport:
         """By the connection to ``flow.remote``, else by one to where the peer listens, else by a new one to there."""
         flow = datagram.flow
         host = flow.host or (flow.listens_at or flow.remote)[0]
-        connection = self._find(flow.remote, host) or (self._find(flow.listens_at, host) if flow.listens_at else None)
+        wanted = Wanted(host, flow.names)
+        connection = self._find(flow.remote, wanted)
+        if connection is None and flow.listens_at is not None:
+            connection = self._find(flow.listens_at, wanted)
         if connection is not None:
             connection.send(datagram)
         else:
-            self._dial(_key(flow.listens_at or flow.remote), host, datagram)
+            self._dial(_key(flow.listens_at or flow.remote), wanted, datagram)
 
-    def _find(self, remote: Address, host: str) -> Connection | None:
+    def _find(self, remote: Address, wanted: Wanted) -> Connection | None:
         connection = self._connections.get(_key(remote))
-        if connection is None and (alias := self._aliases.get(_key(remote))) and proves(alias.certificate, host):
+        if connection is None and (alias := self._aliases.get(_key(remote))) and proves(alias.certificate, wanted.host):
             connection = alias
-        if connection is None or not connection.usable or self.objection(connection, host):
+        if connection is None or not connection.usable or self.objection(connection, wanted):
             return None
         return connection
 
@@ -169,26 +180,26 @@ class StreamTransport:
 
     # -- opening connections -------------------------------------------------------------------------------------------
 
-    def _dial(self, remote: Address, host: str, datagram: Datagram) -> None:
-        dial = self._dials.get((remote, host))
+    def _dial(self, remote: Address, wanted: Wanted, datagram: Datagram) -> None:
+        dial = self._dials.get((remote, wanted))
         if dial is None:
             if len(self._connections) + len(self._dials) >= self._limits.max_connections:
                 self._give_up([datagram], "limit: sip.streams.max_connections")
                 return
-            dial = self._dials[remote, host] = _Dial()
-            dial.task = self._loop.create_task(self._connect(remote, host, dial), name=f"connect {remote}")
+            dial = self._dials[remote, wanted] = _Dial()
+            dial.task = self._loop.create_task(self._connect(remote, wanted, dial), name=f"connect {remote}")
         if dial.size + len(datagram.data) > self._limits.max_unsent_bytes:
             self._give_up([datagram], "limit: sip.streams.max_unsent_bytes")
             return
         dial.size += len(datagram.data)
         dial.waiting.append(datagram)
 
-    async def _connect(self, remote: Address, host: str, dial: _Dial) -> None:
+    async def _connect(self, remote: Address, wanted: Wanted, dial: _Dial) -> None:
         connection, why = None, ""
         try:
             async with asyncio.timeout(self._limits.connect_timeout / SECOND):
-                connection = await self._open(remote, host)
-            why = self.objection(connection, host)
+                connection = await self._open(remote, wanted.host)
+            why = self.objection(connection, wanted)
         except TimeoutError:
             why = "no connection within sip.streams.connect_timeout"
         except ssl.SSLError as error:
@@ -196,7 +207,7 @@ class StreamTransport:
         except OSError as error:
             why = f"no connection: {os.strerror(error.errno) if error.errno else error}"
         finally:
-            del self._dials[remote, host]
+            del self._dials[remote, wanted]
         if connection is None or why:
             self._give_up(dial.waiting, why)
             if connection is not None:
@@ -244,8 +255,8 @@ class StreamTransport:
     def client_context(self) -> ssl.SSLContext | None:
         return None
 
-    def objection(self, connection: Connection, host: str) -> str:
-        """Why this connection must not carry a message for ``host``; ``""`` if it may."""
+    def objection(self, connection: Connection, wanted: Wanted) -> str:
+        """Why this connection must not carry a message for whom it is meant; ``""`` if it may."""
         return ""
 
 

@@ -131,7 +131,7 @@ class Dialog:
             return flow_to(self._listeners, transport, address, host, flow) or flow
         if flow.listens_at is not None and address in (flow.listens_at, self._sent_by):
             return flow
-        return Flow(transport, flow.local, address, host=host, ours=flow.ours)
+        return Flow(transport, flow.local, address, host=host, names=flow.names, ours=flow.ours)
 
 
 @memo

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.sip.flow import Flow
+from gateway.sip.flow import Address, Flow
 from gateway.sip.message import Message, Request
 
 __all__ = [
-    "Answered", "Confirmed", "Digit", "Ended", "Event", "Invited", "OfferAnswered", "OfferRefused", "Pinged",
-    "Reconfirmed", "Redirected", "Referred", "Refreshed", "Refused", "Registered", "RegistrationFailed", "Reoffered",
-    "Ringing", "Transferred", "Transferring",
+    "Answered", "ByeFailed", "Confirmed", "Digit", "Ended", "Event", "Invited", "OfferAnswered", "OfferRefused",
+    "Pinged", "Reconfirmed", "Redirected", "Referred", "Refreshed", "Refused", "Registered", "RegistrationFailed",
+    "Reoffered", "Ringing", "Transferred", "Transferring",
 ]  # fmt: skip
 
 
@@ -173,7 +173,7 @@ class Transferred:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The call is over; exactly one for each call, and nothing follows it."""
+    """The call is over; exactly one for each call, and nothing with its handle follows it."""
 
     call: int
     by: Literal["local", "remote", "network"]
@@ -186,6 +186,19 @@ class Ended:
     """The BYE, CANCEL or final response that ended it, for its headers; read-only."""
     cause: int | None = field(default=None, compare=False)
     """What that means in the telephone network (Q.850, RFC 3326 and 3398); ``None`` if nobody has said anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByeFailed:
+    """A call of ours is over, and the far end has not taken the BYE: it may believe, and charge, that it goes on."""
+
+    call_id: str
+    """Printable; the call has no handle any more."""
+    peer: Address
+    """Where the BYE was to go."""
+    status: int | None
+    """503 also if it could not be sent; ``None``: no answer within 64*T1."""
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +262,7 @@ Event = (
     | Transferring
     | Transferred
     | Ended
+    | ByeFailed
     | Refused
     | Pinged
     | Registered

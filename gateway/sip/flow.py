@@ -59,7 +59,8 @@ class Flow:
     host: str = ""
     """The name that led to the address, which TLS asks the peer to prove; ``""`` if none did."""
     names: frozenset[str] = frozenset()
-    """Of a connection that the peer opened over TLS: the names that its certificate proves (RFC 5922 7.1)."""
+    """Of a connection that the peer opened over TLS, and of what is sent to that peer afterwards: the names that its
+    certificate proves (RFC 5922 7.1)."""
     ours: OurSide = _ANYBODY
 
     @property

@@ -78,6 +78,10 @@ class OutgoingCall(Session):
         return self._attempts.flow if self._attempts is not None else self._asked[1]
 
     @property
+    def host(self) -> str:
+        return self._context.host(self._flow)
+
+    @property
     def _invite(self) -> Request:
         """As it was sent last."""
         return self._attempts.request if self._attempts is not None else self._asked[0]

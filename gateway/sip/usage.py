@@ -15,12 +15,14 @@ from gateway.sip.bodies import Body
 from gateway.sip.causes import q850_cause
 from gateway.sip.context import Context
 from gateway.sip.dialog import Dialog
-from gateway.sip.events import Ended
+from gateway.sip.events import ByeFailed, Ended
 from gateway.sip.exchange import exchange
 from gateway.sip.flow import Flow
 from gateway.sip.message import Header, Message, Request, Response
+from gateway.sip.reasons import refusal_text
 from gateway.sip.responses import ALLOW
 from gateway.sip.transaction.sender import Tell
+from gateway.sip.values import plain
 from gateway.units import Nanos
 
 __all__ = ["DIALOG_GONE", "Phase", "Usage"]
@@ -107,9 +109,15 @@ class Usage:
         return self._context.send(ack, flow).data
 
     def _on_bye_answered(self, response: Response | None, now: Nanos) -> None:
-        """Any final answer ends the dialog, and so does none (RFC 3261 15.1.1)."""
-        if response is None or response.status >= 200:
-            self._forget()
+        """Any final answer ends the dialog, and so does none (RFC 3261 15.1.1). With 481 the far end has none
+        any more either."""
+        if response is not None and response.status < 200:
+            return
+        if response is None or (response.status >= 300 and response.status != 481):
+            peer, status = self._live_dialog().next_flow().remote, response.status if response else None
+            reason = refusal_text(response) if response else "no answer to BYE"
+            self._context.events.append(ByeFailed(plain(self.key[0]), peer, status, reason))
+        self._forget()
 
     def _forget(self) -> None:
         """The call is no more: nothing that comes is for it."""

@@ -23,7 +23,7 @@ from gateway.net.endpoint import EndpointDriver, open_endpoint
 from gateway.net.options import CallerOptions, TlsOptions, TlsTrust
 from gateway.net.resolver import shared_resolver
 from gateway.net.transport import Listen
-from gateway.sip.events import Ended, Event, Invited, Pinged, Refused, Registered, RegistrationFailed
+from gateway.sip.events import ByeFailed, Ended, Event, Invited, Pinged, Refused, Registered, RegistrationFailed
 from gateway.sip.flow import Address, Hop
 from gateway.sip.uri import parse_uri
 from gateway.units import Nanos
@@ -179,7 +179,7 @@ class CallerHost:
         self._sip.hang_up(call, reason)
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, Refused | Pinged | Registered | RegistrationFailed):
+        if isinstance(event, ByeFailed | Refused | Pinged | Registered | RegistrationFailed):
             return
         if isinstance(event, Invited):
             self._sip.reject(event.call, 603, "callers of the bench take no calls")

@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from gateway.errors import ResourceError
 from gateway.net.endpoint import open_endpoint
 from gateway.net.options import SignallingOptions
 from gateway.net.transport import Listen
-from gateway.sip.events import Confirmed, Ended, Invited, Pinged, Refused
-from gateway.sip.message import Response
+from gateway.sip.events import ByeFailed, Confirmed, Ended, Invited, Pinged, Refused
+from gateway.sip.message import Request, Response
 from tests.unit.net.certificates import Authority, needs_openssl
-from tests.unit.net.phones import SDP, line, phone, request
+from tests.unit.net.phones import SDP, Line, Phone, line, phone, request
 
 pytestmark = needs_openssl
 
@@ -227,3 +228,67 @@ async def test_who_shows_no_certificate_has_no_alias(ours: dict[str, Any]) -> No
         side.sip.options_ping(peer.uri("tls", "x"))
         (pinged,) = await side.until(Pinged)
         assert pinged.status == 503
+
+
+@asynccontextmanager
+async def restarted(side: Phone, client: ssl.SSLContext, server: ssl.SSLContext) -> AsyncIterator[asyncio.Queue[Line]]:
+    """A peer calls, loses its connection, and waits for another at the address that its Via and Contact have named."""
+    arrived = asyncio.Queue[Line]()
+    listener = await asyncio.start_server(lambda *pair: arrived.put_nowait(Line(*pair)), "127.0.0.1", 0, ssl=server)
+    via = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    async with line(side, "tls", ssl=client, server_hostname="x") as peer:
+        peer.send(over_tls(request("INVITE", via=via)))
+        while (answer := await peer.message()).status != 200:  # type: ignore[attr-defined]
+            pass
+        peer.send(over_tls(request("ACK", via=via, to_tag=f";tag={answer.to.tag}")))
+        await side.until(Confirmed)
+    yield arrived
+    while not arrived.empty():
+        await arrived.get_nowait().close()
+    listener.close()
+
+
+def over_tls(message: bytes) -> bytes:
+    return message.replace(b"SIP/2.0/TCP", b"SIP/2.0/TLS").replace(b"transport=tcp", b"transport=tls")
+
+
+def showing(authority: Authority, side: int, tls: dict[str, Any]) -> ssl.SSLContext:
+    context = ssl.SSLContext(side)
+    context.check_hostname = False
+    context.load_verify_locations(authority.certificate)
+    context.load_cert_chain(tls["certificate"], tls["key"])
+    return context
+
+
+async def test_a_peer_whose_connection_is_gone_is_who_proves_the_same_name(
+    authority: Authority, ours: dict[str, Any]
+) -> None:
+    """Its Via and Contact are addresses, its certificate is for a name."""
+    theirs = authority.options("named", "DNS:peer.example")
+    client, server = (
+        showing(authority, ssl.PROTOCOL_TLS_CLIENT, theirs),
+        showing(authority, ssl.PROTOCOL_TLS_SERVER, theirs),
+    )
+    async with phone("tls", tls={**ours, "verify_client": True}) as side, restarted(side, client, server) as arrived:
+        side.sip.hang_up(side.events(Invited)[0].call, "enough")
+        again = await asyncio.wait_for(arrived.get(), 5)
+        bye = await again.message()
+        assert isinstance(bye, Request)
+        assert bye.method == "BYE"
+        await again.close()
+
+
+@pytest.mark.parametrize("mutual", [True, False])
+async def test_another_one_at_its_address_does_not_get_the_bye(
+    authority: Authority, ours: dict[str, Any], mutual: bool
+) -> None:
+    """Nor does anybody if the peer has proved nothing. It is told, and nothing is left of the call."""
+    theirs, another = (authority.options(name, f"DNS:{name}.example") for name in ("peer", "another"))
+    client = showing(authority, ssl.PROTOCOL_TLS_CLIENT, theirs)
+    server = showing(authority, ssl.PROTOCOL_TLS_SERVER, another)
+    async with phone("tls", tls={**ours, "verify_client": mutual}) as side, restarted(side, client, server):
+        side.sip.hang_up(side.events(Invited)[0].call, "enough")
+        (failed,) = await side.until(ByeFailed)
+        assert (failed.call_id, failed.status) == ("1", 503)
+        assert failed.reason == "TLS: the certificate is not for 127.0.0.1 but for another.example (RFC 5922 7)"
+        assert side.sip.calls == 0

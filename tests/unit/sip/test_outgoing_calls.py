@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import ResourceError
-from gateway.sip.events import Answered, Ended, Pinged, Ringing
+from gateway.sip.events import Answered, ByeFailed, Ended, Pinged, Ringing
 from gateway.sip.message import Request
 from tests.unit.sip.wire import SDP, Wire, reply, request, statuses
 
@@ -204,3 +204,30 @@ def test_an_answer_that_does_not_say_what_its_body_is() -> None:
     (answered,) = wire.events()
     assert isinstance(answered, Answered)
     assert answered.sdp == SDP
+
+
+def test_there_is_nothing_to_refuse_in_a_call_that_we_place() -> None:
+    wire = Wire()
+    placed(wire)
+    wire.endpoint.reject(1, 486, "busy", wire.now)
+    assert wire.sent() == wire.events() == []
+
+
+@pytest.mark.parametrize(("status", "told"), [(200, None), (481, None), (500, 500), (None, None)])
+def test_a_bye_that_is_not_taken_is_told_and_ends_the_call_nevertheless(status: int | None, told: int | None) -> None:
+    wire = Wire()
+    invite = placed(wire)
+    wire.send(reply(invite, 200, body=SDP, more=CONTACT))
+    wire.endpoint.hang_up(1, wire.now)
+    (bye,) = wire.sent()
+    wire.events()
+    if status is None:
+        wire.later(32)
+    else:
+        wire.send(reply(bye, status))
+    failed = [event for event in wire.events() if isinstance(event, ByeFailed)]
+    expected = status in (500, None)
+    assert [(one.call_id, one.peer, one.status) for one in failed] == (
+        [(invite.call_id, ("10.0.0.2", 5070), told)] if expected else []
+    )
+    assert wire.endpoint.calls == 0
