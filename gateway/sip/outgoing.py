@@ -13,17 +13,17 @@ from gateway.sip.events import Answered, Redirected, Ringing
 from gateway.sip.exchange import MAX_TRIES, exchange
 from gateway.sip.failover import Attempts
 from gateway.sip.flow import SECURE, Datagram, Flow, Hop, flow_to
+from gateway.sip.invite import new_invite, renewed_invite
 from gateway.sip.message import Header, Request, Response
 from gateway.sip.reasons import reason_header, refusal_text
 from gateway.sip.redirect import Redirects
 from gateway.sip.reliable import EarlyDialogs, is_reliable, sequence
-from gateway.sip.responses import ACCEPT, ALLOW
 from gateway.sip.session import Phase, Session
-from gateway.sip.session_timer import LEAST, Role, agree_as_client, least, request_headers
+from gateway.sip.session_timer import LEAST, agree_as_client, least
 from gateway.sip.transaction.invite_client import InviteClient
 from gateway.sip.transaction.layer import ClientTransaction
 from gateway.sip.uri import parse_uri
-from gateway.units import SECOND, Nanos
+from gateway.units import Nanos
 
 __all__ = ["OutgoingCall"]
 
@@ -49,7 +49,6 @@ class OutgoingCall(Session):
         super().__init__(context, context.new_handle(), (f"{context.token()}@{host}", context.token()), caller)
         self._target = target
         self._login = login
-        self._sender = sender
         self._patience = patience
         self._tries = 1
         self._redirects = Redirects(target, context.options.redirects, context.options.redirect_to)
@@ -65,7 +64,17 @@ class OutgoingCall(Session):
         self._dismissed: set[Hashable] = set()  # branches and To tags of servers that answered too late
         context.add(self)
 
-        invite = self._build(sdp, headers, flows[0])
+        invite = new_invite(
+            context,
+            flows[0],
+            target,
+            caller,
+            sdp=sdp,
+            headers=headers,
+            call_id=self.key[0],
+            tag=self.key[1],
+            sender=sender,
+        )
         self._asked = invite, flows[0]
         self._attempts: Attempts | None = Attempts(
             context, invite, flows, self._on_response, now, late=self._on_late, patience=patience
@@ -91,44 +100,14 @@ class OutgoingCall(Session):
         this call, which must not keep it in turn."""
         self._asked, self._attempts = (self._invite, self._flow), None
 
-    def _build(self, sdp: bytes, headers: Iterable[Header], flow: Flow) -> Request:
-        context = self._context
-        at = "@" if self._user else ""
-        sender = self._sender or f"<sip:{self._user}{at}{context.host(flow)}>"
-        identity = f"{sender};tag={self.key[1]}"
-        fixed: list[Header] = [
-            ("Via", context.via(flow)), ("Max-Forwards", "70"), ("From", identity), ("To", f"<{self._target}>"),
-            ("Call-ID", self.key[0]), ("CSeq", "1 INVITE"), context.contact(flow, self._user), ALLOW, ACCEPT,
-            self._supported(sdp), *self._expiry(LEAST),
-        ]  # fmt: skip
-        if context.options.user_agent:
-            fixed.append(("User-Agent", context.options.user_agent))
-        described = [("Content-Type", "application/sdp")] if sdp else []
-        return Request("INVITE", self._target, [*fixed, *headers, *described], sdp)
-
-    def _supported(self, sdp: bytes) -> Header:
-        """Whoever makes no offer wants it in the 2xx, not in a reliable 183 (RFC 3262 5): one way is enough. A forking
-        proxy may tell which phone rings no more (RFC 6228 4)."""
-        names = [name for name in self._context.extensions if sdp or name != "100rel"]
-        return "Supported", ", ".join([*names, "199"])
-
     def _try_again(self, now: Nanos) -> None:
         request = self._renewed(self._invite.uri)
         if self._attempts is not None:
             self._attempts.again(self._login.sign(request) if self._login else request, now)
 
     def _renewed(self, uri: str) -> Request:
-        """The same INVITE with credentials, a longer session interval or another target: CSeq + 1 and a new branch, all
-        else as it was (RFC 3261 22.1 and 8.1.3.4, RFC 4028 7.3)."""
         self._tries += 1
-        renewed = {"Via": self._context.via(self._flow), "CSeq": f"{self._tries} INVITE"}
-        headers = [
-            (name, renewed.get(name, value))
-            for name, value in self._invite.headers
-            if name not in ("Authorization", "Proxy-Authorization", "Session-Expires", "Min-SE")
-        ]
-        headers += self._expiry(self._least)
-        return Request("INVITE", uri, headers, self._invite.body)
+        return renewed_invite(self._context, self._invite, self._flow, uri, number=self._tries, least=self._least)
 
     def hang_up(
         self, now: Nanos, reason: str, headers: Iterable[Header] = (), body: Body | None = None, cause: int = 16
@@ -283,12 +262,6 @@ class OutgoingCall(Session):
             self._least = asked
             return True
         return self._login is not None and self._login.learn(response, self._invite)
-
-    def _expiry(self, least: int) -> list[Header]:
-        options = self._context.options
-        interval = None if options.session_expires is None else options.session_expires // SECOND
-        refresher: Role = "uac" if options.session_refresher == "us" else "uas"
-        return request_headers(interval, refresher, least)
 
     def _on_provisional(self, response: Response, now: Nanos) -> None:
         if is_reliable(response) and not self._acknowledge_provisional(response, now):
